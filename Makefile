@@ -1,0 +1,39 @@
+# One command per task. Each makes the virtual environment if it is not there.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+
+.PHONY: help demo check test quick clean
+
+help:
+	@echo "make demo    train a small ResNet on handwritten digits, export it, predict with the export"
+	@echo "make check   style and static checks"
+	@echo "make test    all tests"
+	@echo "make quick   the tests that take under 10 seconds"
+	@echo "make clean   remove the virtual environment and the demo's run"
+
+# Renewed when the requirements change; the stamp is written last, so a broken install is tried again.
+$(INSTALLED): setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or later is needed, this is {sys.version}")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(BIN)/python scripts/demo.py
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+quick: $(INSTALLED)
+	$(BIN)/python -m pytest -m 'not slow'
+
+clean:
+	rm -rf $(VENV) runs/demo

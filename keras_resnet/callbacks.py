@@ -1,0 +1,170 @@
+"""What `train` hangs into `fit`: the learning rate, the speed, the checkpoints."""
+
+import hashlib
+import json
+import pathlib
+import time
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_resnet.runs import Run, write_atomically
+
+
+def rate_factor(recipe, progress: float) -> float:
+    """What multiplies the base rate at `progress` (0 to 1) through the run, without warm-up by error.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.callbacks import rate_factor
+        >>> paper = keras_resnet.RECIPES["cifar_he2015"]
+        >>> [rate_factor(paper, step / 64_000) for step in (0, 31_999, 32_000, 48_000)]
+        [1.0, 1.0, 0.1, 0.01]
+    """
+    if progress < recipe.warmup:
+        return progress / recipe.warmup
+    if recipe.schedule == "cosine":
+        return 0.5 * (1 + np.cos(np.pi * (progress - recipe.warmup) / (1 - recipe.warmup)))
+    return 10.0 ** -sum(progress >= step for step in recipe.schedule_steps)
+
+
+class LearningRate(keras.callbacks.Callback):
+    """Sets the rate before each step where the schedule changes it, and ends the run at its last step.
+
+    While `warming_up` the rate is `recipe.warmup_rate`, until the running training error of an epoch
+    falls below `recipe.warmup_error` (section 4.2 of the paper, for 110 layers).
+    """
+
+    def __init__(self, recipe, steps_per_epoch, total_steps, warms_up):
+        super().__init__()
+        self.recipe, self.steps_per_epoch, self.total_steps = recipe, steps_per_epoch, total_steps
+        self.warming_up = warms_up
+        self.current = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.first_step = epoch * self.steps_per_epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        scheduled = self.recipe.learning_rate * rate_factor(self.recipe, (self.first_step + batch) / self.total_steps)
+        rate = self.recipe.warmup_rate if self.warming_up else scheduled
+        if rate != self.current:  # else leave alone what the plateau rule set
+            self.model.optimizer.learning_rate = self.current = float(rate)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.warming_up and 1 - logs["accuracy"] < self.recipe.warmup_error:
+            self.warming_up = False
+        if self.first_step + batch + 1 >= self.total_steps:
+            self.model.stop_training = True
+
+
+class Throughput(keras.callbacks.Callback):
+    """Adds `images_per_second` and `learning_rate` to the logs.
+
+    The first step of an epoch is left out: it compiles, or fills the input pipeline.
+    """
+
+    def __init__(self, examples, batch_size):
+        super().__init__()
+        self.examples, self.batch_size = examples, batch_size
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.speed = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 0:
+            self.start = time.perf_counter()
+        else:
+            images = min(self.batch_size * (batch + 1), self.examples) - self.batch_size
+            self.speed = images / (time.perf_counter() - self.start)
+        logs["images_per_second"] = round(self.speed)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["images_per_second"] = round(self.speed)
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+
+class Log(keras.callbacks.Callback):
+    """Writes log.csv after each epoch, its rows numbered from 0. What a resumed run repeats is replaced."""
+
+    def __init__(self, run):
+        super().__init__()
+        self.run = run
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}
+        self.run.write_log([*self.run.log()[:epoch], row])
+
+
+# What of a callback a checkpoint keeps.
+STATE = {
+    LearningRate: ("warming_up", "current"),
+    keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
+}
+KEPT_CHECKPOINTS = 2
+
+
+class SavedEpoch(NamedTuple):
+    """A checkpoint: the weights and optimizer after `epoch` whole epochs, and the callbacks' state."""
+
+    epoch: int
+    weights: pathlib.Path
+    state: dict
+
+
+def latest_checkpoint(run: Run) -> SavedEpoch | None:
+    """The newest checkpoint of the run whose checksum is right; damaged ones are named and passed over."""
+    for record in sorted(run.file("checkpoints").glob("*.json"), reverse=True):
+        try:
+            content = json.loads(record.read_text(encoding="utf-8"))
+            weights = record.with_suffix(".weights.h5")
+            if hashlib.sha256(weights.read_bytes()).hexdigest() == content["sha256"]:
+                return SavedEpoch(content["epoch"], weights, content["state"])
+        except (OSError, ValueError, KeyError):
+            pass
+        print(f"The checkpoint {record} is damaged; looking for the one before.")
+    return None
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """After each epoch: a checkpoint, and best.keras where `monitor` is higher than ever.
+
+    Args:
+        run: the run directory.
+        monitor: the accuracy that decides on best.keras.
+        resumed: the checkpoint to start from, or None.
+        stateful: callbacks whose attributes in `STATE` are kept and restored.
+    """
+
+    def __init__(self, run, monitor, resumed, stateful):
+        super().__init__()
+        self.run, self.monitor, self.resumed, self.stateful = run, monitor, resumed, stateful
+        self.best = -np.inf
+
+    def on_train_begin(self, logs=None):
+        if self.resumed is None:
+            return
+        self.best = self.resumed.state["best"]
+        for callback in self.stateful:
+            for attribute, value in self.resumed.state[type(callback).__name__].items():
+                setattr(callback, attribute, value)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs[self.monitor] > self.best:
+            self.best = float(logs[self.monitor])
+            write_atomically(self.run.file("best.keras"), self.model.save)
+        self._save(epoch + 1)
+
+    def _save(self, epoch):
+        """The weights first: the record beside them, with their checksum, makes them a checkpoint."""
+        weights = self.run.file("checkpoints") / f"epoch-{epoch:05d}.weights.h5"
+        write_atomically(weights, self.model.save_weights)
+        state = {"best": self.best}
+        for callback in self.stateful:
+            values = {attribute: getattr(callback, attribute) for attribute in STATE[type(callback)]}
+            state[type(callback).__name__] = json.loads(json.dumps(values, default=float))
+        content = {"epoch": epoch, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(), "state": state}
+        self.run.write_json(f"checkpoints/epoch-{epoch:05d}.json", content)
+        for old in sorted(self.run.file("checkpoints").glob("*.json"))[:-KEPT_CHECKPOINTS]:
+            old.unlink()
+            old.with_suffix(".weights.h5").unlink(missing_ok=True)

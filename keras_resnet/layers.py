@@ -1,0 +1,117 @@
+"""The few layers that Keras lacks."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_resnet")
+class ZeroPaddedShortcut(keras.layers.Layer):
+    """Shortcut option A: subsample in space, pad the new channels with zeros; no parameters.
+
+    Source: He et al. 2015, section 3.3, "identity mapping with extra zero entries padded". The
+    paper does not say on which side; a net that trains from scratch cannot tell. Half of the
+    zeros come before the old channels and half after, as in the published CIFAR weights.
+
+    Args:
+        filters: channels of the output, at least those of the input.
+        strides: every `strides`-th row and column is kept.
+
+    Shapes: (batch, H, W, C) to (batch, ceil(H / strides), ceil(W / strides), filters), or the
+    same with channels first where Keras is configured so.
+
+    Example:
+        >>> import keras, keras_resnet
+        >>> shortcut = keras_resnet.layers.ZeroPaddedShortcut(32, strides=2)
+        >>> tuple(shortcut(keras.ops.ones((1, 8, 8, 16))).shape)
+        (1, 4, 4, 32)
+    """
+
+    def __init__(self, filters, strides=1, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.strides = strides
+        self.channels_last = keras.config.image_data_format() == "channels_last"
+
+    def build(self, input_shape):
+        channels = input_shape[-1 if self.channels_last else 1]
+        if self.filters < channels:
+            raise ValueError(
+                f"A zero-padded shortcut cannot go from {channels} channels to {self.filters}; "
+                "use a projection (shortcut='B')."
+            )
+        before = (self.filters - channels) // 2
+        self.padding = (before, self.filters - channels - before)
+
+    def call(self, inputs):
+        if self.channels_last:
+            kept = inputs[:, :: self.strides, :: self.strides, :]
+            return ops.pad(kept, ((0, 0), (0, 0), (0, 0), self.padding))
+        kept = inputs[:, :, :: self.strides, :: self.strides]
+        return ops.pad(kept, ((0, 0), self.padding, (0, 0), (0, 0)))
+
+    def compute_output_shape(self, input_shape):
+        batch, *rest = input_shape
+        space = rest[:-1] if self.channels_last else rest[1:]
+        space = [None if size is None else -(-size // self.strides) for size in space]
+        return (batch, *space, self.filters) if self.channels_last else (batch, self.filters, *space)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "strides": self.strides}
+
+
+@keras.saving.register_keras_serializable(package="keras_resnet")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization` through TensorFlow's fused kernel where that applies.
+
+    Keras 3 normalises with elementwise operations in float32; the fused kernel does the same in
+    one pass, and reads and writes bfloat16 or float16 with float32 statistics. It serves images
+    (rank 4, channels last) on the TensorFlow backend; any other case (other axes, masks,
+    synchronized or renormalised statistics, other backends, float64) is Keras's own.
+
+    Same arguments, weights and configuration as Keras's layer. One difference: the moving variance
+    averages the *unbiased* variance of each batch, n / (n - 1) times Keras's, as Caffe and PyTorch
+    do (n = batch x height x width values a channel).
+
+    Example:
+        >>> import keras, keras_resnet
+        >>> layer = keras_resnet.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+        >>> tuple(layer(keras.ops.ones((2, 4, 4, 8)), training=True).shape)
+        (2, 4, 4, 8)
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not self._fused(inputs, mask):
+            return super().call(inputs, training=training, mask=mask)
+        return self._fused_call(inputs, training=bool(training and self.trainable))
+
+    def _fused(self, inputs, mask):
+        return (
+            keras.backend.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+            and self.axis in (3, -1)
+            and self.center
+            and self.scale
+            and mask is None
+            and not self.synchronized
+            and not getattr(self, "renorm", False)  # Keras 3.13 and later
+            and keras.backend.standardize_dtype(inputs.dtype) in ("float32", "bfloat16", "float16")
+            and keras.backend.standardize_dtype(self.gamma.dtype) == "float32"
+        )
+
+    def _fused_call(self, inputs, training):
+        import tensorflow as tf
+
+        # The raw op, because tf.compat.v1.nn.fused_batch_norm raises epsilon to 1.001e-5.
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.convert_to_tensor(self.gamma),
+            offset=tf.convert_to_tensor(self.beta),
+            mean=tf.zeros([0]) if training else tf.convert_to_tensor(self.moving_mean),
+            variance=tf.zeros([0]) if training else tf.convert_to_tensor(self.moving_variance),
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        if training:
+            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return ops.cast(outputs, self.compute_dtype)

@@ -1,0 +1,84 @@
+"""An encoded image -> array; resize and crops."""
+
+import pathlib
+
+import numpy as np
+
+# Mean and standard deviation of ImageNet's training images, RGB, in units of 0 to 255. They are
+# (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) of fb.resnet.torch and torchvision times 255.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+def preprocess_input(x, data_format=None):
+    """Returns `x` as it is: a model of this package normalises its own input.
+
+    It stands here for code that comes from `keras.applications`. Feed RGB images in 0 to 255.
+
+    Example:
+        >>> import keras_resnet
+        >>> keras_resnet.preprocess_input([0, 255])
+        [0, 255]
+    """
+    del data_format
+    return x
+
+
+def read_image(path, channels: int = 3) -> np.ndarray:
+    """Decodes a JPEG, PNG, GIF (first frame) or BMP file to uint8 (height, width, channels).
+
+    Args:
+        path: of the file.
+        channels: 3 for RGB, 1 for grey.
+
+    Raises:
+        ValueError: the file is missing, empty, damaged or no such image; names it.
+
+    Example:
+        >>> import keras_resnet.preprocessing
+        >>> image = keras_resnet.preprocessing.read_image("cat.jpg")  # doctest: +SKIP
+    """
+    import tensorflow as tf
+
+    path = pathlib.Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}).") from error
+    if not content:
+        raise ValueError(f"{path} is empty.")
+    try:
+        image = tf.io.decode_image(content, channels=channels, expand_animations=False).numpy()
+    except tf.errors.OpError as error:
+        raise ValueError(f"{path} is damaged, or no JPEG, PNG, GIF or BMP image.") from error
+    if 0 in image.shape:
+        raise ValueError(f"{path} has no pixels.")
+    return image
+
+
+def resize_and_center_crop(image, size: tuple[int, int], crop_fraction: float = 1.0) -> np.ndarray:
+    """The centre crop of `size` after a resize of the short side to `size / crop_fraction`.
+
+    Args:
+        image: (H, W, C), 0 to 255.
+        size: (height, width) of the crop.
+        crop_fraction: share of the resized image's side that the crop takes, above 0 to 1.
+
+    Returns:
+        float32 (height, width, C). An image of the very size comes back unchanged.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_resnet.preprocessing import resize_and_center_crop
+        >>> resize_and_center_crop(np.zeros((60, 80, 3)), (32, 32)).shape
+        (32, 32, 3)
+    """
+    import tensorflow as tf
+
+    image = np.asarray(image, "float32")
+    scale = max(wanted / crop_fraction / have for wanted, have in zip(size, image.shape, strict=False))
+    height, width = (max(round(have * scale), wanted) for have, wanted in zip(image.shape, size, strict=False))
+    if (height, width) != image.shape[:2]:
+        image = tf.image.resize(image, (height, width), "bilinear", antialias=True).numpy()
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    return image[top : top + size[0], left : left + size[1]]

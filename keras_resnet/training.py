@@ -1,0 +1,223 @@
+"""train(): strategy, model, optimizer, callbacks in a stated order, `fit`, test, run directory."""
+
+import dataclasses
+import hashlib
+import math
+import sys
+
+import keras
+import tensorflow as tf
+
+from keras_resnet import reports
+from keras_resnet.callbacks import Checkpoint, LearningRate, Log, Throughput, latest_checkpoint
+from keras_resnet.data import Data, evaluation_batches, training_batches
+from keras_resnet.models import create_model
+from keras_resnet.recipes import Recipe, get_recipe, settings
+from keras_resnet.runs import Run, write_atomically
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How good the final weights are: the share `accuracy` of `images` images, under `protocol`."""
+
+    split: str
+    accuracy: float
+    images: int
+    protocol: str
+
+    def __str__(self):
+        error = 100 * (1 - self.accuracy)
+        return f"{self.split} accuracy {self.accuracy:.4f} (error {error:.2f} %, {self.images} images, {self.protocol})"
+
+
+def train(model, data: Data, recipe: str | Recipe, workdir, *, strategy=None, verbose="auto") -> Result:
+    """Trains a model on `data` and leaves a run directory.
+
+    Started again with the same arguments, it goes on after the last complete epoch.
+
+    Args:
+        model: the name of a variant, which is then built for the data, in the recipe's precision and
+            under the strategy; or a Keras model, which is trained as it is.
+        data: from `keras_resnet.load_data`, with the same recipe.
+        recipe: a `Recipe` or the name of one.
+        workdir: the run directory: new, empty, or of the same run.
+        strategy: a `tf.distribute.Strategy`; default: MirroredStrategy over all GPUs (or all logical
+            CPUs, if there are several), none for one device.
+        verbose: as in `fit`; "auto" is a progress bar on a terminal and a line an epoch elsewhere.
+
+    Returns:
+        The `Result` on the test images (or the validation, or the training images if there are no
+        others), with the weights of the last step.
+
+    Raises:
+        FileExistsError: `workdir` holds another run, or other files.
+        OSError: `workdir` cannot be written to.
+        ValueError: model, data and recipe do not fit.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> data = keras_resnet.load_data((np.random.randint(0, 256, (64, 32, 32, 3), "uint8"), np.arange(64) % 10))
+        >>> recipe = keras_resnet.Recipe(epochs=1, batch_size=32)
+        >>> result = keras_resnet.train("resnet20_cifar", data, recipe, "run_of_noise", verbose=0)
+        >>> result.images
+        64
+    """
+    recipe = get_recipe(recipe)
+    run = Run(workdir)
+    description = describe(model, data, recipe)
+    begun = run.check(description)
+    strategy = strategy or default_strategy(model)
+    _check_precision(recipe)
+    checkpoint = latest_checkpoint(run) if begun else None
+    with strategy.scope():
+        model = build(model, data, recipe)
+        check_fits(model, data)
+        compile_for(model, recipe)
+        if checkpoint:
+            model.load_weights(checkpoint.weights)  # the optimizer's variables with them
+    if not begun:
+        run.create(description, data.class_names)
+    fit(model, data, recipe, run, checkpoint, verbose)
+    return finish(model, data, recipe, run)
+
+
+def default_strategy(model=None):
+    """The strategy the model was built under, or MirroredStrategy over several devices, or none."""
+    built_under = getattr(model, "distribute_strategy", None)
+    if built_under is not None and not isinstance(model, str):
+        return built_under
+    gpus, cpus = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
+    if len(gpus) > 1:
+        return tf.distribute.MirroredStrategy()
+    if not gpus and len(cpus) > 1:
+        # Without ReductionToOneDevice a second MirroredStrategy in the process breaks the first.
+        return tf.distribute.MirroredStrategy(
+            [device.name for device in cpus], cross_device_ops=tf.distribute.ReductionToOneDevice()
+        )
+    return tf.distribute.get_strategy()
+
+
+def build(model, data, recipe):
+    """The variant of that name, built for the data and the recipe; a model is returned as it is."""
+    if not isinstance(model, str):
+        return model
+    keras.utils.set_random_seed(recipe.seed)
+    options = dict(input_shape=data.image_shape, classes=len(data.class_names))
+    if recipe.per_pixel_mean:
+        options.update(mean=data.mean_image(), std=1)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        return create_model(model, **options)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def compile_for(model, recipe):
+    """Compiles with SGD, cross-entropy, and the paper's weight decay on every trainable weight."""
+    for variable in model.trainable_variables:
+        # Keras's L2 has no 1/2. As variables' regularizers they enter the loss, not the saved model.
+        variable.regularizer = keras.regularizers.L2(recipe.weight_decay / 2) if recipe.weight_decay else None
+    model.compile(
+        optimizer=keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def fit(model, data, recipe, run, checkpoint, verbose):
+    """Runs `model.fit` from the last complete epoch to the end."""
+    steps_per_epoch = math.ceil(len(data.train) / recipe.batch_size)
+    total_steps = max(1, round(recipe.epochs * steps_per_epoch))
+    epochs = math.ceil(total_steps / steps_per_epoch)
+    monitor = "val_accuracy" if data.validation else "accuracy"
+
+    start_epoch = checkpoint.epoch if checkpoint else 0
+    if start_epoch:
+        print(f"Resuming {run.directory} after epoch {start_epoch} of {epochs}.")
+    if start_epoch >= epochs:
+        return
+
+    rate = LearningRate(recipe, steps_per_epoch, total_steps, warms_up=needs_warmup(model, recipe))
+    plateau = keras.callbacks.ReduceLROnPlateau(monitor, factor=0.1, patience=recipe.plateau_patience, min_delta=0)
+    callbacks = [
+        rate,  # sets the rate before each step
+        Throughput(len(data.train), recipe.batch_size),  # adds images/s and the rate to the logs
+        *([plateau] if recipe.schedule == "plateau" else []),
+        Log(run),
+        keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False),
+        Checkpoint(run, monitor, checkpoint, (rate, plateau)),  # last: it keeps the state of the others
+    ]
+    model.fit(
+        training_batches(data.train, recipe, start_epoch),
+        steps_per_epoch=steps_per_epoch,
+        initial_epoch=start_epoch,
+        epochs=epochs,
+        validation_data=evaluation_batches(data.validation, recipe.batch_size) if data.validation else None,
+        callbacks=callbacks,
+        shuffle=False,  # the batches come shuffled
+        verbose=(1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose,
+    )
+
+
+def finish(model, data, recipe, run) -> Result:
+    """Tests the final weights and writes what only the end of a run can: result, model, pictures."""
+    split, examples = next(
+        (split, data.splits[split]) for split in ("test", "validation", "train") if split in data.splits
+    )
+    metrics = model.evaluate(evaluation_batches(examples, recipe.batch_size), verbose=0, return_dict=True)
+    height, width, _ = data.image_shape
+    protocol = f"whole {width}x{height} image, single view, final weights"
+    result = Result(split, metrics["accuracy"], len(examples), protocol)
+    write_atomically(run.file("final.keras"), model.save)
+    run.write_json("result.json", dataclasses.asdict(result))
+    reports.write_report(run, str(result))
+    return result
+
+
+def describe(model, data, recipe) -> dict:
+    """All that determines the result of a run, for recipe.json."""
+    digest = hashlib.sha256()
+    for examples in data.splits.values():
+        digest.update(examples.images.tobytes())
+        digest.update(examples.labels.tobytes())
+    described = {"name": model} if isinstance(model, str) else {"name": model.name, "weights": model.count_params()}
+    return {
+        "model": described,
+        "recipe": settings(recipe),
+        "data": {
+            "name": data.name,
+            "image_shape": list(data.image_shape),
+            "classes": len(data.class_names),
+            **{split: len(examples) for split, examples in data.splits.items()},
+            "sha256": digest.hexdigest(),
+        },
+    }
+
+
+def needs_warmup(model, recipe) -> bool:
+    """Whether the net is as deep as those that the recipe warms up at `warmup_rate`."""
+    kinds = (keras.layers.Conv2D, keras.layers.Dense)
+    depth = sum(isinstance(layer, kinds) and "shortcut" not in layer.name for layer in model.layers)
+    return recipe.warmup_rate > 0 and depth >= recipe.warmup_depth
+
+
+def check_fits(model, data) -> None:
+    """Raises ValueError where the model cannot take the images or has not as many outputs as classes."""
+    wanted = model.input_shape[1:]
+    if any(want not in (None, have) for want, have in zip(wanted, data.image_shape, strict=True)):
+        raise ValueError(
+            f"The model {model.name} takes images of {wanted}, but those of {data.name} are {data.image_shape}; "
+            "build it with input_shape=data.image_shape."
+        )
+    if model.output_shape[1:] != (len(data.class_names),):
+        raise ValueError(
+            f"The model {model.name} puts out {model.output_shape[1:]}, but {data.name} has "
+            f"{len(data.class_names)} classes; build it with classes={len(data.class_names)}."
+        )
+
+
+def _check_precision(recipe):
+    if recipe.precision == "mixed_float16" and not tf.config.list_logical_devices("GPU"):
+        raise ValueError("mixed_float16 needs a GPU; on a CPU take mixed_bfloat16 or float32.")

@@ -1,0 +1,46 @@
+"""The distribution `resnet-keras`, import name `keras_resnet`."""
+
+import pathlib
+import re
+
+from setuptools import setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "keras_resnet/__init__.py").read_text(encoding="utf-8")).group(1)
+
+PLOTS = ["matplotlib>=3.9"]
+DEMO = [*PLOTS, "scikit-learn>=1.5"]
+BACKENDS = ["jax>=0.4.35"]
+CHECK = ["ruff>=0.9"]
+TEST = [*DEMO, *BACKENDS, "pytest>=8.2", "pytest-timeout>=2.3"]
+
+setup(
+    name="resnet-keras",
+    version=VERSION,
+    description="ResNets for Keras: the paper's and today's, trained, tested and shipped",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=["keras_resnet"],
+    python_requires=">=3.11",
+    install_requires=[
+        "tensorflow>=2.19",
+        "keras>=3.12",
+        "tensorboard>=2.19",  # tf.summary needs it; TensorFlow stopped to require it
+        "tensorflow-datasets>=4.9.8",
+        "importlib_resources>=6.4",  # tensorflow-datasets imports it and does not require it
+        "absl-py>=2.1",
+    ],
+    extras_require={
+        "plots": PLOTS,
+        "demo": DEMO,
+        "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "test": TEST,
+        "dev": [*TEST, *CHECK],
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

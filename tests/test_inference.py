@@ -1,0 +1,122 @@
+"""predict: from a run, a file or a model; every image accounted for."""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_resnet import Recipe, create_model, load_data, predict, train
+from keras_resnet.preprocessing import read_image, resize_and_center_crop
+
+
+@pytest.fixture(scope="module")
+def run(shapes, tmp_path_factory):
+    data = load_data(shapes, class_names="abcd")
+    workdir = tmp_path_factory.mktemp("runs") / "run"
+    train("resnet20_cifar", data, Recipe(epochs=1, batch_size=16), workdir, verbose=0)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return create_model("resnet20_cifar")
+
+
+def save_png(path, image):
+    path.write_bytes(tf.io.encode_png(image).numpy())
+    return path
+
+
+def test_run_needs_nothing_else(run, shapes, tmp_path):
+    images = shapes[1][0][:3]
+    paths = [save_png(tmp_path / f"{index}.png", image) for index, image in enumerate(images)]
+    predictions = predict(run, paths, top=4)
+    model = keras.saving.load_model(run / "final.keras")
+    probabilities = model(images).numpy()
+    for prediction, row in zip(predictions, probabilities, strict=True):
+        assert [name for name, _ in prediction] == ["abcd"[i] for i in np.argsort(-row)]
+        np.testing.assert_allclose([probability for _, probability in prediction], np.sort(row)[::-1], rtol=1e-5)
+    assert predict(str(run), images, top=4)[0][0][0] == predictions[0][0][0]
+    assert predict(run / "final.keras", paths[0], top=1)[0][0][0] == predictions[0][0][0]
+
+
+def test_model_and_single_images(model):
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
+    [prediction] = predict(model, image, top=3)
+    row = model(image[None].astype("float32")).numpy()[0]
+    assert prediction == [(str(i), pytest.approx(float(row[i]), rel=1e-5)) for i in np.argsort(-row)[:3]]
+    assert len(predict(model, [image] * 70, top=1)) == 70  # more than a batch
+
+
+def test_unreadable_images_are_accounted_for_and_the_rest_go_on(model, tmp_path):
+    good = save_png(tmp_path / "good.png", np.zeros((40, 50, 3), "uint8"))
+    empty, text, cut = tmp_path / "empty.png", tmp_path / "text.jpg", tmp_path / "cut.png"
+    empty.write_bytes(b"")
+    text.write_text("no image at all")
+    cut.write_bytes(good.read_bytes()[:40])
+    images = [empty, good, text, tmp_path / "missing.png", cut, np.zeros((5, 5)), good]
+    messages = ["is empty", None, "is damaged, or no JPEG", "cannot be read", "is damaged", "is not (height", None]
+    for image, prediction, message in zip(images, predict(model, images), messages, strict=True):
+        if message is None:
+            assert len(prediction) == 5
+        else:
+            assert isinstance(prediction, ValueError)
+            assert message in str(prediction)
+            assert not isinstance(image, pathlib.Path) or image.name in str(prediction)
+
+
+def test_mistakes_are_one_clear_sentence(model, tmp_path):
+    image = np.zeros((32, 32, 3))
+    with pytest.raises(FileNotFoundError, match="neither a run directory"):
+        predict(tmp_path, image)
+    with pytest.raises(FileNotFoundError, match="neither a run directory"):
+        predict(tmp_path / "nowhere", image)
+    (tmp_path / "broken.keras").write_bytes(b"no zip")
+    with pytest.raises(ValueError, match=r"broken.keras cannot be loaded as a Keras model"):
+        predict(tmp_path / "broken.keras", image)
+    with pytest.raises(ValueError, match="top=0 must be at least 1"):
+        predict(model, image, top=0)
+    with pytest.raises(ValueError, match="3 class names do not fit a model of 10 classes"):
+        predict(model, image, class_names="abc")
+
+
+# ---------------------------------------------------------------------------------------------
+# Preprocessing
+
+
+def test_image_of_the_models_size_is_unchanged():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
+    np.testing.assert_array_equal(resize_and_center_crop(image, (32, 32)), image)
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (96, 64), (65, 97), (56, 200)])
+@pytest.mark.parametrize("crop_fraction", [1.0, 0.875])
+def test_center_crop_keeps_the_aspect_and_the_middle(shape, crop_fraction):
+    """On a linear ramp, a resized crop is the ramp at the crop's coordinates."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    image = np.stack([rows, columns, rows * 0], -1)
+    crop = resize_and_center_crop(image, (28, 28), crop_fraction)
+    assert crop.shape == (28, 28, 3)
+    step = min(shape) / (28 / crop_fraction)  # input pixels an output pixel
+    for channel, side in ((0, shape[0]), (1, shape[1])):
+        line = crop[14, :, 1] if channel else crop[:, 14, 0]
+        assert np.diff(line)[4:-4].mean() == pytest.approx(step, rel=0.02)
+        assert line[13:15].mean() == pytest.approx((side - 1) / 2, abs=step)
+
+
+def test_read_image_decodes_to_rgb_or_grey(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype("uint8")
+    path = save_png(tmp_path / "image.png", image)
+    np.testing.assert_array_equal(read_image(path), image)
+    assert read_image(path, channels=1).shape == (5, 7, 1)
+    with_alpha = save_png(tmp_path / "alpha.png", np.concatenate([image, image[..., :1]], -1))
+    np.testing.assert_array_equal(read_image(with_alpha), image)
+
+
+def test_float_images_and_dtype(model):
+    image = np.full((32, 32, 3), 127.5)
+    one, other = predict(model, [image, np.float32(image)])
+    assert one == other

@@ -1,0 +1,122 @@
+"""Layers against NumPy and Keras in float64."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_resnet.layers import BatchNormalization, ZeroPaddedShortcut
+
+SHAPE = (4, 5, 6, 7)
+
+
+def draw(seed=0):
+    random = np.random.default_rng(seed)
+    x, upstream = random.normal(1, 3, SHAPE), random.normal(size=SHAPE)
+    gamma, beta = random.uniform(0.5, 1.5, 7), random.normal(size=7)
+    return x, upstream, gamma, beta
+
+
+def reference(x, upstream, gamma, beta, epsilon=1e-5):
+    """Outputs, gradients and statistics of batch normalization (Ioffe and Szegedy 2015), float64."""
+    n = np.prod(SHAPE[:3])
+    mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    normal = (x - mean) / np.sqrt(variance + epsilon)
+    d_normal = upstream * gamma
+    d_x = d_normal - d_normal.mean((0, 1, 2)) - normal * (d_normal * normal).mean((0, 1, 2))
+    return {
+        "outputs": normal * gamma + beta,
+        "d_x": d_x / np.sqrt(variance + epsilon),
+        "d_gamma": (upstream * normal).sum((0, 1, 2)),
+        "d_beta": upstream.sum((0, 1, 2)),
+        "moving_mean": 0.1 * mean,
+        "moving_variance": 0.9 + 0.1 * variance * n / (n - 1),
+    }
+
+
+def measured(dtype):
+    x, upstream, gamma, beta = draw()
+    layer = BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype)
+    layer.build(SHAPE)
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+    x = tf.constant(x, layer.compute_dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = layer(x, training=True)
+        loss = tf.reduce_sum(tf.cast(outputs, tf.float32) * upstream)
+    d_x, d_gamma, d_beta = tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
+    assert outputs.dtype == layer.compute_dtype
+    return {
+        "outputs": outputs,
+        "d_x": d_x,
+        "d_gamma": d_gamma,
+        "d_beta": d_beta,
+        "moving_mean": layer.moving_mean,
+        "moving_variance": layer.moving_variance,
+    }
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 3e-2)])
+def test_training_step_equals_float64(dtype, tolerance):
+    expected, found = reference(*draw()), measured(dtype)
+    for name, value in expected.items():
+        np.testing.assert_allclose(
+            tf.cast(found[name], tf.float32), value, rtol=tolerance, atol=tolerance * np.abs(value).max(), err_msg=name
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_inference_and_frozen_layer_use_the_moving_statistics(dtype):
+    x, _, gamma, beta = draw()
+    layer = BatchNormalization(epsilon=1e-5, dtype=dtype)
+    layer.build(SHAPE)
+    mean, variance = np.linspace(-1, 1, 7), np.linspace(0.5, 2, 7)
+    layer.set_weights([gamma, beta, mean, variance])
+    expected = (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+    tolerance = 1e-5 if dtype == "float32" else 3e-2
+    np.testing.assert_allclose(tf.cast(layer(x), tf.float32), expected, rtol=tolerance, atol=tolerance)
+    layer.trainable = False
+    frozen = layer(x, training=True)
+    np.testing.assert_allclose(tf.cast(frozen, tf.float32), expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-6)
+
+
+def test_takes_the_fused_kernel_where_it_applies_and_keras_elsewhere():
+    def operations(layer, shape):
+        layer.build(shape)
+        graph = tf.function(lambda x: layer(x, training=True)).get_concrete_function(tf.TensorSpec(shape)).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    assert "FusedBatchNormV3" in operations(BatchNormalization(), SHAPE)
+    for layer, shape in (
+        (BatchNormalization(axis=1), SHAPE),
+        (BatchNormalization(scale=False), SHAPE),
+        (BatchNormalization(synchronized=True), SHAPE),
+        (BatchNormalization(), (4, 7)),
+        (keras.layers.BatchNormalization(), SHAPE),
+    ):
+        assert "FusedBatchNormV3" not in operations(layer, shape), layer.get_config()
+
+
+def test_configuration_is_kerass():
+    options = dict(momentum=0.9, epsilon=1e-4, gamma_initializer="zeros", name="bn")
+    assert BatchNormalization(**options).get_config() == keras.layers.BatchNormalization(**options).get_config()
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("filters", [3, 6, 8])
+def test_zero_padded_shortcut(strides, filters):
+    x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype("float32")
+    layer = ZeroPaddedShortcut(filters, strides)
+    y = layer(x).numpy()
+    first = (filters - 3) // 2
+    np.testing.assert_array_equal(y[..., first : first + 3], x[:, ::strides, ::strides])
+    assert np.abs(y).sum() == pytest.approx(np.abs(x[:, ::strides, ::strides]).sum())
+    assert y.shape == layer.compute_output_shape(x.shape)
+    assert not layer.weights
+
+
+def test_zero_padded_shortcut_cannot_drop_channels():
+    with pytest.raises(ValueError, match="cannot go from 8 channels to 4; use a projection"):
+        ZeroPaddedShortcut(4)(np.zeros((1, 2, 2, 8)))

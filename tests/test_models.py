@@ -1,0 +1,404 @@
+"""Models against published counts, NumPy written from the paper, and themselves after saving."""
+
+import inspect
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_resnet
+from keras_resnet import VARIANTS, create_model
+
+# Trainable parameters. ImageNet: as torchvision publishes them (the plain nets: less their three
+# projections, counted by hand). CIFAR: exact counts of the nets the paper gives as 0.27M, 0.46M,
+# 0.66M, 0.85M, 1.7M and 19.4M (table 6), as https://github.com/akamaster/pytorch_resnet_cifar10 counts.
+PROJECTIONS = (64 * 128 + 2 * 128) + (128 * 256 + 2 * 256) + (256 * 512 + 2 * 512)
+PARAMETERS = {
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "plainnet18": 11_689_512 - PROJECTIONS,
+    "plainnet34": 21_797_672 - PROJECTIONS,
+    "resnet20_cifar": 269_722,
+    "resnet32_cifar": 464_154,
+    "resnet44_cifar": 658_586,
+    "resnet56_cifar": 853_018,
+    "resnet110_cifar": 1_727_962,
+    "resnet1202_cifar": 19_421_274,
+    "plainnet20_cifar": 269_722,
+    "plainnet32_cifar": 464_154,
+    "plainnet44_cifar": 658_586,
+    "plainnet56_cifar": 853_018,
+    "plainnet110_cifar": 1_727_962,
+    "plainnet1202_cifar": 19_421_274,
+}
+PAPER_MILLIONS = {20: "0.27", 32: "0.46", 44: "0.66", 56: "0.85", 110: "1.7", 1202: "19.4"}
+
+
+def trainable(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def depth_marks(name):
+    return pytest.param(name, marks=pytest.mark.slow) if "1202" in name else name
+
+
+def randomize(model, seed=0):
+    """Draws every weight, so that no batch normalization is the identity."""
+    random = np.random.default_rng(seed)
+    for variable in model.variables:
+        if "seed" in variable.name:
+            continue
+        low, high = (0.5, 1.5) if variable.name in ("gamma", "moving_variance") else (-0.2, 0.2)
+        variable.assign(random.uniform(low, high, variable.shape))
+
+
+@pytest.fixture
+def photos():
+    return np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype("uint8")
+
+
+@pytest.mark.slow
+def test_deepest_net_is_saved_and_loaded(photos, tmp_path):
+    model = create_model("resnet1202_cifar")
+    model.save(tmp_path / "deep.keras")
+    loaded = keras.saving.load_model(tmp_path / "deep.keras")
+    np.testing.assert_array_equal(loaded(photos[:1]), model(photos[:1]))
+
+
+def test_every_variant_has_its_published_count():
+    assert set(PARAMETERS) == set(VARIANTS)
+
+
+@pytest.mark.parametrize("name", [depth_marks(name) for name in VARIANTS])
+def test_parameters(name):
+    model = create_model(name)
+    assert trainable(model) == PARAMETERS[name]
+    assert model.name == name
+
+
+@pytest.mark.parametrize("depth", PAPER_MILLIONS)
+def test_recorded_counts_round_to_the_papers(depth):
+    millions, printed = PARAMETERS[f"resnet{depth}_cifar"] / 1e6, PAPER_MILLIONS[depth]
+    assert f"{millions:.{len(printed.partition('.')[2])}f}" == printed
+
+
+@pytest.mark.parametrize("name", ["plainnet18", "plainnet34", "plainnet20_cifar", "plainnet56_cifar"])
+def test_plain_net_and_option_a_twin_have_the_same_count(name):
+    twin = create_model(name.replace("plainnet", "resnet"), shortcut="A")
+    assert trainable(create_model(name)) == trainable(twin)
+
+
+@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+def test_cifar_nets_have_the_weighted_layers_of_their_name(depth):
+    model = create_model(f"resnet{depth}_cifar")
+    assert sum(isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)) for layer in model.layers) == depth
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_zero_gamma_makes_the_deeper_net_equal_its_shallow_part(block, shortcut, photos):
+    def build(depths):
+        return keras_resnet.ResNet(
+            block, depths, widths=(8, 16), stem="cifar", shortcut=shortcut, input_shape=(32, 32, 3), classes=10
+        )
+
+    shallow, deep = build((1, 1)), build((3, 4))
+    randomize(deep)
+    for layer in shallow.layers:
+        layer.set_weights(deep.get_layer(layer.name).get_weights())
+    last = "bn2" if block == "basic" else "bn3"
+    for layer in deep.layers:
+        added = "_block" in layer.name and "_block1_" not in layer.name
+        if added and layer.name.endswith(last):
+            layer.gamma.assign(np.zeros(layer.gamma.shape))
+            layer.beta.assign(np.zeros(layer.beta.shape))
+        if added and layer.name.endswith("shortcut_conv"):  # option C: let the projection be the identity
+            layer.kernel.assign(np.eye(layer.kernel.shape[-1])[None, None])
+        if added and layer.name.endswith("shortcut_bn"):
+            for weight, value in ((layer.gamma, 1), (layer.beta, 0), (layer.moving_mean, 0)):
+                weight.assign(np.full(weight.shape, value))
+            layer.moving_variance.assign(np.full(layer.gamma.shape, 1 - 1e-5))
+    np.testing.assert_allclose(deep(photos), shallow(photos), rtol=1e-5, atol=1e-6)
+
+
+def test_zero_init_residual_starts_each_block_as_the_identity(photos):
+    deep = create_model("resnet32_cifar", zero_init_residual=True)
+    shallow = create_model("resnet20_cifar", zero_init_residual=True)
+    for name in ("stem_conv", "logits"):
+        shallow.get_layer(name).set_weights(deep.get_layer(name).get_weights())
+    np.testing.assert_allclose(deep(photos), shallow(photos), rtol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------------
+# NumPy, from the paper's text: slow and plain
+
+
+def np_conv(x, kernel, strides):
+    size = kernel.shape[0]
+    x = np.pad(x, ((0, 0), (size // 2,) * 2, (size // 2,) * 2, (0, 0)))
+    height, width = ((side - size) // strides + 1 for side in x.shape[1:3])
+    y = np.zeros((len(x), height, width, kernel.shape[-1]))
+    for i in range(height):
+        for j in range(width):
+            window = x[:, i * strides : i * strides + size, j * strides : j * strides + size]
+            y[:, i, j] = np.tensordot(window, kernel, 3)
+    return y
+
+
+def np_net(model, x, block, depths, shortcut, stride_in):
+    """The forward pass of section 3, with the weights of `model`."""
+
+    def weights(name):
+        return [np.float64(w) for w in model.get_layer(name).get_weights()]
+
+    def conv_bn(x, name, index="", strides=1):
+        y = np_conv(x, *weights(f"{name}_conv{index}"), strides)
+        gamma, beta, mean, variance = weights(f"{name}_bn{index}")
+        return (y - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+
+    def skip(x, y, name, strides):
+        changes = x.shape != y.shape
+        if shortcut == "C" or (shortcut == "B" and changes):
+            return conv_bn(x, f"{name}_shortcut", strides=strides)
+        x = x[:, ::strides, ::strides]
+        new = y.shape[-1] - x.shape[-1]
+        return np.pad(x, ((0, 0), (0, 0), (0, 0), (new // 2, new - new // 2)))
+
+    def relu(x):
+        return np.maximum(x, 0)
+
+    x = (x - np.array([123.675, 116.28, 103.53])) / np.array([58.395, 57.12, 57.375])
+    x = relu(conv_bn(x, "stem"))
+    for stage, depth in enumerate(depths, 1):
+        for index in range(1, depth + 1):
+            name, strides = f"stage{stage}_block{index}", 2 if stage > 1 and index == 1 else 1
+            if block == "basic":
+                y = conv_bn(relu(conv_bn(x, name, 1, strides)), name, 2)
+            else:
+                first, second = (strides, 1) if stride_in == "1x1" else (1, strides)
+                y = conv_bn(relu(conv_bn(relu(conv_bn(x, name, 1, first)), name, 2, second)), name, 3)
+            x = relu(skip(x, y, name, strides) + y if shortcut else y)
+    kernel, bias = weights("logits")
+    z = x.mean((1, 2)) @ kernel + bias
+    e = np.exp(z - z.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("block", "shortcut", "stride_in"),
+    [
+        ("basic", "A", "3x3"),
+        ("basic", "B", "3x3"),
+        ("basic", "C", "3x3"),
+        ("basic", None, "3x3"),
+        ("bottleneck", "B", "3x3"),
+        ("bottleneck", "B", "1x1"),
+        ("bottleneck", "C", "1x1"),
+    ],
+)
+def test_forward_pass_equals_numpy_from_the_paper(block, shortcut, stride_in):
+    model = keras_resnet.ResNet(
+        block,
+        (2, 2),
+        widths=(4, 8),
+        stem="cifar",
+        input_shape=(9, 7, 3),  # odd: padding on the wrong side would show
+        classes=5,
+        residual=shortcut is not None,
+        shortcut=shortcut or "A",
+        stride_in=stride_in,
+    )
+    randomize(model)
+    images = np.random.default_rng(2).integers(0, 256, (2, 9, 7, 3))
+    expected = np_net(model, images, block, (2, 2), shortcut, stride_in)
+    np.testing.assert_allclose(model(images.astype("float32")), expected, rtol=2e-4)
+
+
+def test_imagenet_stem_pads_both_sides():
+    """Against TensorFlow's own operations with the padding of the original written out."""
+    model = create_model("resnet18", input_shape=(64, 64, 3), include_preprocessing=False)
+    x = tf.random.stateless_uniform((1, 64, 64, 3), (1, 2))
+    kernel = model.get_layer("stem_conv").kernel
+    y = tf.nn.conv2d(tf.pad(x, [[0, 0], [3, 3], [3, 3], [0, 0]]), kernel, 2, "VALID")
+    y = tf.nn.relu(y / np.sqrt(1 + 1e-5))
+    y = tf.nn.max_pool2d(y, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    part = keras.Model(model.input, model.get_layer("stem_pool").output)
+    assert part.output_shape == (None, 16, 16, 64)
+    np.testing.assert_allclose(part(x), y, rtol=1e-5, atol=1e-5)
+
+
+def test_he_initialisation():
+    kernel = create_model("resnet18").get_layer("stage4_block2_conv2").kernel.numpy()
+    fan_in = 3 * 3 * 512
+    assert kernel.std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.005)
+    assert abs(kernel.mean()) < 1e-4
+    assert np.abs(kernel).max() > 3 * kernel.std()  # a truncated normal ends at two deviations
+
+
+# ---------------------------------------------------------------------------------------------
+# Input, saving, precision, backends
+
+
+@pytest.mark.parametrize("kind", ["number", "channel", "pixel"])
+def test_normalization(kind, photos):
+    random = np.random.default_rng(3)
+    shape = {"number": (), "channel": (3,), "pixel": (32, 32, 3)}[kind]
+    mean, std = random.uniform(100, 140, shape), random.uniform(40, 80, shape)
+    model = create_model("resnet20_cifar", mean=mean, std=std)
+    layer = keras.Model(model.input, model.get_layer("normalization").output)
+    np.testing.assert_allclose(layer(photos), (photos - mean) / std, rtol=1e-4, atol=1e-4)
+    bare = create_model("resnet20_cifar", include_preprocessing=False)
+    bare.set_weights(model.get_weights())
+    np.testing.assert_allclose(bare((photos - mean) / std), model(photos), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "mean", [100, tuple(range(1, 4)), np.full((32, 32, 3), 9.5)], ids=["number", "channel", "pixel"]
+)
+@pytest.mark.parametrize("name", ["resnet20_cifar", "plainnet20_cifar"])
+def test_saved_model_and_keras_file_give_the_same_outputs(name, mean, photos, tmp_path):
+    model = create_model(name, mean=mean)
+    randomize(model)
+    expected = model(photos).numpy()
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded) is keras_resnet.Model
+    np.testing.assert_array_equal(loaded(photos), expected)
+
+    model.save(tmp_path / "model")
+    served = tf.saved_model.load(tmp_path / "model")
+    np.testing.assert_allclose(served.serve(photos.astype("float32")), expected, rtol=1e-5, atol=1e-7)
+    signature = served.signatures["serving_default"](tf.constant(photos, tf.float32))
+    np.testing.assert_allclose(*signature.values(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_saving_twice_overwrites_a_saved_model_and_nothing_else(tmp_path):
+    model = create_model("resnet20_cifar")
+    model.save(tmp_path / "model")
+    model.save(tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_text("precious")
+    for name in ("photos", "model"):
+        with pytest.raises(FileExistsError, match="exists and is not a SavedModel"):
+            model.save(tmp_path / name, overwrite=name != "model")
+    assert (tmp_path / "photos" / "cat.jpg").read_text() == "precious"
+
+
+def test_head_is_float32_under_mixed_precision(photos):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = create_model("resnet20_cifar")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.get_layer("stage1_block1_conv1").compute_dtype == "bfloat16"
+    assert model.get_layer("normalization").compute_dtype == "float32"
+    assert {model.get_layer(name).compute_dtype for name in ("avg_pool", "logits", "predictions")} == {"float32"}
+    assert model(photos).dtype == tf.float32
+    assert {variable.dtype for variable in model.variables} == {"float32"}
+
+
+def test_include_top_pooling_and_input_tensor():
+    features = keras_resnet.ResNet18(include_top=False)
+    assert features.input_shape == (None, None, None, 3)
+    assert features(np.zeros((1, 65, 96, 3))).shape == (1, 3, 3, 512)
+    for pooling in ("avg", "max"):
+        assert keras_resnet.ResNet18(include_top=False, pooling=pooling).output_shape == (None, 512)
+    image = keras.Input((64, 64, 3))
+    model = keras_resnet.ResNet18(input_tensor=image * 2, classes=7)
+    assert model.input_shape == (None, 64, 64, 3)
+    assert model.output_shape == (None, 7)
+    logits = keras_resnet.ResNet20Cifar(classifier_activation=None)
+    assert logits.layers[-1].name == "logits"
+
+
+def test_weights_from_a_file(photos, tmp_path):
+    model = create_model("resnet20_cifar")
+    randomize(model)
+    model.save_weights(tmp_path / "net.weights.h5")
+    loaded = create_model("resnet20_cifar", weights=str(tmp_path / "net.weights.h5"))
+    np.testing.assert_array_equal(loaded(photos), model(photos))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(shortcut="D"), "Unknown shortcut 'D'; there are 'A', 'B', 'C'"),
+        (dict(block="botleneck"), "did you mean 'bottleneck'"),
+        (dict(stem="imagenett"), "did you mean 'imagenet'"),
+        (dict(stride_in="2x2"), "Unknown stride_in"),
+        (dict(include_top=False, pooling="mean"), "Unknown pooling 'mean'"),
+        (dict(clases=3), "did you mean 'classes'"),
+        (dict(classes=0), "classes=0 must be"),
+        (dict(depths=(1, 2)), "must name the same stages"),
+        (dict(depths=(1, 2, 0)), "whole numbers from 1"),
+        (dict(input_shape=(32, 32)), "must be three numbers"),
+        (dict(input_shape=(0, 32, 3)), "positive sizes"),
+        (dict(mean=(1, 2)), "mean has the shape"),
+        (dict(std=0), "std must be above 0"),
+        (dict(input_tensor=np.zeros((1, 32, 32, 3))), "must be a Keras tensor"),
+        (dict(weights="nowhere.weights.h5"), "nowhere.weights.h5"),
+    ],
+)
+def test_bad_options_are_one_clear_sentence(options, message):
+    with pytest.raises((ValueError, FileNotFoundError), match="(?s)" + message) as caught:
+        create_model("resnet20_cifar", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_model_lists_the_near_ones():
+    with pytest.raises(ValueError, match="Unknown model 'resnet51'; did you mean 'resnet50'"):
+        create_model("resnet51")
+
+
+def test_constructors_have_real_signatures():
+    applications = list(inspect.signature(keras.applications.ResNet50).parameters)
+    for name, variant in (("ResNet50", "resnet50"), ("ResNet20Cifar", "resnet20_cifar")):
+        constructor = getattr(keras_resnet, name)
+        parameters = inspect.signature(constructor).parameters
+        assert list(parameters)[: len(applications)] == applications
+        assert parameters["weights"].default is None
+        assert parameters["classes"].default == VARIANTS[variant].get("classes", 1000)
+        assert parameters["name"].default == variant
+        assert constructor.__name__ == name
+        assert f"keras_resnet.{name}()" in constructor.__doc__
+    with pytest.raises(TypeError, match="clases"):
+        keras_resnet.ResNet50(clases=3)
+
+
+def test_every_variant_has_a_constructor():
+    built_by = {
+        inspect.signature(function).parameters["name"].default
+        for name, function in vars(keras_resnet).items()
+        if name.startswith(("ResNet", "PlainNet")) and name != "ResNet"
+    }
+    assert built_by == set(VARIANTS)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_builds_on_jax_with_the_same_outputs(data_format, shortcut, photos, tmp_path):
+    pytest.importorskip("jax", reason="needs jax, of the test extra")
+    model = create_model("resnet20_cifar", shortcut=shortcut)
+    randomize(model)
+    model.save_weights(tmp_path / "net.weights.h5")
+    np.save(tmp_path / "photos.npy", photos)
+    shape = (32, 32, 3) if data_format == "channels_last" else (3, 32, 32)
+    axes = (0, 1, 2, 3) if data_format == "channels_last" else (0, 3, 1, 2)
+    code = f"""
+import keras, keras_resnet, numpy as np, sys
+keras.config.set_image_data_format({data_format!r})
+model = keras_resnet.ResNet20Cifar(weights="net.weights.h5", shortcut={shortcut!r}, input_shape={shape})
+np.save("out.npy", keras.ops.convert_to_numpy(model(np.load("photos.npy").transpose({axes}))))
+assert "tensorflow" not in sys.modules, "TensorFlow was imported"
+"""
+    environment = {"KERAS_BACKEND": "jax", "PATH": "", "PYTHONPATH": ":".join(sys.path), "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), model(photos), rtol=1e-3, atol=1e-6)
