@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-MANY = 12  # names that still fit in a sentence
+NEAR, MANY = 4, 12  # names that a sentence proposes, and that it lists where none is near
 
 
 def unknown_name(kind: str, name, known: Iterable) -> ValueError:
@@ -15,7 +15,8 @@ def unknown_name(kind: str, name, known: Iterable) -> ValueError:
         Unknown recipe 'cifar_quik'; did you mean 'cifar_quick'?
     """
     known = list(known)
-    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=4, cutoff=0.6)
+    longer = [k for k in map(str, known) if name and k.startswith(str(name))]
+    near = longer[:NEAR] or difflib.get_close_matches(str(name), [str(k) for k in known], n=NEAR, cutoff=0.6)
     if near:
         return ValueError(f"Unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near))}?")
     listed = ", ".join(map(repr, known[:MANY])) + (", ..." if len(known) > MANY else "")

@@ -31,8 +31,8 @@ class Recipe:
     epochs: float = 10  # passes over the training images; a fraction ends within the last pass
     batch_size: int = 128  # images a step, over all devices
     learning_rate: float = 0.1  # the base rate, at batch_size
-    momentum: float = 0.9
-    nesterov: bool = False
+    momentum: float = 0.9  # of SGD, 0 to 1
+    nesterov: bool = False  # look ahead by the momentum
     weight_decay: float = 0.0  # lambda of lambda / 2 x |w|^2 in the loss, over every trainable weight
     schedule: str = "constant"  # "steps", "cosine" to zero, "plateau" or "constant"
     schedule_steps: tuple[float, ...] = ()  # where "steps" divides the rate by 10, fractions of the run

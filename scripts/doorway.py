@@ -1,7 +1,9 @@
 """What the scripts share: flags from a recipe's fields, and errors as one line."""
 
 import dataclasses
+import inspect
 import os
+import re
 import sys
 
 from absl import app, flags, logging
@@ -17,14 +19,13 @@ USER_MISTAKES = (ValueError, OSError, ImportError)
 
 def define_recipe_flags(default: str) -> None:
     """--recipe, and a flag for each field of it, which replaces the recipe's value where given."""
-    flags.DEFINE_string("recipe", default, f"Training setup, one of: {', '.join(RECIPES)}.")
+    script = sys.argv[0]  # as whose flags --help lists them
+    flags.DEFINE_string("recipe", default, f"Training setup, one of: {', '.join(RECIPES)}.", module_name=script)
+    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(Recipe), re.MULTILINE))
+    kinds = {field.name: field.type for field in dataclasses.fields(Recipe)}
     for name in settings(Recipe()):
-        kind = {field.name: field.type for field in dataclasses.fields(Recipe)}[name]
-        text = f"Replaces the recipe's {name}."
-        if kind in DEFINE:
-            DEFINE[kind](name, None, text)
-        else:
-            flags.DEFINE_list(name, None, text)
+        define = DEFINE.get(kinds[name], flags.DEFINE_list)
+        define(name, None, f"{comments[name]} [the recipe's]", module_name=script)
 
 
 def recipe_from_flags() -> Recipe:

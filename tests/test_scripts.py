@@ -80,7 +80,7 @@ def test_train_then_predict_then_train_again(tiny_cifar, tmp_path):
     assert predicted.returncode == 0, predicted.stderr
     lines = predicted.stdout.strip().splitlines()
     assert [line.split(":")[0] for line in lines] == ["0.png", "1.png"]
-    assert len(re.findall(r"\d 0\.\d{4}", lines[0])) == 5
+    assert len(re.findall(r"\d [01]\.\d{4}", lines[0])) == 5
 
     (tmp_path / "2.png").write_text("no image")
     mixed = script("predict.py", "run", "0.png", "2.png", cwd=tmp_path)
