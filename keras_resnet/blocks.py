@@ -1,20 +1,49 @@
-"""The parts of a network, as the paper's figures draw them: stem, blocks, shortcuts, stages, head.
+"""The parts of a network, as the papers' figures draw them: stem, blocks, shortcuts, stages, head.
 
 Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015,
 https://arxiv.org/abs/1512.03385, called "the paper" below. Every function maps Keras tensors to
 a Keras tensor.
 """
 
+import dataclasses
+
 import keras
-import numpy as np
 from keras import layers
 
-from keras_resnet.layers import BatchNormalization, ZeroPaddedShortcut
+from keras_resnet.layers import BatchNormalization, BlurPool, ZeroPaddedShortcut, channel_axis
 
 
-def channel_axis():
-    """The axis of the channels in a batch of images: -1, or 1 where Keras is set so."""
-    return -1 if keras.config.image_data_format() == "channels_last" else 1
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """What the blocks of a network share: options of `keras_resnet.ResNet`, which explains them."""
+
+    residual: bool
+    shortcut: str
+    stride_in: str
+    stride_block: str
+    preactivation: bool
+    groups: int
+    base_width: int
+    se_ratio: float
+    blur_pool: bool
+    use_bias: bool
+    padding: str
+    norm: str
+    activation: str
+    zero_init_residual: bool
+    drop_path: float
+    block_dropout: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Conv:
+    """A convolution of a block, as the figures write it: "3x3, 64, /2"."""
+
+    size: int
+    filters: int
+    strides: int = 1
+    dilation: int = 1
+    groups: int = 1
 
 
 def he_initializer():
@@ -22,125 +51,250 @@ def he_initializer():
     return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
 
 
-def conv_bn(x, filters, kernel_size, strides=1, *, name, index="", relu=True, gamma="ones"):
-    """Convolution without bias, batch normalization, and ReLU unless `relu` is false.
+# ---------------------------------------------------------------------------------------------
+# Layers with the style of the network
 
-    The padding is symmetric, as in Caffe and PyTorch: "same" would pad a strided convolution
-    at the bottom and right alone.
+
+def convolution(x, conv, style, *, name, index="", bias=False, zero=False):
+    """A convolution, by default without bias.
+
+    The padding is symmetric, as in Caffe and PyTorch; `padding="same"`, as TensorFlow's, pads a
+    strided convolution at the bottom and right alone.
     """
-    if kernel_size > 1 and strides > 1:
-        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad{index}")(x)
-    x = layers.Conv2D(
-        filters,
-        kernel_size,
-        strides,
-        padding="same" if strides == 1 else "valid",
-        use_bias=False,
-        kernel_initializer=he_initializer(),
+    asymmetric = conv.size > 1 and conv.strides > 1
+    if asymmetric and style.padding == "symmetric":
+        x = layers.ZeroPadding2D(conv.dilation * (conv.size // 2), name=f"{name}_pad{index}")(x)
+    return layers.Conv2D(
+        conv.filters,
+        conv.size,
+        conv.strides,
+        padding="valid" if asymmetric and style.padding == "symmetric" else "same",
+        dilation_rate=conv.dilation,
+        groups=conv.groups,
+        use_bias=bias,
+        kernel_initializer="zeros" if zero else he_initializer(),
         name=f"{name}_conv{index}",
     )(x)
-    x = BatchNormalization(
-        axis=channel_axis(), momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_bn{index}"
+
+
+def norm(x, style, *, name, index="", zero=False):
+    """The normalization of the network; `zero` starts its gamma at zero."""
+    suffix, make = NORMS[style.norm]
+    return make(gamma_initializer="zeros" if zero else "ones", name=f"{name}_{suffix}{index}")(x)
+
+
+def activation(x, style, *, name):
+    """The nonlinearity of the network."""
+    if style.activation == "relu":
+        return layers.ReLU(name=name)(x)
+    return layers.Activation(style.activation, name=name)(x)
+
+
+def norm_act(x, style, *, name, index=""):
+    """Normalization, then nonlinearity."""
+    return activation(norm(x, style, name=name, index=index), style, name=f"{name}_relu{index}")
+
+
+def conv_norm_act(x, conv, style, *, name, index=""):
+    """Convolution, normalization, nonlinearity."""
+    return norm_act(convolution(x, conv, style, name=name, index=index), style, name=name, index=index)
+
+
+NORMS = {
+    "batch_norm": ("bn", lambda **kw: BatchNormalization(channel_axis(), momentum=0.9, epsilon=1e-5, **kw)),
+    "sync_batch_norm": (
+        "bn",
+        lambda **kw: BatchNormalization(channel_axis(), momentum=0.9, epsilon=1e-5, synchronized=True, **kw),
+    ),
+    "group_norm": ("gn", lambda **kw: layers.GroupNormalization(32, channel_axis(), epsilon=1e-5, **kw)),
+}
+
+# ---------------------------------------------------------------------------------------------
+# Stems
+
+
+def max_pool(x, style):
+    """3x3 max-pooling of stride 2; with blur-pooling of stride 1 and then blurred (Zhang 2019, figure 4)."""
+    if style.padding == "symmetric":
+        x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # zeros never win past a ReLU
+    x = layers.MaxPooling2D(
+        3,
+        1 if style.blur_pool else 2,
+        padding="valid" if style.padding == "symmetric" else "same",
+        name="stem_pool",
     )(x)
-    return layers.ReLU(name=f"{name}_relu{index}")(x) if relu else x
+    return BlurPool(name="stem_blur")(x) if style.blur_pool else x
 
 
-def imagenet_stem(x, filters):
+def imagenet_stem(x, width, style):
     """7x7 convolution and 3x3 max-pooling, both of stride 2 (table 1)."""
-    x = conv_bn(x, filters, 7, 2, name="stem")
-    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # zeros never win: x is past a ReLU
-    return layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+    conv = Conv(7, width, 2)
+    if style.preactivation:
+        x = convolution(x, conv, style, name="stem", bias=style.use_bias)
+    else:
+        x = conv_norm_act(x, conv, style, name="stem")
+    return max_pool(x, style)
 
 
-def cifar_stem(x, filters):
+def cifar_stem(x, width, style):
     """3x3 convolution (section 4.2)."""
-    return conv_bn(x, filters, 3, name="stem")
+    if style.preactivation:
+        return convolution(x, Conv(3, width), style, name="stem", bias=style.use_bias)
+    return conv_norm_act(x, Conv(3, width), style, name="stem")
 
 
-def basic_block(x, width, strides, *, name, last_gamma, stride_in):
-    """Two 3x3 convolutions (figure 5, left)."""
-    x = conv_bn(x, width, 3, strides, name=name, index=1)
-    return conv_bn(x, width, 3, name=name, index=2, relu=False, gamma=last_gamma)
-
-
-def bottleneck_block(x, width, strides, *, name, last_gamma, stride_in):
-    """1x1, 3x3 and 1x1 convolutions, the last of 4 x `width` filters (figure 5, right)."""
-    first, second = (strides, 1) if stride_in == "1x1" else (1, strides)
-    x = conv_bn(x, width, 1, first, name=name, index=1)
-    x = conv_bn(x, width, 3, second, name=name, index=2)
-    return conv_bn(x, 4 * width, 1, name=name, index=3, relu=False, gamma=last_gamma)
-
-
-def shortcut_to(y, x, strides, *, kind, name):
-    """`x` in the shape of `y`: as it is, zero-padded (A) or projected (B; C always) (section 3.3)."""
-    filters = y.shape[channel_axis()]
-    fits = strides == 1 and x.shape[channel_axis()] == filters
-    if kind == "C" or (kind == "B" and not fits):
-        return conv_bn(x, filters, 1, strides, name=f"{name}_shortcut", relu=False)
-    return x if fits else ZeroPaddedShortcut(filters, strides, name=f"{name}_shortcut")(x)
-
-
-def stages(x, block, depths, widths, *, residual, shortcut, stride_in, zero_init_residual):
-    """The stacks of blocks; the first block of each stage but the first halves the size."""
-    last_gamma = "zeros" if zero_init_residual else "ones"
-    for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), start=1):
-        for index in range(1, depth + 1):
-            name = f"stage{stage}_block{index}"
-            strides = 2 if index == 1 and stage > 1 else 1
-            y = BLOCKS[block](x, width, strides, name=name, last_gamma=last_gamma, stride_in=stride_in)
-            if residual:
-                y = layers.Add(name=f"{name}_add")([shortcut_to(y, x, strides, kind=shortcut, name=name), y])
-            x = layers.ReLU(name=f"{name}_out")(y)
+def deep_convolutions(x, width, style):
+    """Three 3x3 convolutions in place of the 7x7 (He 2018, https://arxiv.org/abs/1812.01187, figure 2b)."""
+    for index, conv in enumerate((Conv(3, width // 2, 2), Conv(3, width // 2), Conv(3, width)), start=1):
+        x = conv_norm_act(x, conv, style, name="stem", index=index)
     return x
 
 
-def head(x, include_top, pooling, classes, classifier_activation):
-    """Global pooling and classifier. They run in float32, whatever the mixed-precision policy."""
-    if not include_top:
-        return POOLINGS[pooling](x)
-    x = layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")(x)
+def deep_stem(x, width, style):
+    """The deep convolutions and max-pooling (ResNet-D)."""
+    return max_pool(deep_convolutions(x, width, style), style)
+
+
+def deep_strided_stem(x, width, style):
+    """The deep convolutions and a strided one for the pooling (ResNet-RS, https://arxiv.org/abs/2103.07579)."""
+    return conv_norm_act(deep_convolutions(x, width, style), Conv(3, width, 2), style, name="stem", index=4)
+
+
+# ---------------------------------------------------------------------------------------------
+# Blocks
+
+
+def basic(width, strides, dilations, style):
+    """Two 3x3 convolutions (figure 5, left)."""
+    return Conv(3, width, strides, dilations[0]), Conv(3, width, 1, dilations[1])
+
+
+def bottleneck(width, strides, dilations, style):
+    """1x1, 3x3 and 1x1, the last of 4 x `width` filters (figure 5, right); groups as in ResNeXt."""
+    inner = width * style.base_width // 64 * style.groups
+    first, second = (strides, 1) if style.stride_in == "1x1" else (1, strides)
+    return Conv(1, inner, first), Conv(3, inner, second, dilations[0], style.groups), Conv(1, 4 * width)
+
+
+def residual_branch(x, convs, style, *, name):
+    """The convolutions of a block, each with its normalization: behind it, or in front (v2).
+
+    With pre-activation `x` has passed the first normalization already.
+    """
+    *_, last = range(1, len(convs) + 1)
+    for index, conv in enumerate(convs, start=1):
+        if style.preactivation and index > 1:
+            x = norm_act(x, style, name=name, index=index)
+        if style.block_dropout and index == last:
+            x = layers.Dropout(style.block_dropout, name=f"{name}_dropout")(x)
+        blurs = style.blur_pool and conv.strides > 1
+        x = convolution(
+            x,
+            dataclasses.replace(conv, strides=1) if blurs else conv,
+            style,
+            name=name,
+            index=index,
+            bias=style.use_bias and style.preactivation and index == last,
+            zero=style.zero_init_residual and style.preactivation and index == last,
+        )
+        if not style.preactivation:
+            x = norm(x, style, name=name, index=index, zero=style.zero_init_residual and index == last)
+            x = activation(x, style, name=f"{name}_relu{index}") if index < last else x
+        x = BlurPool(name=f"{name}_blur{index}")(x) if blurs else x
+    return squeeze_excite(x, style, name=f"{name}_se") if style.se_ratio else x
+
+
+def squeeze_excite(x, style, *, name):
+    """Channels weighted by what the whole image holds (Hu et al. 2017, https://arxiv.org/abs/1709.01507)."""
+    filters = x.shape[channel_axis()]
+    reduced = max(8, int(filters * style.se_ratio + 4) // 8 * 8)  # a multiple of 8, as in timm
+    weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
+    weights = layers.Conv2D(reduced, 1, kernel_initializer=he_initializer(), name=f"{name}_reduce")(weights)
+    weights = layers.ReLU(name=f"{name}_relu")(weights)
+    weights = layers.Conv2D(
+        filters, 1, activation="sigmoid", kernel_initializer=he_initializer(), name=f"{name}_expand"
+    )(weights)
+    return layers.Multiply(name=f"{name}_scale")([x, weights])
+
+
+def shortcut_to(filters, x, entry, strides, dilation, style, *, name):
+    """`x` in the shape of the branch (section 3.3).
+
+    As it is where it fits (but for C); zero-padded (A), projected (B, C), or pooled and projected (D: He 2018,
+    figure 2c) where its channels change; a projection starts from `entry`, the pre-activated `x`.
+    """
+    widens = x.shape[channel_axis()] != filters
+    if style.shortcut != "C" and not (widens and style.shortcut != "A"):
+        return ZeroPaddedShortcut(filters, strides, name=f"{name}_shortcut")(x) if widens or strides > 1 else x
+    name = f"{name}_shortcut"
+    if style.shortcut == "D" and (strides > 1 or dilation > 1):
+        entry, strides = layers.AveragePooling2D(2, strides, padding="same", name=f"{name}_pool")(entry), 1
+    y = convolution(entry, Conv(1, filters, strides), style, name=name, bias=style.use_bias)
+    return y if style.preactivation else norm(y, style, name=name)
+
+
+def residual_block(x, kind, width, strides, dilations, drop_path, style, *, name):
+    """Shortcut plus branch; then the nonlinearity, which v2 has in front instead (He 2016, figure 1)."""
+    convs = BLOCKS[kind](width, strides, dilations, style)
+    entry = norm_act(x, style, name=name, index=1) if style.preactivation else x
+    y = residual_branch(entry, convs, style, name=name)
+    if style.residual:
+        if drop_path:  # whole branches of single examples (Huang et al. 2016, https://arxiv.org/abs/1603.09382)
+            y = layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path")(y)
+        skip = shortcut_to(convs[-1].filters, x, entry, strides, dilations[1], style, name=name)
+        y = layers.Add(name=f"{name}_add")([skip, y])
+    return y if style.preactivation else activation(y, style, name=f"{name}_out")
+
+
+def stages(x, kind, depths, widths, stem_stride, output_stride, style):
+    """The outputs of all stages. Each but the first halves the size, or dilates from `output_stride` on."""
+    outputs, stride, dilation, blocks_before = [], stem_stride, 1, 0
+    for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), start=1):
+        strides, before = (2 if stage > 1 else 1), dilation
+        if strides == 2 and output_stride and stride >= output_stride:
+            strides, dilation = 1, 2 * dilation
+        stride *= strides
+        halving_block = 1 if style.stride_block == "first" else depth
+        for index in range(1, depth + 1):
+            x = residual_block(
+                x,
+                kind,
+                width,
+                strides if index == halving_block else 1,
+                (before if index == 1 else dilation, dilation),
+                style.drop_path * blocks_before / max(1, sum(depths) - 1),
+                style,
+                name=f"stage{stage}_block{index}",
+            )
+            blocks_before += 1
+        outputs.append(x)
+    return outputs
+
+
+# ---------------------------------------------------------------------------------------------
+# Head. It runs in float32, whatever the mixed-precision policy.
+
+
+def classifier(x, classes, dropout, classifier_activation):
+    """Average-pooling, and the fully connected layer."""
+    x = POOLINGS["avg"](x)
+    x = layers.Dropout(dropout, dtype="float32", name="dropout")(x) if dropout else x
     x = layers.Dense(classes, kernel_initializer=he_initializer(), dtype="float32", name="logits")(x)
     if classifier_activation in (None, "linear"):
         return x
     return layers.Activation(classifier_activation, dtype="float32", name="predictions")(x)
 
 
-def normalization(x, mean, std):
-    """(x - mean) / std in float32, as a stock layer that every exporter understands."""
-    mean, std = (_statistic(name, value, x.shape[1:]) for name, value in (("mean", mean), ("std", std)))
-    if not (std > 0).all():
-        raise ValueError("std must be above 0 everywhere.")
-    scale, offset = 1 / std, -mean / std
-    return layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name="normalization")(x)
-
-
-def _shape_of_statistics(channels):
-    return (channels,) if channel_axis() == -1 else (channels, 1, 1)
-
-
-def _statistic(name, value, shape):
-    """A mean or standard deviation (scalar, per channel, or H x W x C) laid out as the input is."""
-    value = np.asarray(value, "float64")
-    image_shape = tuple(shape) if channel_axis() == -1 else (*shape[1:], shape[0])
-    channels = image_shape[-1]
-    if value.shape not in ((), (channels,), image_shape):
-        raise ValueError(
-            f"{name} has the shape {value.shape}, which does not fit images of shape {image_shape}; pass "
-            f"a number, {channels} numbers (one a channel), or an image of that shape, in units of 0 to 255."
-        )
-    if value.ndim == 0:
-        return np.broadcast_to(value, _shape_of_statistics(channels))
-    if channel_axis() == -1:
-        return value
-    return value.reshape(channels, 1, 1) if value.ndim == 1 else value.transpose(2, 0, 1)
-
-
-BLOCKS = {"basic": basic_block, "bottleneck": bottleneck_block}
-STEMS = {"imagenet": imagenet_stem, "cifar": cifar_stem}
+BLOCKS = {"basic": basic, "bottleneck": bottleneck}
+# The function, and by how much the stem divides the size.
+STEMS = {
+    "imagenet": (imagenet_stem, 4),
+    "cifar": (cifar_stem, 1),
+    "deep": (deep_stem, 4),
+    "deep_strided": (deep_strided_stem, 4),
+}
 POOLINGS = {
     None: lambda x: x,
     "avg": lambda x: layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")(x),
     "max": lambda x: layers.GlobalMaxPooling2D(dtype="float32", name="max_pool")(x),
 }
-SHORTCUTS = ("A", "B", "C")
-STRIDES_IN = ("3x3", "1x1")

@@ -1,7 +1,13 @@
 """The few layers that Keras lacks."""
 
 import keras
+import numpy as np
 from keras import ops
+
+
+def channel_axis():
+    """The axis of the channels in a batch of images: -1, or 1 where Keras is set so."""
+    return -1 if keras.config.image_data_format() == "channels_last" else 1
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
@@ -30,7 +36,7 @@ class ZeroPaddedShortcut(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides
-        self.channels_last = keras.config.image_data_format() == "channels_last"
+        self.channels_last = channel_axis() == -1
 
     def build(self, input_shape):
         channels = input_shape[-1 if self.channels_last else 1]
@@ -57,6 +63,45 @@ class ZeroPaddedShortcut(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "strides": self.strides}
+
+
+@keras.saving.register_keras_serializable(package="keras_resnet")
+class BlurPool(keras.layers.Layer):
+    """Blurs with a 3x3 binomial filter and keeps every second row and column.
+
+    Source: Zhang 2019, "Making Convolutional Networks Shift-Invariant Again",
+    https://arxiv.org/abs/1904.11486. The border is mirrored.
+
+    Shapes: (batch, H, W, C) to (batch, ceil(H / 2), ceil(W / 2), C), H and W at least 2; or the same with
+    channels first where Keras is configured so.
+
+    Example:
+        >>> import keras, keras_resnet
+        >>> tuple(keras_resnet.layers.BlurPool()(keras.ops.ones((1, 8, 8, 16))).shape)
+        (1, 4, 4, 16)
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.axis = channel_axis()
+
+    def build(self, input_shape):
+        row = np.array([1.0, 2.0, 1.0]) / 4
+        self.kernel = np.tile(np.outer(row, row)[:, :, None, None], (1, 1, input_shape[self.axis], 1))
+
+    def call(self, inputs):
+        space = [(1, 1), (1, 1)]
+        padding = [(0, 0), *space, (0, 0)] if self.axis == -1 else [(0, 0), (0, 0), *space]
+        padded = ops.pad(inputs, padding, mode="reflect")
+        kernel = ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype)
+        return ops.depthwise_conv(padded, kernel, strides=2, padding="valid")
+
+    def compute_output_shape(self, input_shape):
+        def halved(sizes):
+            return [None if size is None else -(-size // 2) for size in sizes]
+
+        batch, *rest = input_shape
+        return (batch, *halved(rest[:2]), rest[2]) if self.axis == -1 else (batch, rest[0], *halved(rest[1:]))
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")

@@ -1,5 +1,6 @@
 """The builder, `ResNet`, and a constructor for each variant: `ResNet50()` and friends."""
 
+import dataclasses
 import fnmatch
 import inspect
 from collections.abc import Callable, Sequence
@@ -8,19 +9,11 @@ from typing import Concatenate, ParamSpec
 import keras
 import numpy as np
 
-from keras_resnet.blocks import (
-    BLOCKS,
-    POOLINGS,
-    SHORTCUTS,
-    STEMS,
-    STRIDES_IN,
-    channel_axis,
-    head,
-    normalization,
-    stages,
-)
+from keras_resnet.blocks import BLOCKS, NORMS, POOLINGS, STEMS, Style, classifier, norm_act, stages
 from keras_resnet.distribution import Model
+from keras_resnet.layers import channel_axis
 from keras_resnet.names import unknown_name
+from keras_resnet.normalization import normalization
 from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from keras_resnet.variants import IMAGENET_CLASSES, VARIANTS
 
@@ -39,17 +32,33 @@ def ResNet(
     *,
     widths: Sequence[int] = (64, 128, 256, 512),
     stem: str = "imagenet",
+    stem_width: int | None = None,
     residual: bool = True,
     shortcut: str = "B",
     stride_in: str = "3x3",
+    stride_block: str = "first",
+    preactivation: bool = False,
+    groups: int = 1,
+    base_width: int = 64,
+    se_ratio: float = 0.0,
+    blur_pool: bool = False,
+    use_bias: bool = False,
+    padding: str = "symmetric",
+    norm: str = "batch_norm",
+    activation: str = "relu",
     zero_init_residual: bool = False,
+    drop_path: float = 0.0,
+    block_dropout: float = 0.0,
+    dropout: float = 0.0,
+    output_stride: int | None = None,
+    features: bool = False,
     include_preprocessing: bool = True,
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
 ) -> Model:
     """Builds a residual (or plain) network for images.
 
-    Source: He et al. 2015, https://arxiv.org/abs/1512.03385.
+    Source: He et al. 2015, https://arxiv.org/abs/1512.03385, and where an option names another.
 
     Args:
         block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3, 1x1).
@@ -65,16 +74,35 @@ def ResNet(
         classifier_activation: activation of the classifier; None or "linear" for logits.
         name: name of the model.
         widths: filters of the 3x3 convolutions of each stage; a bottleneck puts out 4 times as many.
-        stem: "imagenet" (7x7 convolution and pooling, stride 4) or "cifar" (3x3, stride 1).
+        stem: "imagenet" (7x7 convolution and pooling, stride 4), "cifar" (3x3, stride 1), "deep" (three 3x3
+            and pooling: ResNet-D) or "deep_strided" (a strided 3x3 for the pooling: ResNet-RS).
+        stem_width: filters of the stem; default the first of `widths`.
         residual: False for the plain net: the same layers without shortcuts.
-        shortcut: "A" (identity, zero-padded where channels grow), "B" (projection where the
-            shape changes) or "C" (projection everywhere) (section 3.3).
+        shortcut: "A" (identity, zero-padded where channels grow), "B" (projection where they do), "C"
+            (projection everywhere) (section 3.3), or "D" (average-pooled, then projected: ResNet-D).
         stride_in: convolution of a bottleneck that halves the size: "3x3" (torchvision, timm;
             "v1.5") or "1x1" (the paper, Caffe, keras.applications).
-        zero_init_residual: start with the last gamma of each block at zero, so that each block is
-            the identity (Goyal et al. 2017, section 5.1).
+        stride_block: block of a stage that halves the size: "first", or "last" (keras.applications' v2, which
+            halves in all stages but its last).
+        preactivation: normalization and nonlinearity in front of each convolution (v2: He et al. 2016).
+        groups: groups of the 3x3 convolution of a bottleneck (ResNeXt: 32).
+        base_width: filters of each of those groups, at width 64 (ResNeXt: 4; Wide ResNet-50-2: 128 in one group).
+        se_ratio: squeeze and excitation at the end of each block, reduced to this share of its channels; 0 for none.
+        blur_pool: blur before each subsampling of the branches and the stem (Zhang 2019).
+        use_bias: biases on the convolutions that no normalization follows (v2's stem, projections, last of a block).
+        padding: of strided convolutions: "symmetric" (Caffe, PyTorch) or "same" (TensorFlow: bottom and right).
+        norm: "batch_norm", "sync_batch_norm" (over all devices) or "group_norm" (32 groups).
+        activation: the nonlinearity, by its Keras name.
+        zero_init_residual: start with the last gamma (v2: the last convolution) of each block at zero, so that each
+            block is the identity (Goyal et al. 2017, section 5.1).
+        drop_path: share of examples that skip the last block's branch in training, less linearly before it.
+        block_dropout: share of values dropped before the last convolution of each block (Wide ResNet).
+        dropout: share of values dropped before the classifier.
+        output_stride: 8, 16 or 32: past it, stages dilate their convolutions instead of halving the size.
+        features: return the outputs of all stages, as a dict "C2", "C3", ... (for detectors and segmenters).
         include_preprocessing: whether the model itself maps RGB in 0 to 255 to (x - mean) / std.
-        mean, std: of the images, in units of 0 to 255: a number, one a channel, or an image.
+        mean: of the images, in units of 0 to 255: a number, one a channel, or an image.
+        std: their standard deviation, likewise.
 
     Returns:
         A functional `keras_resnet.Model`. Input: a batch of RGB images, uint8 or float, in 0 to
@@ -90,27 +118,26 @@ def ResNet(
         >>> model.output_shape
         (None, 10)
     """
-    choices = {"block": BLOCKS, "stem": STEMS, "shortcut": SHORTCUTS, "stride_in": STRIDES_IN, "pooling": POOLINGS}
-    given = {"block": block, "stem": stem, "shortcut": shortcut, "stride_in": stride_in, "pooling": pooling}
-    for option, value in given.items():
-        if value not in choices[option]:
-            raise unknown_name(option, value, choices[option])
-    _check_sizes(depths, widths, classes)
-    image = _image(input_tensor, input_shape, include_top)
+    options = dict(locals())
+    _check_choices(options)
+    _check_sizes(options)
+    style = Style(**{field.name: options[field.name] for field in dataclasses.fields(Style)})
+    image = _image(input_tensor, input_shape, include_top and not features)
 
     x = normalization(image, mean, std) if include_preprocessing else image
-    x = STEMS[stem](x, widths[0])
-    x = stages(
-        x,
-        block,
-        depths,
-        widths,
-        residual=residual,
-        shortcut=shortcut,
-        stride_in=stride_in,
-        zero_init_residual=zero_init_residual,
-    )
-    x = head(x, include_top, pooling, classes, classifier_activation)
+    make_stem, stem_stride = STEMS[stem]
+    x = make_stem(x, stem_width or widths[0], style)
+    outputs = stages(x, block, depths, widths, stem_stride, output_stride, style)
+    if preactivation:
+        outputs[-1] = norm_act(outputs[-1], style, name="head")
+    if features:
+        x = {f"C{stage}": output for stage, output in enumerate(outputs, start=2)}
+    else:
+        x = (
+            classifier(outputs[-1], classes, dropout, classifier_activation)
+            if include_top
+            else POOLINGS[pooling](outputs[-1])
+        )
 
     inputs = image if input_tensor is None else keras.utils.get_source_inputs(image)
     model = Model(inputs, x, name=name)
@@ -119,12 +146,38 @@ def ResNet(
     return model
 
 
-def _check_sizes(depths, widths, classes):
+CHOICES = {
+    "block": BLOCKS,
+    "stem": STEMS,
+    "shortcut": ("A", "B", "C", "D"),
+    "stride_in": ("3x3", "1x1"),
+    "stride_block": ("first", "last"),
+    "padding": ("symmetric", "same"),
+    "norm": NORMS,
+    "pooling": POOLINGS,
+    "output_stride": (None, 8, 16, 32),
+}
+
+
+def _check_choices(options):
+    for option, known in CHOICES.items():
+        if options[option] not in known:
+            raise unknown_name(option, options[option], known)
+    if options["blur_pool"] and options["preactivation"]:
+        raise ValueError("blur_pool does not go with preactivation; choose one of them.")
+
+
+def _check_sizes(options):
+    depths, widths = options["depths"], options["widths"]
     if not depths or len(depths) != len(widths):
         raise ValueError(f"depths={tuple(depths)} and widths={tuple(widths)} must name the same stages, at least one.")
-    for option, values in (("depths", depths), ("widths", widths), ("classes", (classes,))):
+    for option in ("depths", "widths", "classes", "groups", "base_width"):
+        values = options[option] if option in ("depths", "widths") else (options[option],)
         if not all(isinstance(value, (int, np.integer)) and value >= 1 for value in values):
-            raise ValueError(f"{option}={values if option != 'classes' else classes} must be whole numbers from 1.")
+            raise ValueError(f"{option}={options[option]} must be whole numbers from 1.")
+    for option in ("se_ratio", "drop_path", "block_dropout", "dropout"):
+        if not 0 <= options[option] < 1:
+            raise ValueError(f"{option}={options[option]} must be at least 0 and below 1.")
 
 
 def _image(input_tensor, input_shape, include_top):
@@ -187,8 +240,42 @@ ResNet34 = constructor("ResNet34", "resnet34")
 ResNet50 = constructor("ResNet50", "resnet50")
 ResNet101 = constructor("ResNet101", "resnet101")
 ResNet152 = constructor("ResNet152", "resnet152")
+ResNet200 = constructor("ResNet200", "resnet200")
+ResNet50V1 = constructor("ResNet50V1", "resnet50_v1")
+ResNet101V1 = constructor("ResNet101V1", "resnet101_v1")
+ResNet152V1 = constructor("ResNet152V1", "resnet152_v1")
 PlainNet18 = constructor("PlainNet18", "plainnet18")
 PlainNet34 = constructor("PlainNet34", "plainnet34")
+ResNet18V2 = constructor("ResNet18V2", "resnetv2_18")
+ResNet34V2 = constructor("ResNet34V2", "resnetv2_34")
+ResNet50V2 = constructor("ResNet50V2", "resnetv2_50")
+ResNet101V2 = constructor("ResNet101V2", "resnetv2_101")
+ResNet152V2 = constructor("ResNet152V2", "resnetv2_152")
+ResNet200V2 = constructor("ResNet200V2", "resnetv2_200")
+ResNet18D = constructor("ResNet18D", "resnet18d")
+ResNet34D = constructor("ResNet34D", "resnet34d")
+ResNet50D = constructor("ResNet50D", "resnet50d")
+ResNet101D = constructor("ResNet101D", "resnet101d")
+ResNet152D = constructor("ResNet152D", "resnet152d")
+ResNet200D = constructor("ResNet200D", "resnet200d")
+SEResNet18 = constructor("SEResNet18", "seresnet18")
+SEResNet34 = constructor("SEResNet34", "seresnet34")
+SEResNet50 = constructor("SEResNet50", "seresnet50")
+SEResNet101 = constructor("SEResNet101", "seresnet101")
+SEResNet152 = constructor("SEResNet152", "seresnet152")
+ResNeXt50_32x4D = constructor("ResNeXt50_32x4D", "resnext50_32x4d")
+ResNeXt101_32x8D = constructor("ResNeXt101_32x8D", "resnext101_32x8d")
+ResNeXt101_64x4D = constructor("ResNeXt101_64x4D", "resnext101_64x4d")
+WideResNet50_2 = constructor("WideResNet50_2", "wide_resnet50_2")
+WideResNet101_2 = constructor("WideResNet101_2", "wide_resnet101_2")
+ResNetBlur50 = constructor("ResNetBlur50", "resnetblur50")
+ResNetRS50 = constructor("ResNetRS50", "resnetrs50")
+ResNetRS101 = constructor("ResNetRS101", "resnetrs101")
+ResNetRS152 = constructor("ResNetRS152", "resnetrs152")
+ResNetRS200 = constructor("ResNetRS200", "resnetrs200")
+ResNetRS270 = constructor("ResNetRS270", "resnetrs270")
+ResNetRS350 = constructor("ResNetRS350", "resnetrs350")
+ResNetRS420 = constructor("ResNetRS420", "resnetrs420")
 ResNet20Cifar = constructor("ResNet20Cifar", "resnet20_cifar")
 ResNet32Cifar = constructor("ResNet32Cifar", "resnet32_cifar")
 ResNet44Cifar = constructor("ResNet44Cifar", "resnet44_cifar")
@@ -201,6 +288,13 @@ PlainNet44Cifar = constructor("PlainNet44Cifar", "plainnet44_cifar")
 PlainNet56Cifar = constructor("PlainNet56Cifar", "plainnet56_cifar")
 PlainNet110Cifar = constructor("PlainNet110Cifar", "plainnet110_cifar")
 PlainNet1202Cifar = constructor("PlainNet1202Cifar", "plainnet1202_cifar")
+ResNet110V2Cifar = constructor("ResNet110V2Cifar", "resnetv2_110_cifar")
+ResNet164V2Cifar = constructor("ResNet164V2Cifar", "resnetv2_164_cifar")
+ResNet1001V2Cifar = constructor("ResNet1001V2Cifar", "resnetv2_1001_cifar")
+WideResNet16_8Cifar = constructor("WideResNet16_8Cifar", "wide_resnet16_8_cifar")
+WideResNet28_10Cifar = constructor("WideResNet28_10Cifar", "wide_resnet28_10_cifar")
+WideResNet40_4Cifar = constructor("WideResNet40_4Cifar", "wide_resnet40_4_cifar")
+ResNet8 = constructor("ResNet8", "resnet8")
 
 
 def create_model(name: str, /, **options) -> Model:

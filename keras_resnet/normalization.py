@@ -1,0 +1,36 @@
+"""The first layer of a model: RGB in 0 to 255 -> (x - mean) / std, as a stock Keras layer."""
+
+import numpy as np
+from keras import layers
+
+from keras_resnet.layers import channel_axis
+
+
+def normalization(x, mean, std):
+    """(x - mean) / std in float32, as a stock layer that every exporter understands."""
+    mean, std = (_statistic(name, value, x.shape[1:]) for name, value in (("mean", mean), ("std", std)))
+    if not (std > 0).all():
+        raise ValueError("std must be above 0 everywhere.")
+    scale, offset = 1 / std, -mean / std
+    return layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name="normalization")(x)
+
+
+def _shape_of_statistics(channels):
+    return (channels,) if channel_axis() == -1 else (channels, 1, 1)
+
+
+def _statistic(name, value, shape):
+    """A mean or standard deviation (scalar, per channel, or H x W x C) laid out as the input is."""
+    value = np.asarray(value, "float64")
+    image_shape = tuple(shape) if channel_axis() == -1 else (*shape[1:], shape[0])
+    channels = image_shape[-1]
+    if value.shape not in ((), (channels,), image_shape):
+        raise ValueError(
+            f"{name} has the shape {value.shape}, which does not fit images of shape {image_shape}; pass "
+            f"a number, {channels} numbers (one a channel), or an image of that shape, in units of 0 to 255."
+        )
+    if value.ndim == 0:
+        return np.broadcast_to(value, _shape_of_statistics(channels))
+    if channel_axis() == -1:
+        return value
+    return value.reshape(channels, 1, 1) if value.ndim == 1 else value.transpose(2, 0, 1)
