@@ -10,7 +10,7 @@ import dataclasses
 import keras
 from keras import layers
 
-from keras_resnet.layers import BatchNormalization, BlurPool, ZeroPaddedShortcut, channel_axis
+from keras_resnet.layers import BatchNormalization, BlurPool, PaddedMaxPooling2D, ZeroPaddedShortcut, channel_axis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,13 +20,12 @@ class Style:
     residual: bool
     shortcut: str
     stride_in: str
-    stride_block: str
+    layout: str
     preactivation: bool
     groups: int
     base_width: int
     se_ratio: float
     blur_pool: bool
-    use_bias: bool
     padding: str
     norm: str
     activation: str
@@ -115,14 +114,14 @@ NORMS = {
 
 def max_pool(x, style):
     """3x3 max-pooling of stride 2; with blur-pooling of stride 1 and then blurred (Zhang 2019, figure 4)."""
-    if style.padding == "symmetric":
-        x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)  # zeros never win past a ReLU
-    x = layers.MaxPooling2D(
-        3,
-        1 if style.blur_pool else 2,
-        padding="valid" if style.padding == "symmetric" else "same",
-        name="stem_pool",
-    )(x)
+    strides = 1 if style.blur_pool else 2
+    if style.padding == "same":
+        x = layers.MaxPooling2D(3, strides, padding="same", name="stem_pool")(x)
+    elif style.preactivation and style.layout != "keras_v2":
+        x = PaddedMaxPooling2D(3, strides, name="stem_pool")(x)
+    else:  # zeros never win past a ReLU; and keras.applications' v2 was trained with them
+        x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
+        x = layers.MaxPooling2D(3, strides, name="stem_pool")(x)
     return BlurPool(name="stem_blur")(x) if style.blur_pool else x
 
 
@@ -130,7 +129,7 @@ def imagenet_stem(x, width, style):
     """7x7 convolution and 3x3 max-pooling, both of stride 2 (table 1)."""
     conv = Conv(7, width, 2)
     if style.preactivation:
-        x = convolution(x, conv, style, name="stem", bias=style.use_bias)
+        x = convolution(x, conv, style, name="stem", bias=style.layout == "keras_v2")
     else:
         x = conv_norm_act(x, conv, style, name="stem")
     return max_pool(x, style)
@@ -139,7 +138,7 @@ def imagenet_stem(x, width, style):
 def cifar_stem(x, width, style):
     """3x3 convolution (section 4.2)."""
     if style.preactivation:
-        return convolution(x, Conv(3, width), style, name="stem", bias=style.use_bias)
+        return convolution(x, Conv(3, width), style, name="stem", bias=style.layout == "keras_v2")
     return conv_norm_act(x, Conv(3, width), style, name="stem")
 
 
@@ -194,7 +193,7 @@ def residual_branch(x, convs, style, *, name):
             style,
             name=name,
             index=index,
-            bias=style.use_bias and style.preactivation and index == last,
+            bias=style.layout == "keras_v2" and index == last,
             zero=style.zero_init_residual and style.preactivation and index == last,
         )
         if not style.preactivation:
@@ -229,7 +228,7 @@ def shortcut_to(filters, x, entry, strides, dilation, style, *, name):
     name = f"{name}_shortcut"
     if style.shortcut == "D" and (strides > 1 or dilation > 1):
         entry, strides = layers.AveragePooling2D(2, strides, padding="same", name=f"{name}_pool")(entry), 1
-    y = convolution(entry, Conv(1, filters, strides), style, name=name, bias=style.use_bias)
+    y = convolution(entry, Conv(1, filters, strides), style, name=name, bias=style.layout == "keras_v2")
     return y if style.preactivation else norm(y, style, name=name)
 
 
@@ -250,11 +249,12 @@ def stages(x, kind, depths, widths, stem_stride, output_stride, style):
     """The outputs of all stages. Each but the first halves the size, or dilates from `output_stride` on."""
     outputs, stride, dilation, blocks_before = [], stem_stride, 1, 0
     for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), start=1):
-        strides, before = (2 if stage > 1 else 1), dilation
+        halves = stage < len(depths) if style.layout == "keras_v2" else stage > 1
+        strides, before = (2 if halves else 1), dilation
         if strides == 2 and output_stride and stride >= output_stride:
             strides, dilation = 1, 2 * dilation
         stride *= strides
-        halving_block = 1 if style.stride_block == "first" else depth
+        halving_block = depth if style.layout == "keras_v2" else 1
         for index in range(1, depth + 1):
             x = residual_block(
                 x,

@@ -105,6 +105,38 @@ class BlurPool(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
+class PaddedMaxPooling2D(keras.layers.MaxPooling2D):
+    """`keras.layers.MaxPooling2D` of stride 2 over a border of minus infinity on all sides, as PyTorch's.
+
+    Where the input may be negative, zeros around it would win.
+
+    Shapes: (batch, H, W, C) to (batch, ceil(H / 2), ceil(W / 2), C), or the same with channels first.
+
+    Example:
+        >>> import keras, keras_resnet
+        >>> keras_resnet.layers.PaddedMaxPooling2D(3)(-keras.ops.ones((1, 8, 8, 16))).numpy().max()
+        np.float32(-1.0)
+    """
+
+    def __init__(self, pool_size, strides=2, **kwargs):
+        super().__init__(pool_size, strides, **{**kwargs, "padding": "valid"})
+
+    def _padded(self, shape):
+        border = [2 * (size // 2) for size in self.pool_size]
+        first = 1 if self.data_format == "channels_last" else 2
+        space = [None if side is None else side + b for side, b in zip(shape[first : first + 2], border, strict=True)]
+        return (*shape[:first], *space, *shape[first + 2 :])
+
+    def call(self, inputs):
+        space = [(size // 2, size // 2) for size in self.pool_size]
+        padding = [(0, 0), *space, (0, 0)] if self.data_format == "channels_last" else [(0, 0), (0, 0), *space]
+        return super().call(ops.pad(inputs, padding, constant_values=float("-inf")))
+
+    def compute_output_shape(self, input_shape):
+        return super().compute_output_shape(self._padded(input_shape))
+
+
+@keras.saving.register_keras_serializable(package="keras_resnet")
 class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` through TensorFlow's fused kernel where that applies.
 

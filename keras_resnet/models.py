@@ -36,13 +36,12 @@ def ResNet(
     residual: bool = True,
     shortcut: str = "B",
     stride_in: str = "3x3",
-    stride_block: str = "first",
+    layout: str = "standard",
     preactivation: bool = False,
     groups: int = 1,
     base_width: int = 64,
     se_ratio: float = 0.0,
     blur_pool: bool = False,
-    use_bias: bool = False,
     padding: str = "symmetric",
     norm: str = "batch_norm",
     activation: str = "relu",
@@ -82,14 +81,13 @@ def ResNet(
             (projection everywhere) (section 3.3), or "D" (average-pooled, then projected: ResNet-D).
         stride_in: convolution of a bottleneck that halves the size: "3x3" (torchvision, timm;
             "v1.5") or "1x1" (the paper, Caffe, keras.applications).
-        stride_block: block of a stage that halves the size: "first", or "last" (keras.applications' v2, which
-            halves in all stages but its last).
+        layout: "standard", or "keras_v2" as keras.applications' v2: stages but the last halve the size in their last
+            block, and convolutions that no normalization follows have biases.
         preactivation: normalization and nonlinearity in front of each convolution (v2: He et al. 2016).
         groups: groups of the 3x3 convolution of a bottleneck (ResNeXt: 32).
         base_width: filters of each of those groups, at width 64 (ResNeXt: 4; Wide ResNet-50-2: 128 in one group).
         se_ratio: squeeze and excitation at the end of each block, reduced to this share of its channels; 0 for none.
         blur_pool: blur before each subsampling of the branches and the stem (Zhang 2019).
-        use_bias: biases on the convolutions that no normalization follows (v2's stem, projections, last of a block).
         padding: of strided convolutions: "symmetric" (Caffe, PyTorch) or "same" (TensorFlow: bottom and right).
         norm: "batch_norm", "sync_batch_norm" (over all devices) or "group_norm" (32 groups).
         activation: the nonlinearity, by its Keras name.
@@ -151,7 +149,7 @@ CHOICES = {
     "stem": STEMS,
     "shortcut": ("A", "B", "C", "D"),
     "stride_in": ("3x3", "1x1"),
-    "stride_block": ("first", "last"),
+    "layout": ("standard", "keras_v2"),
     "padding": ("symmetric", "same"),
     "norm": NORMS,
     "pooling": POOLINGS,
@@ -163,6 +161,8 @@ def _check_choices(options):
     for option, known in CHOICES.items():
         if options[option] not in known:
             raise unknown_name(option, options[option], known)
+    if options["layout"] == "keras_v2" and not options["preactivation"]:
+        raise ValueError("layout='keras_v2' needs preactivation=True.")
     if options["blur_pool"] and options["preactivation"]:
         raise ValueError("blur_pool does not go with preactivation; choose one of them.")
 

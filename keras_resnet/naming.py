@@ -77,7 +77,7 @@ _TORCH_SHORTCUT = (
 )
 
 NAMINGS = {
-    "keras_resnet": Naming((("(.*)", "{name}"),), KERAS_VARIABLES, "/", epsilon=1e-5, torch_layout=False),
+    "keras_resnet": Naming(((".*", "{name}"),), KERAS_VARIABLES, "/", epsilon=1e-5, torch_layout=False),
     # torchvision, and timm's ResNet, SE-ResNet, ResNeXt, Wide ResNet and BlurPool.
     "torchvision": _torch(*_TORCH_STEM, *_TORCH_BLOCKS, *_TORCH_SHORTCUT, ("logits", "fc")),
     # timm's D and RS: a deep stem, and a pool in front of each projection.
@@ -188,18 +188,16 @@ def translate(model, tensors: Tensors, naming: Naming) -> Translation:
                 misshapen.append(f"{layer.name}/{variable.name}: {value.shape} there, {tuple(variable.shape)} wanted")
             values[layer.name, variable.name] = value
     _absorb_biases(layers, values, tensors, naming, used)
-    try:
-        head = naming.tensor(HEAD, "kernel").rsplit(naming.separator, 1)[0]
-    except KeyError:
-        head = HEAD
-    left_over = [
-        name
-        for name in tensors
-        if name not in used and not name.endswith("num_batches_tracked") and not name.startswith(head + naming.separator)
-    ]
+    left_over = [name for name in tensors if name not in used and not _dispensable(name, naming)]
     of_head = [text for text in misshapen if text.startswith(f"{HEAD}/")]
     others = [text for text in misshapen if not text.startswith(f"{HEAD}/")]
     return Translation(values, missing, left_over, others, bool(of_head))
+
+
+def _dispensable(name, naming):
+    """Whether a model may do without the tensor: a counter, or the classifier (of a model without top)."""
+    head = naming.layer(HEAD) + naming.separator
+    return name.endswith("num_batches_tracked") or name.startswith(head)
 
 
 def _value(layer, variable, tensors, naming, used):
