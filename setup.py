@@ -8,11 +8,12 @@ from setuptools import setup
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "keras_resnet/__init__.py").read_text(encoding="utf-8")).group(1)
 
-PLOTS = ["matplotlib>=3.9"]
+PLOTS = ["matplotlib>=3.10"]
 DEMO = [*PLOTS, "scikit-learn>=1.5"]
-BACKENDS = ["jax>=0.4.35"]
+WEIGHTS = ["safetensors>=0.4.5", "huggingface_hub>=0.30"]
+BACKENDS = ["jax>=0.7"]
 CHECK = ["ruff>=0.9"]
-TEST = [*DEMO, *BACKENDS, "pytest>=8.2", "pytest-timeout>=2.3"]
+TEST = [*DEMO, *WEIGHTS, *BACKENDS, "pytest>=8.2", "pytest-timeout>=2.3"]
 
 setup(
     name="resnet-keras",
@@ -22,19 +23,22 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=["keras_resnet"],
+    package_data={"keras_resnet": ["*.json"]},
     python_requires=">=3.11",
     install_requires=[
-        "tensorflow>=2.19",
+        "tensorflow>=2.20",
         "keras>=3.12",
-        "tensorboard>=2.19",  # tf.summary needs it; TensorFlow stopped to require it
-        "tensorflow-datasets>=4.9.8",
+        "tensorboard>=2.20",  # tf.summary needs it; TensorFlow stopped to require it
+        "tensorflow-datasets>=4.9.9",
         "importlib_resources>=6.4",  # tensorflow-datasets imports it and does not require it
         "absl-py>=2.1",
     ],
     extras_require={
         "plots": PLOTS,
+        "weights": WEIGHTS,
+        "torch": ["torch>=2.6"],
         "demo": DEMO,
-        "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "gpu": ["tensorflow[and-cuda]>=2.20"],
         "test": TEST,
         "dev": [*TEST, *CHECK],
     },

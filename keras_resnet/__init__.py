@@ -8,7 +8,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 from keras_resnet import layers
+from keras_resnet.complexity import multiply_adds
 from keras_resnet.distribution import Model
+from keras_resnet.finetuning import freeze
 from keras_resnet.models import (
     PlainNet18,
     PlainNet20Cifar,
@@ -74,20 +76,24 @@ from keras_resnet.models import (
     create_model,
     list_models,
 )
-from keras_resnet.preprocessing import preprocess_input
+from keras_resnet.preprocessing import decode_predictions, preprocess_input
 from keras_resnet.recipes import RECIPES, Recipe, get_recipe
 from keras_resnet.variants import VARIANTS
+from keras_resnet.weights import load_weights
 
 if TYPE_CHECKING:
     from keras_resnet.data import Data, load_data
-    from keras_resnet.inference import predict
+    from keras_resnet.evaluation import evaluate
+    from keras_resnet.inference import load_model, predict
     from keras_resnet.training import train
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "Data": "data",
+    "evaluate": "evaluation",
     "load_data": "data",
+    "load_model": "inference",
     "predict": "inference",
     "train": "training",
 }
@@ -160,10 +166,16 @@ __all__ = [
     "WideResNet50_2",
     "WideResNet101_2",
     "create_model",
+    "decode_predictions",
+    "evaluate",
+    "freeze",
     "get_recipe",
     "layers",
     "list_models",
     "load_data",
+    "load_model",
+    "load_weights",
+    "multiply_adds",
     "predict",
     "preprocess_input",
     "train",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet import augmentation
+from keras_resnet import augmentation, photos
 from keras_resnet.recipes import Recipe, get_recipe
 
 SPLITS = ("train", "validation", "test")
@@ -68,6 +68,7 @@ def load_data(
     *,
     data_dir: str | os.PathLike | None = None,
     download: bool = False,
+    image_size: int | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Data:
     """Loads a data set into memory and splits it as the recipe says.
@@ -77,16 +78,19 @@ def load_data(
             `(images, labels)`, `((images, labels), (test images, test labels))` as
             `keras.datasets` gives them, or a dict of such pairs by "train", "validation", "test".
             Images are (N, H, W, C), RGB or grey, in 0 to 255; labels are class numbers from 0.
+            Or the path (a `pathlib.Path`, or with a slash in it) of a folder of photos: `<class>/*`, or
+            `train/<class>/*` with `val/<class>/*`, and perhaps `test/<class>/*`.
         recipe: a recipe or its name. Its `validation_fraction` and `seed` choose the images held
             out from training, where the source has no validation split of its own.
         data_dir: folder of prepared TFDS data sets; default `TFDS_DATA_DIR`, else
             `~/tensorflow_datasets`.
         download: whether TFDS may fetch and prepare a data set that is not there.
+        image_size: of a folder's photos: the short side is resized to it, and the centre cropped.
         class_names: of the arrays; default "0", "1", ...
 
     Raises:
-        FileNotFoundError: the data set is not prepared; says where it looked and how to get it.
-        ValueError: arrays that do not fit each other, or a damaged data set.
+        FileNotFoundError: the data set is not prepared; says where it looked and how to get it. Or no such folder.
+        ValueError: arrays that do not fit each other, a damaged data set, or a folder that is not laid out so.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -95,7 +99,10 @@ def load_data(
         (8, 8, 3)
     """
     recipe = get_recipe(recipe)
-    if isinstance(source, str):
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and "/" in source):
+        name, splits, class_names = photos.from_folder(source, image_size, SPLITS)
+        splits = {split: Examples(*arrays) for split, arrays in splits.items()}
+    elif isinstance(source, str):
         name, splits, class_names = _from_tfds(source, data_dir, download)
     else:
         name, splits = "arrays", _from_arrays(source)

@@ -40,7 +40,7 @@ def predict(model_or_run, images, top: int = 5, class_names: Sequence[str] | Non
     if top < 1:
         raise ValueError(f"top={top} must be at least 1.")
     single = isinstance(images, (str, os.PathLike)) or getattr(images, "ndim", 4) == 3
-    model, known_names = load_model(model_or_run)
+    model, known_names = (model_or_run, None) if isinstance(model_or_run, keras.Model) else _load(model_or_run)
     names = list(class_names or known_names or map(str, range(model.output_shape[-1])))
     if len(names) != model.output_shape[-1]:
         raise ValueError(f"{len(names)} class names do not fit a model of {model.output_shape[-1]} classes.")
@@ -56,17 +56,31 @@ def predict(model_or_run, images, top: int = 5, class_names: Sequence[str] | Non
     return results
 
 
-def load_model(model_or_run):
-    """(model, class names or None) of a run directory, a `.keras` file or a model."""
-    if isinstance(model_or_run, keras.Model):
-        return model_or_run, None
-    path = pathlib.Path(model_or_run).expanduser()
+def load_model(run) -> keras.Model:
+    """The model of a run directory (its best.keras, or final.keras where there is no best) or of a `.keras` file.
+
+    Raises:
+        FileNotFoundError: no such run or file.
+        ValueError: the file is damaged.
+
+    Example:
+        >>> import keras_resnet
+        >>> keras_resnet.ResNet20Cifar().save("net.keras")
+        >>> keras_resnet.load_model("net.keras").name
+        'resnet20_cifar'
+    """
+    return _load(run)[0]
+
+
+def _load(run):
+    """(model, class names or None)."""
+    path = pathlib.Path(run).expanduser()
     if path.is_dir():
         path = next((path / name for name in ("best.keras", "final.keras") if (path / name).is_file()), path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is neither a run directory with a best.keras or final.keras nor a model file.")
-    run = Run(path.parent)
-    names = run.class_names() if run.file("labels.txt").is_file() else None
+    directory = Run(path.parent)
+    names = directory.class_names() if directory.file("labels.txt").is_file() else None
     try:
         return keras.saving.load_model(path, compile=False), names
     except Exception as error:  # Keras raises whatever its zip, JSON and HDF5 readers do

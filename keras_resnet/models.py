@@ -121,6 +121,7 @@ def ResNet(
     _check_sizes(options)
     style = Style(**{field.name: options[field.name] for field in dataclasses.fields(Style)})
     image = _image(input_tensor, input_shape, include_top and not features)
+    _check_image(image.shape[1:], stem)
 
     x = normalization(image, mean, std) if include_preprocessing else image
     make_stem, stem_stride = STEMS[stem]
@@ -194,6 +195,13 @@ def _image(input_tensor, input_shape, include_top):
     if input_shape[channel_axis()] is None or any(side is not None and side < 1 for side in input_shape):
         raise ValueError(f"input_shape={tuple(input_shape)} must name the channels, and positive sizes.")
     return keras.Input(tuple(input_shape), name="image")
+
+
+def _check_image(shape, stem):
+    """As in keras.applications: 32 x 32 is the least that an ImageNet stem and three halvings leave a pixel of."""
+    sides = shape[:-1] if channel_axis() == -1 else shape[1:]
+    if stem != "cifar" and any(side is not None and side < 32 for side in sides):
+        raise ValueError(f"Input size must be at least 32x32, not {sides[0]}x{sides[1]}; stem='cifar' takes less.")
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """An encoded image -> array; resize and crops."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -22,6 +23,44 @@ def preprocess_input(x, data_format=None):
     """
     del data_format
     return x
+
+
+def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, float]]]:
+    """The names of the most probable of ImageNet's 1,000 classes, as in `keras.applications`.
+
+    The class index (35 kB) is Keras's own: read from its cache, or fetched at the first use and verified.
+
+    Args:
+        preds: probabilities (batch, 1000).
+        top: classes to name, the most probable first.
+
+    Returns:
+        For each image a list of (WNID, name, probability).
+
+    Raises:
+        ValueError: `preds` is not (batch, 1000).
+        OSError: the class index is not in the cache and cannot be fetched; says where to put it.
+
+    Example:
+        >>> import keras_resnet
+        >>> keras_resnet.decode_predictions(probabilities, top=1)  # doctest: +SKIP
+        [[('n02123045', 'tabby', 0.93)]]
+    """
+    from keras.applications import imagenet_utils
+
+    if top < 1:
+        raise ValueError(f"top={top} must be at least 1.")
+    preds = np.asarray(preds)
+    if preds.ndim != 2 or preds.shape[1] != 1000:
+        raise ValueError(f"decode_predictions takes probabilities (batch, 1000), not {preds.shape}.")
+    try:
+        return imagenet_utils.decode_predictions(preds, top=top)
+    except Exception as error:  # get_file raises bare Exceptions
+        folder = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+        raise OSError(
+            f"ImageNet's class index cannot be had ({str(error).splitlines()[0]}); "
+            f"put imagenet_class_index.json into {folder} by hand."
+        ) from error
 
 
 def read_image(path, channels: int = 3) -> np.ndarray:

@@ -99,6 +99,18 @@ RECIPES = {
         schedule="cosine",
         warmup=0.1,
     ),
+    "finetune": Recipe(
+        source="this package: a small rate and a short cosine schedule, for weights that know images already",
+        expected="see the README, measured here",
+        epochs=5,
+        batch_size=32,
+        learning_rate=0.01,
+        weight_decay=1e-4,
+        schedule="cosine",
+        warmup=0.1,
+        validation_fraction=0.1,
+        flip=True,
+    ),
     "digits": Recipe(
         source="this package: scikit-learn's handwritten digits, for `make demo`",
         expected="see the README, measured here",

@@ -11,23 +11,10 @@ import tensorflow as tf
 from keras_resnet import reports
 from keras_resnet.callbacks import Checkpoint, LearningRate, Log, Throughput, latest_checkpoint
 from keras_resnet.data import Data, evaluation_batches, training_batches
+from keras_resnet.evaluation import Result, check_fits, evaluate
 from keras_resnet.models import create_model
 from keras_resnet.recipes import Recipe, get_recipe, settings
 from keras_resnet.runs import Run, write_atomically
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """How good the final weights are: the share `accuracy` of `images` images, under `protocol`."""
-
-    split: str
-    accuracy: float
-    images: int
-    protocol: str
-
-    def __str__(self):
-        error = 100 * (1 - self.accuracy)
-        return f"{self.split} accuracy {self.accuracy:.4f} (error {error:.2f} %, {self.images} images, {self.protocol})"
 
 
 def train(model, data: Data, recipe: str | Recipe, workdir, *, strategy=None, verbose="auto") -> Result:
@@ -78,7 +65,7 @@ def train(model, data: Data, recipe: str | Recipe, workdir, *, strategy=None, ve
     if not begun:
         run.create(description, data.class_names)
     fit(model, data, recipe, run, checkpoint, verbose)
-    return finish(model, data, recipe, run)
+    return finish(model, data, run)
 
 
 def default_strategy(model=None):
@@ -161,15 +148,9 @@ def fit(model, data, recipe, run, checkpoint, verbose):
     )
 
 
-def finish(model, data, recipe, run) -> Result:
+def finish(model, data, run) -> Result:
     """Tests the final weights and writes what only the end of a run can: result, model, pictures."""
-    split, examples = next(
-        (split, data.splits[split]) for split in ("test", "validation", "train") if split in data.splits
-    )
-    metrics = model.evaluate(evaluation_batches(examples, recipe.batch_size), verbose=0, return_dict=True)
-    height, width, _ = data.image_shape
-    protocol = f"whole {width}x{height} image, single view, final weights"
-    result = Result(split, metrics["accuracy"], len(examples), protocol)
+    result = evaluate(model, data, note="final weights")
     write_atomically(run.file("final.keras"), model.save)
     run.write_json("result.json", dataclasses.asdict(result))
     reports.write_report(run, str(result))
@@ -201,21 +182,6 @@ def needs_warmup(model, recipe) -> bool:
     kinds = (keras.layers.Conv2D, keras.layers.Dense)
     depth = sum(isinstance(layer, kinds) and "shortcut" not in layer.name for layer in model.layers)
     return recipe.warmup_rate > 0 and depth >= recipe.warmup_depth
-
-
-def check_fits(model, data) -> None:
-    """Raises ValueError where the model cannot take the images or has not as many outputs as classes."""
-    wanted = model.input_shape[1:]
-    if any(want not in (None, have) for want, have in zip(wanted, data.image_shape, strict=True)):
-        raise ValueError(
-            f"The model {model.name} takes images of {wanted}, but those of {data.name} are {data.image_shape}; "
-            "build it with input_shape=data.image_shape."
-        )
-    if model.output_shape[1:] != (len(data.class_names),):
-        raise ValueError(
-            f"The model {model.name} puts out {model.output_shape[1:]}, but {data.name} has "
-            f"{len(data.class_names)} classes; build it with classes={len(data.class_names)}."
-        )
 
 
 def _check_precision(recipe):

@@ -1,6 +1,9 @@
 """Models against published counts, NumPy written from the paper, and themselves after saving."""
 
 import inspect
+import json
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -12,18 +15,32 @@ import tensorflow as tf
 import keras_resnet
 from keras_resnet import VARIANTS, create_model
 
-# Trainable parameters. ImageNet: as torchvision publishes them (the plain nets: less their three
-# projections, counted by hand). CIFAR: exact counts of the nets the paper gives as 0.27M, 0.46M,
-# 0.66M, 0.85M, 1.7M and 19.4M (table 6), as https://github.com/akamaster/pytorch_resnet_cifar10 counts.
+# Trainable parameters, 1,000 classes (CIFAR: 10).
+GOLDEN = json.loads((pathlib.Path(__file__).parent / "golden" / "logits.json").read_text(encoding="utf-8"))["peers"]
+# As torchvision and timm count them, recorded with a classifier of 10 classes.
+OF_PEERS = {peer["name"]: peer["parameters"] for peer in GOLDEN if peer["source"] != "keras.applications"}
 PROJECTIONS = (64 * 128 + 2 * 128) + (128 * 256 + 2 * 256) + (256 * 512 + 2 * 512)
 PARAMETERS = {
+    # As torchvision publishes them; v1 has its strides elsewhere, the plain nets lack the three projections.
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
     "resnet101": 44_549_160,
     "resnet152": 60_192_808,
+    "resnet50_v1": 25_557_032,
+    "resnet101_v1": 44_549_160,
+    "resnet152_v1": 60_192_808,
     "plainnet18": 11_689_512 - PROJECTIONS,
     "plainnet34": 21_797_672 - PROJECTIONS,
+    "resnext50_32x4d": 25_028_904,
+    "resnext101_32x8d": 88_791_336,
+    "resnext101_64x4d": 83_455_272,
+    "wide_resnet50_2": 68_883_240,
+    "wide_resnet101_2": 126_886_696,
+    # v2 has other normalizations than v1 at the ends of stages and net, so the difference does not grow with depth.
+    "resnetv2_200": 64_673_832 - (25_557_032 - 25_549_352),
+    # Exact counts of the nets that the paper gives as 0.27M to 19.4M (table 6), as
+    # https://github.com/akamaster/pytorch_resnet_cifar10 counts; a plain net has as many.
     "resnet20_cifar": 269_722,
     "resnet32_cifar": 464_154,
     "resnet44_cifar": 658_586,
@@ -36,7 +53,19 @@ PARAMETERS = {
     "plainnet56_cifar": 853_018,
     "plainnet110_cifar": 1_727_962,
     "plainnet1202_cifar": 19_421_274,
+    # As https://github.com/osmr/imgclsmob counts (the papers: 1.7M, 10.2M and 36.5M).
+    "resnetv2_164_cifar": 1_703_258,
+    "resnetv2_1001_cifar": 10_327_706,
+    "wide_resnet28_10_cifar": 36_479_194,
 }
+# Known to the digits of the papers alone, in millions: He et al. 2016, table 4; Zagoruyko and Komodakis 2016,
+# table 4. MLPerf Tiny's net is known by its weights (test_weights.py).
+MILLIONS = {
+    "resnetv2_110_cifar": "1.7",
+    "wide_resnet16_8_cifar": "11.0",
+    "wide_resnet40_4_cifar": "8.9",
+}
+WITHOUT_COUNT = {"resnet8"}
 PAPER_MILLIONS = {20: "0.27", 32: "0.46", 44: "0.66", 56: "0.85", 110: "1.7", 1202: "19.4"}
 
 
@@ -45,7 +74,12 @@ def trainable(model):
 
 
 def depth_marks(name):
-    return pytest.param(name, marks=pytest.mark.slow) if "1202" in name else name
+    return pytest.param(name, marks=pytest.mark.slow) if "1202" in name or "1001" in name else name
+
+
+def rounded(value, like):
+    """The value with as many decimals as the text `like`."""
+    return f"{value:.{len(like.partition('.')[2])}f}"
 
 
 def randomize(model, seed=0):
@@ -72,20 +106,28 @@ def test_deepest_net_is_saved_and_loaded(photos, tmp_path):
 
 
 def test_every_variant_has_its_published_count():
-    assert set(PARAMETERS) == set(VARIANTS)
+    assert {*PARAMETERS, *MILLIONS, *OF_PEERS, *WITHOUT_COUNT} == set(VARIANTS)
 
 
-@pytest.mark.parametrize("name", [depth_marks(name) for name in VARIANTS])
+@pytest.mark.parametrize("name", [depth_marks(name) for name in VARIANTS if name not in WITHOUT_COUNT])
 def test_parameters(name):
+    keras.backend.clear_session()
     model = create_model(name)
-    assert trainable(model) == PARAMETERS[name]
+    count = trainable(model)
+    if name in PARAMETERS:
+        assert count == PARAMETERS[name]
+    if name in OF_PEERS:
+        features = model.get_layer("logits").kernel.shape[0]
+        assert count == OF_PEERS[name] + (1000 - 10) * (features + 1)
+    if name in MILLIONS:
+        assert rounded(count / 1e6, MILLIONS[name]) == MILLIONS[name]
     assert model.name == name
 
 
 @pytest.mark.parametrize("depth", PAPER_MILLIONS)
 def test_recorded_counts_round_to_the_papers(depth):
-    millions, printed = PARAMETERS[f"resnet{depth}_cifar"] / 1e6, PAPER_MILLIONS[depth]
-    assert f"{millions:.{len(printed.partition('.')[2])}f}" == printed
+    printed = PAPER_MILLIONS[depth]
+    assert rounded(PARAMETERS[f"resnet{depth}_cifar"] / 1e6, printed) == printed
 
 
 @pytest.mark.parametrize("name", ["plainnet18", "plainnet34", "plainnet20_cifar", "plainnet56_cifar"])
@@ -330,7 +372,7 @@ def test_weights_from_a_file(photos, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(shortcut="D"), "Unknown shortcut 'D'; there are 'A', 'B', 'C'"),
+        (dict(shortcut="E"), "Unknown shortcut 'E'; there are 'A', 'B', 'C', 'D'"),
         (dict(block="botleneck"), "did you mean 'bottleneck'"),
         (dict(stem="imagenett"), "did you mean 'imagenet'"),
         (dict(stride_in="2x2"), "Unknown stride_in"),
@@ -343,6 +385,10 @@ def test_weights_from_a_file(photos, tmp_path):
         (dict(input_shape=(0, 32, 3)), "positive sizes"),
         (dict(mean=(1, 2)), "mean has the shape"),
         (dict(std=0), "std must be above 0"),
+        (dict(drop_path=1.5), "drop_path=1.5 must be"),
+        (dict(output_stride=4), "Unknown output_stride 4"),
+        (dict(layout="keras_v2"), "needs preactivation"),
+        (dict(blur_pool=True, preactivation=True), "does not go with"),
         (dict(input_tensor=np.zeros((1, 32, 32, 3))), "must be a Keras tensor"),
         (dict(weights="nowhere.weights.h5"), "nowhere.weights.h5"),
     ],
@@ -351,6 +397,64 @@ def test_bad_options_are_one_clear_sentence(options, message):
     with pytest.raises((ValueError, FileNotFoundError), match="(?s)" + message) as caught:
         create_model("resnet20_cifar", **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sizes"),
+    [
+        ("resnet18", {}, {"C2": 16, "C3": 8, "C4": 4, "C5": 2}),
+        ("resnet18", {"output_stride": 16}, {"C2": 16, "C3": 8, "C4": 4, "C5": 4}),
+        ("resnet18", {"output_stride": 8}, {"C2": 16, "C3": 8, "C4": 8, "C5": 8}),
+        ("resnetv2_18", {"output_stride": 8}, {"C2": 16, "C3": 8, "C4": 8, "C5": 8}),
+        ("resnet20_cifar", {}, {"C2": 64, "C3": 32, "C4": 16}),
+    ],
+)
+def test_features_and_output_stride(name, options, sizes):
+    model = create_model(name, features=True, input_shape=(64, 64, 3), **options)
+    assert {level: output.shape[1] for level, output in model(np.zeros((1, 64, 64, 3))).items()} == sizes
+
+
+def test_dilation_keeps_the_weights_and_the_answers_at_full_stride():
+    """Past the output stride, every second position of the dilated features is the undilated net's (Yu 2015)."""
+    image = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3))
+    plain = create_model("resnet18", include_top=False, input_shape=(64, 64, 3))
+    randomize(plain)
+    dilated = create_model("resnet18", include_top=False, input_shape=(64, 64, 3), output_stride=16)
+    dilated.set_weights(plain.get_weights())
+    np.testing.assert_allclose(dilated(image)[:, ::2, ::2], plain(image), rtol=1e-3, atol=1e-3)
+
+
+def test_drop_path_drops_whole_branches_of_single_examples():
+    keras.utils.set_random_seed(0)
+    model = create_model("resnet20_cifar", drop_path=0.5)
+    rates = [layer.rate for layer in model.layers if layer.name.endswith("drop_path")]
+    np.testing.assert_allclose(rates, np.arange(1, 9) / 8 * 0.5)  # linear; the first block's is 0
+    layer = model.get_layer("stage3_block3_drop_path")
+    dropped = layer(np.ones((1000, 4, 4, 2), "float32"), training=True).numpy()
+    whole = dropped.reshape(1000, -1)
+    assert ((whole == 0).all(1) | (whole == 2).all(1)).all()
+    assert 0.4 < (whole[:, 0] == 0).mean() < 0.6
+    np.testing.assert_array_equal(layer(dropped, training=False), dropped)
+
+
+@pytest.mark.parametrize(
+    ("options", "layer", "kind"),
+    [
+        (dict(norm="group_norm", widths=(32, 64, 64)), "stage1_block1_gn1", keras.layers.GroupNormalization),
+        (dict(norm="sync_batch_norm"), "stage1_block1_bn1", keras.layers.BatchNormalization),
+        (dict(activation="swish"), "stage1_block1_relu1", keras.layers.Activation),
+        (dict(dropout=0.3), "dropout", keras.layers.Dropout),
+        (dict(block_dropout=0.3), "stage1_block1_dropout", keras.layers.Dropout),
+        (dict(se_ratio=0.25), "stage1_block1_se_reduce", keras.layers.Conv2D),
+        (dict(blur_pool=True), "stage2_block1_blur1", keras_resnet.layers.BlurPool),
+    ],
+)
+def test_options_reach_their_layers_and_survive_saving(options, layer, kind, photos, tmp_path):
+    model = create_model("resnet20_cifar", **options)
+    assert isinstance(model.get_layer(layer), kind)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(photos), model(photos), rtol=1e-6)
 
 
 def test_unknown_model_lists_the_near_ones():
@@ -377,7 +481,7 @@ def test_every_variant_has_a_constructor():
     built_by = {
         inspect.signature(function).parameters["name"].default
         for name, function in vars(keras_resnet).items()
-        if name.startswith(("ResNet", "PlainNet")) and name != "ResNet"
+        if re.match("(SE|Plain|Wide)?(Res)?Ne[Xtx]t?", name) and name not in ("ResNet", "Model")
     }
     assert built_by == set(VARIANTS)
 

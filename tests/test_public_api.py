@@ -62,8 +62,9 @@ def _package_imports(path):
 def test_imports_point_one_way():
     """Each module imports only what stands before it in this order; none imports a script or reads flags."""
     order = [
-        "names", "variants", "preprocessing", "layers", "plots", "recipes", "distribution", "blocks", "models",
-        "runs", "augmentation", "data", "callbacks", "reports", "training", "inference",
+        "names", "variants", "preprocessing", "layers", "normalization", "plots", "recipes", "distribution", "blocks",
+        "naming", "weight_files", "weights", "models", "complexity", "finetuning", "runs", "augmentation", "photos",
+        "data", "evaluation", "callbacks", "reports", "training", "inference",
     ]  # fmt: skip
     assert set(order) == set(MODULES)
     for position, module in enumerate(order):

@@ -121,6 +121,7 @@ def test_weight_decay_is_the_papers(data):
         velocity = [
             0.9 * v - 0.05 * (g.numpy() + 1e-2 * w) for v, g, w in zip(velocity, gradients, before, strict=True)
         ]
+        model.reset_metrics()
         loss = model.train_on_batch(x, y, return_dict=True)["loss"]
         penalty = 1e-2 / 2 * sum((w**2).sum() for w in before)
         assert loss == pytest.approx(float(cross_entropy) + penalty, rel=1e-4)
