@@ -16,6 +16,7 @@ from keras_resnet.names import unknown_name
 from keras_resnet.normalization import normalization
 from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from keras_resnet.variants import IMAGENET_CLASSES, VARIANTS
+from keras_resnet.weights import load_weights
 
 
 def ResNet(
@@ -63,8 +64,7 @@ def ResNet(
         block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3, 1x1).
         depths: blocks in each stage.
         include_top: whether the classifier is part of the model.
-        weights: None for random weights, or the path of a `.weights.h5` or `.keras` file of the
-            same architecture.
+        weights: None for random weights, or what `keras_resnet.load_weights` takes.
         input_tensor: a Keras tensor to build the model on.
         input_shape: (height, width, channels) of the images; None for a size left open. Default
             (224, 224, 3), and (None, None, 3) with `include_top=False`; the CIFAR nets (32, 32, 3).
@@ -141,7 +141,7 @@ def ResNet(
     inputs = image if input_tensor is None else keras.utils.get_source_inputs(image)
     model = Model(inputs, x, name=name)
     if weights is not None:
-        model.load_weights(weights)
+        load_weights(model, weights)
     return model
 
 

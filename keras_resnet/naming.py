@@ -237,6 +237,7 @@ def _absorb_biases(layers, values, tensors, naming, used):
             bias = naming.tensor(layer.name, "bias")
         except KeyError:
             continue
-        if bias in tensors and (norm, "moving_mean") in values:
-            values[norm, "moving_mean"] = values[norm, "moving_mean"] - tensors[bias]
+        mean = values.get((norm, "moving_mean"))
+        if bias in tensors and mean is not None and mean.shape == tensors[bias].shape:
+            values[norm, "moving_mean"] = mean - tensors[bias]
             used.add(bias)

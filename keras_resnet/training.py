@@ -163,7 +163,10 @@ def describe(model, data, recipe) -> dict:
     for examples in data.splits.values():
         digest.update(examples.images.tobytes())
         digest.update(examples.labels.tobytes())
-    described = {"name": model} if isinstance(model, str) else {"name": model.name, "weights": model.count_params()}
+    described = {"name": model}
+    if not isinstance(model, str):
+        trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+        described = {"name": model.name, "parameters": model.count_params(), "trainable": trainable}
     return {
         "model": described,
         "recipe": settings(recipe),

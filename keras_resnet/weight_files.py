@@ -116,7 +116,7 @@ def _read_numbered(file, layers):
     with h5py.File(file, "r") as content:
         groups = content["layers"]
         for class_name, name in layers:
-            snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
+            snake = re.sub(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", class_name).lower()
             number = counts.get(snake, 0)
             counts[snake] = number + 1
             group = groups.get(f"{snake}_{number}" if number else snake)
