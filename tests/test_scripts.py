@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_resnet
+from tests.test_photos import write_photos
+
 SCRIPTS = pathlib.Path(__file__).parent.parent / "scripts"
 
 
@@ -109,8 +112,25 @@ def test_mistakes_on_the_command_line(arguments, message, tmp_path):
 @pytest.mark.slow
 def test_unknown_model(tiny_cifar, tmp_path):
     result = script("train_cifar10.py", f"--data_dir={tiny_cifar}", "--model=resnet20", "--workdir=run", cwd=tmp_path)
-    assert "did you mean 'resnet20_cifar'" in mistake(result)
+    assert "or 'resnet20_cifar'" in mistake(result)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_finetune_then_evaluate(tiny_cifar, tmp_path):
+    write_photos(tmp_path / "photos", ["cat", "dog", "eel"], 10)
+    keras_resnet.create_model("resnet20_cifar").save(tmp_path / "start.keras")
+    arguments = ["--model=resnet20_cifar", "--image_size=32", "--epochs=1", "--batch_size=8", "--freeze=stage2"]
+    tuned = script("finetune.py", "photos", "--weights=start.keras", "--workdir=run", *arguments, cwd=tmp_path)
+    assert tuned.returncode == 0, tuned.stderr
+    assert "validation accuracy" in tuned.stdout.strip().splitlines()[-1]
+    assert "all but 'logits'" in tuned.stderr
+
+    model = ["--model=resnet20_cifar", "--weights=start.keras"]
+    evaluated = script("evaluate.py", *model, f"--data_dir={tiny_cifar}", cwd=tmp_path)
+    assert re.match(r"\d+ of 20 right, \d+ in the top 5\ntest accuracy", evaluated.stdout)
+    unfit = script("evaluate.py", "--model=run", f"--data_dir={tiny_cifar}", cwd=tmp_path)
+    assert "has 10 classes; build it with classes=10" in mistake(unfit)
 
 
 @pytest.mark.slow
