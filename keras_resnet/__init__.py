@@ -77,6 +77,7 @@ from keras_resnet.models import (
     list_models,
 )
 from keras_resnet.preprocessing import decode_predictions, preprocess_input
+from keras_resnet.pretrained import find_weights, list_weights
 from keras_resnet.recipes import RECIPES, Recipe, get_recipe
 from keras_resnet.variants import VARIANTS
 from keras_resnet.weights import load_weights
@@ -168,10 +169,12 @@ __all__ = [
     "create_model",
     "decode_predictions",
     "evaluate",
+    "find_weights",
     "freeze",
     "get_recipe",
     "layers",
     "list_models",
+    "list_weights",
     "load_data",
     "load_model",
     "load_weights",

@@ -15,8 +15,9 @@ from keras_resnet.layers import channel_axis
 from keras_resnet.names import unknown_name
 from keras_resnet.normalization import normalization
 from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from keras_resnet.pretrained import find_weights
 from keras_resnet.variants import IMAGENET_CLASSES, VARIANTS
-from keras_resnet.weights import load_weights
+from keras_resnet.weights import is_published, load_weights
 
 
 def ResNet(
@@ -210,6 +211,16 @@ def _check_image(shape, stem):
 P = ParamSpec("P")
 
 
+def build_variant(variant: str, options: dict) -> Model:
+    """The builder with, from weakest to strongest: the row of the variant, of published weights, and the options."""
+    settings = {**VARIANTS[variant], "name": variant}
+    if is_published(options.get("weights")):
+        published = find_weights(variant, options["weights"])
+        settings |= published.options
+        options = {**options, "weights": published}
+    return ResNet(**{**settings, **options})
+
+
 def constructor(
     name: str, variant: str, builder: Callable[Concatenate[str, Sequence[int], P], Model] = ResNet
 ) -> Callable[P, Model]:
@@ -224,8 +235,7 @@ def constructor(
     signature = inspect.Signature(parameters, return_annotation=Model)
 
     def construct(*args: P.args, **kwargs: P.kwargs) -> Model:
-        given = signature.bind(*args, **kwargs).arguments
-        return builder(**{**defaults, **given})
+        return build_variant(variant, signature.bind(*args, **kwargs).arguments)
 
     construct.__signature__ = signature
     construct.__name__ = construct.__qualname__ = name
@@ -322,7 +332,7 @@ def create_model(name: str, /, **options) -> Model:
     for option in options:
         if option not in known:
             raise unknown_name("option of a model", option, known)
-    return ResNet(**{**VARIANTS[name], "name": name, **options})
+    return build_variant(name, options)
 
 
 def list_models(pattern: str = "*") -> list[str]:

@@ -5,14 +5,30 @@ from keras import layers
 
 from keras_resnet.layers import channel_axis
 
+LAYER = "normalization"
+
 
 def normalization(x, mean, std):
     """(x - mean) / std in float32, as a stock layer that every exporter understands."""
-    mean, std = (_statistic(name, value, x.shape[1:]) for name, value in (("mean", mean), ("std", std)))
+    scale, offset = _scale_and_offset(mean, std, x.shape[1:])
+    return layers.Rescaling(scale, offset, dtype="float32", name=LAYER)(x)
+
+
+def set_normalization(model, mean, std):
+    """Gives a model that normalises its input another mean and std; one that does not is left alone."""
+    for layer in model.layers:
+        if layer.name == LAYER:
+            layer.scale, layer.offset = _scale_and_offset(mean, std, layer.input.shape[1:])
+            # Functions that were compiled before hold the old values.
+            model.train_function = model.test_function = model.predict_function = None
+
+
+def _scale_and_offset(mean, std, shape):
+    """Lists for keras.layers.Rescaling: x / std - mean / std."""
+    mean, std = (_statistic(name, value, shape) for name, value in (("mean", mean), ("std", std)))
     if not (std > 0).all():
         raise ValueError("std must be above 0 everywhere.")
-    scale, offset = 1 / std, -mean / std
-    return layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", name="normalization")(x)
+    return (1 / std).tolist(), (-mean / std).tolist()
 
 
 def _shape_of_statistics(channels):

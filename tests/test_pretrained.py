@@ -12,12 +12,12 @@ import threading
 import pytest
 
 import keras_resnet
-from keras_resnet import pretrained
+from keras_resnet.downloads import fetch_weights
 from keras_resnet.naming import NAMINGS
-from keras_resnet.pretrained import fetch_weights, find_weights, list_weights
+from keras_resnet.pretrained import find_weights, list_weights
 from tests.test_golden import naming_of
 
-FREE = {"apache-2.0", "mit", "bsd-3-clause"}
+FREE = {"apache-2.0", "mit", "bsd", "bsd-3-clause"}
 PUBLISHED = {  # top-1 in percent, of torchvision's documentation
     "IMAGENET1K_V1": {"resnet18": 69.758, "resnet34": 73.314, "resnet50": 76.130, "resnet101": 77.374,
                       "resnet152": 78.312},
@@ -218,7 +218,7 @@ def test_download_and_second_use(server, home):
 def test_unchanged_file_is_not_hashed_again_but_a_changed_one_is(server, monkeypatch):
     path = fetch_weights(on(server))
     with monkeypatch.context() as patch:
-        patch.setattr(pretrained, "_verify", None)
+        patch.setattr(downloads, "_verify", None)
         fetch_weights(on(server))
     path.write_bytes(b"changed")
     with pytest.raises(

@@ -5,6 +5,7 @@ import doctest
 import importlib
 import pathlib
 import pkgutil
+import re
 import subprocess
 import sys
 
@@ -38,7 +39,8 @@ def test_docstring_examples_run(module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     failed = 0
     for test in doctest.DocTestFinder().find(importlib.import_module(f"keras_resnet.{module}")):
-        if "1202" not in test.name:  # the same text as its sisters', and slow to build
+        built = test.name.rpartition(".")[2]
+        if not re.search(r"\d", built) or built in ("ResNet50", "PlainNet20Cifar"):  # one text for all constructors
             failed += doctest.DocTestRunner().run(test).failed
     assert failed == 0
 
@@ -62,10 +64,33 @@ def _package_imports(path):
 def test_imports_point_one_way():
     """Each module imports only what stands before it in this order; none imports a script or reads flags."""
     order = [
-        "names", "variants", "preprocessing", "layers", "normalization", "plots", "recipes", "distribution", "blocks",
-        "naming", "weight_files", "weights", "models", "complexity", "finetuning", "runs", "augmentation", "photos",
-        "data", "evaluation", "callbacks", "reports", "training", "inference",
-    ]  # fmt: skip
+        "names",
+        "variants",
+        "preprocessing",
+        "layers",
+        "normalization",
+        "plots",
+        "recipes",
+        "distribution",
+        "blocks",
+        "naming",
+        "weight_files",
+        "pretrained",
+        "downloads",
+        "weights",
+        "models",
+        "complexity",
+        "finetuning",
+        "runs",
+        "augmentation",
+        "photos",
+        "data",
+        "evaluation",
+        "callbacks",
+        "reports",
+        "training",
+        "inference",
+    ]
     assert set(order) == set(MODULES)
     for position, module in enumerate(order):
         path = PACKAGE / f"{module}.py"

@@ -1,5 +1,6 @@
 """Weight files: real ones classify exactly as they should; bad ones change nothing and say what they are."""
 
+import hashlib
 import pickle
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from keras_resnet import create_model, evaluate, freeze, load_data, load_weights
 from keras_resnet.naming import NAMINGS
+from keras_resnet.pretrained import PretrainedWeights
 from tests.golden.draw import draw
 
 
@@ -209,6 +211,68 @@ def test_keras_applications_file_with_epsilon_and_biases(tmp_path):
             include_preprocessing=False,
         )
         np.testing.assert_allclose(ours(image), peer(image), rtol=1e-3, atol=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------
+# Published weights
+
+
+@pytest.fixture
+def published(akamaster, tmp_path, monkeypatch):
+    """A row of published weights whose file lies where it would be put by hand."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "models" / "keras_resnet"
+    folder.mkdir(parents=True)
+    (folder / "published.safetensors").write_bytes(akamaster.read_bytes())
+    return PretrainedWeights(
+        id="somewhere/resnet20_cifar",
+        variant="resnet20_cifar",
+        naming="akamaster",
+        file="published.safetensors",
+        url="http://127.0.0.1:9/published.safetensors",
+        checksum=f"sha256:{hashlib.sha256(akamaster.read_bytes()).hexdigest()}",
+        input_size=32,
+        crop_fraction=1.0,
+        interpolation="bilinear",
+        mean=(10, 20, 30),
+        std=(1, 2, 4),
+        channel_order="bgr",
+    )
+
+
+def test_published_weights_set_the_normalization_and_the_order_of_channels(published, akamaster, model):
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    model.predict(images, verbose=0)  # a compiled function must not keep the old normalization
+    load_weights(model, published)
+    plain = create_model("resnet20_cifar", weights=akamaster, include_preprocessing=False)
+    expected = plain(((images - (10, 20, 30)) / (1, 2, 4))[..., ::-1])
+    np.testing.assert_allclose(model(images), expected, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_published_file_that_is_damaged_changes_nothing(published, model, tmp_path):
+    file = tmp_path / "home" / "models" / "keras_resnet" / "published.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="is not the published file"):
+        load_weights(model, published)
+    assert unchanged(model, before)
+
+
+def test_names_of_weights():
+    with pytest.raises(ValueError, match="did you mean 'imagenet'"):
+        create_model("resnet50", weights="imagenett")
+    with pytest.raises(ValueError, match="are for 'resnet18', not 'resnet50'"):
+        create_model("resnet50", weights="timm/resnet18.a1_in1k")
+    with pytest.raises(ValueError, match="No weights of 'plainnet18' are published"):
+        create_model("plainnet18", weights="imagenet")
+
+
+def test_no_network_says_what_was_wanted_and_where_to_put_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_RESNET_MIRROR", "http://127.0.0.1:9")
+    with pytest.raises(OSError, match=r"resnet18.IMAGENET1K_V1 cannot be downloaded from http://127.0.0.1:9/.*by hand"):
+        create_model("resnet18", weights="torchvision/IMAGENET1K_V1")
 
 
 # ---------------------------------------------------------------------------------------------

@@ -23,12 +23,12 @@ HUB_FILE = "model.safetensors"
 # https://keras.io/api/applications (accuracies), and its older page, which says where the weights were ported from
 # and under which licence: v1 from Kaiming He's (MIT), v2 from fb.resnet.torch (BSD).
 KERAS = {  # the model of keras.applications: variant, top-1, top-5
-    "ResNet50": ("resnet50_v1", 74.9, 92.1),
-    "ResNet101": ("resnet101_v1", 76.4, 92.8),
-    "ResNet152": ("resnet152_v1", 76.6, 93.1),
-    "ResNet50V2": ("resnetv2_50", 76.0, 93.0),
-    "ResNet101V2": ("resnetv2_101", 77.2, 93.8),
-    "ResNet152V2": ("resnetv2_152", 78.0, 94.2),
+    "ResNet50": ("resnet50_v1", 74.9),
+    "ResNet101": ("resnet101_v1", 76.4),
+    "ResNet152": ("resnet152_v1", 76.6),
+    "ResNet50V2": ("resnetv2_50", 76.0),
+    "ResNet101V2": ("resnetv2_101", 77.2),
+    "ResNet152V2": ("resnetv2_152", 78.0),
 }
 # Caffe's means: v1 takes them off and scales nothing. A first convolution of such weights expects blue first.
 CAFFE = dict(mean=(123.68, 116.779, 103.939), std=(1.0, 1.0, 1.0), channel_order="bgr")
@@ -122,7 +122,7 @@ def keras_rows(variants_of_timm):
     """The models of keras.applications; the default where timm has no weights."""
     from keras.src.applications import resnet
 
-    for name, (variant, top1, top5) in KERAS.items():
+    for name, (variant, top1) in KERAS.items():
         top, notop = resnet.WEIGHTS_HASHES[name.lower()]
         file = f"{name.lower()}_weights_tf_dim_ordering_tf_kernels"
         v2 = name.endswith("V2")
@@ -141,8 +141,7 @@ def keras_rows(variants_of_timm):
             interpolation="bilinear",
             **(HALVES if v2 else CAFFE),
             top1=top1,
-            top5=top5,
-            licence="bsd-3-clause" if v2 else "mit",
+            licence="bsd" if v2 else "mit",
             note=KERAS_NOTE,
             default=variant not in variants_of_timm,
         )
