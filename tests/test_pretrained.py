@@ -12,6 +12,7 @@ import threading
 import pytest
 
 import keras_resnet
+from keras_resnet import downloads
 from keras_resnet.downloads import fetch_weights
 from keras_resnet.naming import NAMINGS
 from keras_resnet.pretrained import find_weights, list_weights
