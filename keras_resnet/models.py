@@ -117,7 +117,7 @@ def ResNet(
         >>> model.output_shape
         (None, 10)
     """
-    options = dict(locals())
+    options = dict(locals())  # the arguments by name: first line, so nothing else is in it
     _check_choices(options)
     _check_sizes(options)
     style = Style(**{field.name: options[field.name] for field in dataclasses.fields(Style)})

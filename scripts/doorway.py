@@ -46,5 +46,7 @@ def run(main) -> None:
             return main(argv)
         except USER_MISTAKES as error:
             sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            sys.exit("interrupted; what was complete is kept")
 
     app.run(guarded)

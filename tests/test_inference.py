@@ -1,13 +1,17 @@
 """predict: from a run, a file or a model; every image accounted for."""
 
+import os
 import pathlib
+import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resnet import Recipe, create_model, load_data, predict, train
+from keras_resnet import Recipe, create_model, decode_predictions, load_data, predict, train
 from keras_resnet.preprocessing import read_image, resize_and_center_crop
 
 
@@ -120,3 +124,51 @@ def test_float_images_and_dtype(model):
     image = np.full((32, 32, 3), 127.5)
     one, other = predict(model, [image, np.float32(image)])
     assert one == other
+
+
+# ---------------------------------------------------------------------------------------------
+# ImageNet's class names
+
+DECODE = """
+import numpy as np, keras_resnet
+scores = np.zeros((2, 1000)); scores[0, 281] = 0.9; scores[0, 282] = 0.1; scores[1, 0] = 1
+try:
+    print(keras_resnet.decode_predictions(scores, top=2))
+except OSError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def decode(keras_home, **environment):
+    """What DECODE prints in a process with that KERAS_HOME."""
+    result = subprocess.run(
+        [sys.executable, "-c", DECODE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "KERAS_HOME": str(keras_home), **environment},
+    )
+    return result.stdout.strip()
+
+
+def test_decode_predictions_names_the_classes(local_data, tmp_path):
+    (tmp_path / "models").mkdir()
+    shutil.copy(local_data / "imagenet_class_index.json", tmp_path / "models")
+    printed = decode(tmp_path)
+    assert "('n02123045', 'tabby'" in printed
+    assert "('n02123159', 'tiger_cat'" in printed
+    assert "('n01440764', 'tench'" in printed
+
+
+def test_decode_predictions_without_network(tmp_path):
+    nobody = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    printed = decode(tmp_path, **nobody)
+    assert printed.startswith("OSError ImageNet's class index cannot be had")
+    assert f"put imagenet_class_index.json into {tmp_path / 'models'} by hand" in printed
+
+
+def test_decode_predictions_takes_imagenets_classes_alone():
+    with pytest.raises(ValueError, match=r"takes probabilities \(batch, 1000\), not \(2, 10\)"):
+        decode_predictions(np.zeros((2, 10)))
+    with pytest.raises(ValueError, match="top=0 must be at least 1"):
+        decode_predictions(np.zeros((2, 1000)), top=0)

@@ -380,6 +380,7 @@ def test_weights_from_a_file(photos, tmp_path):
         (dict(depths=(1, 2, 0)), "whole numbers from 1"),
         (dict(input_shape=(32, 32)), "must be three numbers"),
         (dict(input_shape=(0, 32, 3)), "positive sizes"),
+        (dict(stem="imagenet", input_shape=(31, 32, 3)), "must be at least 32x32"),
         (dict(mean=(1, 2)), "mean has the shape"),
         (dict(std=0), "std must be above 0"),
         (dict(drop_path=1.5), "drop_path=1.5 must be"),
