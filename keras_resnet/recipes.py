@@ -93,7 +93,7 @@ RECIPES = {
     "cifar_quick": Recipe(
         **_CIFAR,
         source="this package: the paper's recipe with a cosine schedule, for a machine without a GPU",
-        expected="see the README, measured here",
+        expected="measured here: test accuracy 0.80 (resnet20_cifar, 5 epochs; README)",
         epochs=20,
         nesterov=True,
         schedule="cosine",
@@ -101,7 +101,7 @@ RECIPES = {
     ),
     "finetune": Recipe(
         source="this package: a small rate and a short cosine schedule, for weights that know images already",
-        expected="see the README, measured here",
+        expected="not measured: it depends on weights and photos",
         epochs=5,
         batch_size=32,
         learning_rate=0.01,
@@ -113,7 +113,7 @@ RECIPES = {
     ),
     "digits": Recipe(
         source="this package: scikit-learn's handwritten digits, for `make demo`",
-        expected="see the README, measured here",
+        expected="measured here: test accuracy 0.989 (README)",
         epochs=40,
         batch_size=64,
         nesterov=True,
