@@ -226,8 +226,11 @@ def shortcut_to(filters, x, entry, strides, dilation, style, *, name):
     if style.shortcut != "C" and not (widens and style.shortcut != "A"):
         return ZeroPaddedShortcut(filters, strides, name=f"{name}_shortcut")(x) if widens or strides > 1 else x
     name = f"{name}_shortcut"
-    if style.shortcut == "D" and (strides > 1 or dilation > 1):
-        entry, strides = layers.AveragePooling2D(2, strides, padding="same", name=f"{name}_pool")(entry), 1
+    if style.shortcut == "D" and strides > 1:
+        entry, strides = layers.AveragePooling2D(2, 2, padding="same", name=f"{name}_pool")(entry), 1
+    elif style.shortcut == "D" and dilation > 1:  # as timm's: the zeros at the bottom and right count
+        entry = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(entry)
+        entry = layers.AveragePooling2D(2, 1, name=f"{name}_pool")(entry)
     y = convolution(entry, Conv(1, filters, strides), style, name=name, bias=style.layout == "keras_v2")
     return y if style.preactivation else norm(y, style, name=name)
 

@@ -21,9 +21,9 @@ def read_tensors(path, model=None) -> dict[str, np.ndarray]:
     """The tensors of a weight file, by the names they have there.
 
     Args:
-        path: `.safetensors` (needs the package safetensors), `.pth`, `.pt` or `.th` (needs torch), `.keras`,
-            `.weights.h5` or `.h5`. Names of Keras tensors are "layer/variable".
-        model: the model that a `.weights.h5` file is for: such a file holds no names of layers.
+        path: `.safetensors` (needs the package safetensors), `.pth`, `.pt` or `.th` (needs torch), `.keras` or
+            `.h5`. Names of Keras tensors are "layer/variable".
+        model: the model that a `.weights.h5` file of Keras 3 is for: such a file holds no names of layers.
 
     Raises:
         FileNotFoundError: no such file.
@@ -40,7 +40,7 @@ def read_tensors(path, model=None) -> dict[str, np.ndarray]:
     path = pathlib.Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"No weight file {path}.")
-    reader = READERS.get(".weights.h5" if path.name.endswith(".weights.h5") else path.suffix)
+    reader = READERS.get(path.suffix)
     if reader is None:
         raise ValueError(f"{path} has none of the suffixes of weight files: {', '.join(READERS)}.")
     if path.stat().st_size == 0:
@@ -102,9 +102,16 @@ def _read_keras(path, _):
     return _read_numbered(io.BytesIO(weights), layers)
 
 
-def _read_keras_weights(path, model):
+def _read_h5(path, model):
+    """Keras 3's numbered weights, or what Keras 2 wrote."""
+    import h5py
+
+    with h5py.File(path, "r") as content:
+        numbered = "layers" in content
+    if not numbered:
+        return _read_legacy_h5(path)
     if model is None:
-        raise ValueError("such a file can only be read for a model")
+        raise ValueError("the weights in it are numbered: they can only be read for a model")
     return _read_numbered(path, [(type(layer).__name__, layer.name) for layer in model.layers])
 
 
@@ -129,7 +136,7 @@ def _read_numbered(file, layers):
     return tensors
 
 
-def _read_legacy_h5(path, _):
+def _read_legacy_h5(path):
     """Keras 2's weights, or a whole model's: each layer's group names its weights in an attribute."""
     import h5py
 
@@ -149,6 +156,5 @@ READERS = {
     ".pt": _read_torch,
     ".th": _read_torch,
     ".keras": _read_keras,
-    ".weights.h5": _read_keras_weights,
-    ".h5": _read_legacy_h5,
+    ".h5": _read_h5,
 }

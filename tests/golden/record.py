@@ -49,6 +49,8 @@ PEERS = [  # (source, the source's name of the model, further arguments of its b
     ("timm", "resnet18", {"output_stride": 8}),
     ("timm", "resnet50", {"output_stride": 8}),
     ("timm", "resnet50", {"output_stride": 16}),
+    ("timm", "resnet50d", {"output_stride": 8}),
+    ("timm", "resnetrs50", {"output_stride": 16}),
 ]
 
 
