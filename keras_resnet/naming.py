@@ -100,8 +100,14 @@ NAMINGS = {
         ("head_bn", "norm"),
         ("logits", "head.fc"),
     ),
-    # https://github.com/akamaster/pytorch_resnet_cifar10
-    "akamaster": _torch(*_TORCH_STEM, *_TORCH_BLOCKS, *_TORCH_SHORTCUT, ("logits", "linear")),
+    # https://github.com/akamaster/pytorch_resnet_cifar10, and https://github.com/kuangliu/pytorch-cifar
+    "akamaster": _torch(
+        *_TORCH_STEM,
+        *_TORCH_BLOCKS,
+        (_BLOCK + "shortcut_conv", "layer{s}.{b0}.shortcut.0"),
+        (_BLOCK + "shortcut_bn", "layer{s}.{b0}.shortcut.1"),
+        ("logits", "linear"),
+    ),
     "keras.applications": Naming(
         (
             ("stem_conv", "conv1_conv"),
