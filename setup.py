@@ -12,7 +12,7 @@ PLOTS = ["matplotlib>=3.10"]
 DEMO = [*PLOTS, "scikit-learn>=1.5"]
 WEIGHTS = ["safetensors>=0.4.5", "huggingface_hub>=0.30"]
 BACKENDS = ["jax>=0.7"]
-CHECK = ["ruff>=0.9"]
+CHECK = ["ruff==0.17.6"]  # another version may format otherwise
 TEST = [*DEMO, *WEIGHTS, *BACKENDS, "pytest>=8.2", "pytest-timeout>=2.3"]
 
 setup(
@@ -29,14 +29,14 @@ setup(
         "tensorflow>=2.20",
         "keras>=3.12",
         "tensorboard>=2.20",  # tf.summary needs it; TensorFlow stopped to require it
-        "tensorflow-datasets>=4.9.9",
+        "tensorflow-datasets>=4.9.10",
         "importlib_resources>=6.4",  # tensorflow-datasets imports it and does not require it
         "absl-py>=2.1",
     ],
     extras_require={
         "plots": PLOTS,
         "weights": WEIGHTS,
-        "torch": ["torch>=2.6"],
+        "torch": ["torch>=2.13"],
         "demo": DEMO,
         "gpu": ["tensorflow[and-cuda]>=2.20"],
         "test": TEST,

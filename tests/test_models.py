@@ -98,8 +98,9 @@ def photos():
 
 
 @pytest.mark.slow
-def test_deepest_net_is_saved_and_loaded(photos, tmp_path):
+def test_deepest_net_has_its_count_and_is_saved_and_loaded(photos, tmp_path):
     model = create_model("resnet1202_cifar")
+    assert trainable(model) == PARAMETERS["resnet1202_cifar"]
     model.save(tmp_path / "deep.keras")
     loaded = keras.saving.load_model(tmp_path / "deep.keras")
     np.testing.assert_array_equal(loaded(photos[:1]), model(photos[:1]))
@@ -109,7 +110,9 @@ def test_every_variant_has_its_published_count():
     assert {*PARAMETERS, *MILLIONS, *OF_PEERS, *WITHOUT_COUNT} == set(VARIANTS)
 
 
-@pytest.mark.parametrize("name", [depth_marks(name) for name in {**PARAMETERS, **MILLIONS}])
+@pytest.mark.parametrize(
+    "name", [depth_marks(name) for name in {**PARAMETERS, **MILLIONS} if name != "resnet1202_cifar"]
+)
 def test_parameters(name):
     keras.backend.clear_session()
     model = create_model(name)
@@ -484,8 +487,7 @@ def test_every_variant_has_a_constructor():
     assert built_by == set(VARIANTS)
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-@pytest.mark.parametrize("shortcut", ["A", "B"])
+@pytest.mark.parametrize(("data_format", "shortcut"), [("channels_last", "B"), ("channels_first", "A")])
 def test_builds_on_jax_with_the_same_outputs(data_format, shortcut, photos, tmp_path):
     pytest.importorskip("jax", reason="needs jax, of the test extra")
     model = create_model("resnet20_cifar", shortcut=shortcut)
