@@ -107,10 +107,15 @@ def compile_for(model, recipe):
         variable.regularizer = keras.regularizers.L2(recipe.weight_decay / 2) if recipe.weight_decay else None
     model.compile(
         optimizer=keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov),
-        loss="sparse_categorical_crossentropy",
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(model)),
         metrics=["accuracy"],
     )
     model.optimizer.build(model.trainable_variables)
+
+
+def ends_in_softmax(model) -> bool:
+    """Whether the model puts out probabilities; a model of logits is trained as one."""
+    return getattr(model.layers[-1], "activation", None) is keras.activations.softmax
 
 
 def fit(model, data, recipe, run, checkpoint, verbose):

@@ -138,6 +138,15 @@ def test_loss_is_taken_from_the_logits(data):
     assert loss > 50
 
 
+def test_model_of_logits_has_the_loss_of_its_softmax(data):
+    losses = []
+    for activation in ("softmax", None):
+        model = small_net(data, classifier_activation=activation)
+        compile_for(model, RECIPE)
+        losses.append(model.train_on_batch(data.train.images[:16], data.train.labels[:16], return_dict=True)["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
 def test_resumed_run_equals_the_uninterrupted_one(data, tmp_path):
     """Bit by bit, with the plateau rule and its state in the middle."""
     recipe = dataclasses.replace(RECIPE, schedule="plateau", plateau_patience=1, validation_fraction=0.2)
