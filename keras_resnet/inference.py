@@ -48,8 +48,9 @@ def predict(model_or_run, images, top: int = 5, class_names: Sequence[str] | Non
     shape = model.input_shape[1:]
     results = [_prepare(image, shape) for image in ([images] if single else images)]
     readable = [index for index, result in enumerate(results) if not isinstance(result, ValueError)]
-    for start in range(0, len(readable), BATCH_SIZE):
-        indices = readable[start : start + BATCH_SIZE]
+    batch_size = BATCH_SIZE if None not in shape else 1  # images of open size may differ
+    for start in range(0, len(readable), batch_size):
+        indices = readable[start : start + batch_size]
         probabilities = np.asarray(model(np.stack([results[index] for index in indices]), training=False))
         for index, row in zip(indices, probabilities, strict=True):
             results[index] = [(names[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:top]]

@@ -29,7 +29,8 @@ class Naming:
 
     `rules` are pairs (pattern of a layer's name here, its name there). In the latter {s}, {b} and {i} stand for
     the stage, block and index of the pattern's groups of these names, {s0} and {b0} for one less, {s1} for
-    one more, {i3} for 3 (i - 1); None says that the layer has no counterpart and normalises nothing.
+    one more, {i3} and {i4} for 3 (i - 1) and one more than that; None says that the layer has no counterpart and
+    normalises nothing.
     """
 
     rules: tuple[tuple[str, str | None], ...]
@@ -63,6 +64,10 @@ def _torch(*rules, **changes):
     return Naming(rules=rules, **{**settings, **changes})
 
 
+def _keras(*rules, epsilon):
+    return Naming(rules, KERAS_VARIABLES, "/", epsilon, torch_layout=False)
+
+
 _BLOCK = r"stage(?P<s>\d+)_block(?P<b>\d+)_"
 _TORCH_BLOCKS = (
     (_BLOCK + r"conv(?P<i>\d+)", "layer{s}.{b0}.conv{i}"),
@@ -77,7 +82,7 @@ _TORCH_SHORTCUT = (
 )
 
 NAMINGS = {
-    "keras_resnet": Naming(((".*", "{name}"),), KERAS_VARIABLES, "/", epsilon=1e-5, torch_layout=False),
+    "keras_resnet": _keras((".*", "{name}"), epsilon=1e-5),
     # torchvision, and timm's ResNet, SE-ResNet, ResNeXt, Wide ResNet and BlurPool.
     "torchvision": _torch(*_TORCH_STEM, *_TORCH_BLOCKS, *_TORCH_SHORTCUT, ("logits", "fc")),
     # timm's D and RS: a deep stem, and a pool in front of each projection.
@@ -108,61 +113,46 @@ NAMINGS = {
         (_BLOCK + "shortcut_bn", "layer{s}.{b0}.shortcut.1"),
         ("logits", "linear"),
     ),
-    "keras.applications": Naming(
-        (
-            ("stem_conv", "conv1_conv"),
-            ("stem_bn", "conv1_bn"),
-            (_BLOCK + r"conv(?P<i>\d+)", "conv{s1}_block{b}_{i}_conv"),
-            (_BLOCK + r"bn(?P<i>\d+)", "conv{s1}_block{b}_{i}_bn"),
-            (_BLOCK + "shortcut_conv", "conv{s1}_block{b}_0_conv"),
-            (_BLOCK + "shortcut_bn", "conv{s1}_block{b}_0_bn"),
-            ("logits", "predictions"),
-        ),
-        KERAS_VARIABLES,
-        "/",
+    "keras.applications": _keras(
+        ("stem_conv", "conv1_conv"),
+        ("stem_bn", "conv1_bn"),
+        (_BLOCK + r"conv(?P<i>\d+)", "conv{s1}_block{b}_{i}_conv"),
+        (_BLOCK + r"bn(?P<i>\d+)", "conv{s1}_block{b}_{i}_bn"),
+        (_BLOCK + "shortcut_conv", "conv{s1}_block{b}_0_conv"),
+        (_BLOCK + "shortcut_bn", "conv{s1}_block{b}_0_bn"),
+        ("logits", "predictions"),
         epsilon=1.001e-5,
-        torch_layout=False,
     ),
     # Its v2 counts the normalizations of a block from the one in front: preact, 1, 2.
-    "keras.applications v2": Naming(
-        (
-            ("stem_conv", "conv1_conv"),
-            (_BLOCK + "bn1", "conv{s1}_block{b}_preact_bn"),
-            (_BLOCK + r"bn(?P<i>\d+)", "conv{s1}_block{b}_{i0}_bn"),
-            (_BLOCK + r"conv(?P<i>\d+)", "conv{s1}_block{b}_{i}_conv"),
-            (_BLOCK + "shortcut_conv", "conv{s1}_block{b}_0_conv"),
-            ("head_bn", "post_bn"),
-            ("logits", "predictions"),
-        ),
-        KERAS_VARIABLES,
-        "/",
+    "keras.applications v2": _keras(
+        ("stem_conv", "conv1_conv"),
+        (_BLOCK + "bn1", "conv{s1}_block{b}_preact_bn"),
+        (_BLOCK + r"bn(?P<i>\d+)", "conv{s1}_block{b}_{i0}_bn"),
+        (_BLOCK + r"conv(?P<i>\d+)", "conv{s1}_block{b}_{i}_conv"),
+        (_BLOCK + "shortcut_conv", "conv{s1}_block{b}_0_conv"),
+        ("head_bn", "post_bn"),
+        ("logits", "predictions"),
         epsilon=1.001e-5,
-        torch_layout=False,
     ),
     # MLPerf Tiny's resnet8: layers numbered as they were made; projections without normalization.
-    "mlperf_tiny": Naming(
-        (
-            ("stem_conv", "conv2d"),
-            ("stem_bn", "batch_normalization"),
-            ("stage1_block1_conv(?P<i>.)", "conv2d_{i}"),
-            ("stage1_block1_bn(?P<i>.)", "batch_normalization_{i}"),
-            ("stage2_block1_conv1", "conv2d_3"),
-            ("stage2_block1_conv2", "conv2d_4"),
-            ("stage2_block1_shortcut_conv", "conv2d_5"),
-            ("stage2_block1_bn1", "batch_normalization_3"),
-            ("stage2_block1_bn2", "batch_normalization_4"),
-            ("stage3_block1_conv1", "conv2d_6"),
-            ("stage3_block1_conv2", "conv2d_7"),
-            ("stage3_block1_shortcut_conv", "conv2d_8"),
-            ("stage3_block1_bn1", "batch_normalization_5"),
-            ("stage3_block1_bn2", "batch_normalization_6"),
-            ("stage[23]_block1_shortcut_bn", None),
-            ("logits", "dense"),
-        ),
-        KERAS_VARIABLES,
-        "/",
+    "mlperf_tiny": _keras(
+        ("stem_conv", "conv2d"),
+        ("stem_bn", "batch_normalization"),
+        ("stage1_block1_conv(?P<i>.)", "conv2d_{i}"),
+        ("stage1_block1_bn(?P<i>.)", "batch_normalization_{i}"),
+        ("stage2_block1_conv1", "conv2d_3"),
+        ("stage2_block1_conv2", "conv2d_4"),
+        ("stage2_block1_shortcut_conv", "conv2d_5"),
+        ("stage2_block1_bn1", "batch_normalization_3"),
+        ("stage2_block1_bn2", "batch_normalization_4"),
+        ("stage3_block1_conv1", "conv2d_6"),
+        ("stage3_block1_conv2", "conv2d_7"),
+        ("stage3_block1_shortcut_conv", "conv2d_8"),
+        ("stage3_block1_bn1", "batch_normalization_5"),
+        ("stage3_block1_bn2", "batch_normalization_6"),
+        ("stage[23]_block1_shortcut_bn", None),
+        ("logits", "dense"),
         epsilon=1e-3,
-        torch_layout=False,
     ),
 }
 

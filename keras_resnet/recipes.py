@@ -40,7 +40,7 @@ class Recipe:
     warmup_rate: float = 0.0  # rate until the training error is below warmup_error; 0 for none
     warmup_error: float = 0.8  # running training error of an epoch, 0 to 1
     warmup_depth: int = 110  # warmup_rate applies to nets of at least so many weighted layers
-    plateau_patience: int = 10  # epochs without a lower validation loss before the rate is divided by 10
+    plateau_patience: int = 10  # epochs without a lower validation error before the rate is divided by 10
     validation_fraction: float = 0.0  # of the training images, held out where the data have no validation split
     per_pixel_mean: bool = False  # subtract the mean training image, instead of ImageNet's mean and deviation
     pad: int = 0  # black pixels around a training image before a random crop of its size

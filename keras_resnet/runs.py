@@ -22,6 +22,8 @@ import tempfile
 from collections.abc import Callable
 from importlib import metadata
 
+SCRATCH = ".writing-"  # how the folders begin that files are written in before they get their name
+BEFORE_RECIPE = ("checkpoints", "labels.txt")
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
 
 
@@ -32,7 +34,7 @@ def write_atomically(path: pathlib.Path, write: Callable[[str], None]) -> None:
     """
     path = pathlib.Path(path)
     suffixes = "".join(path.suffixes)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
         scratch = os.path.join(folder, f"file{suffixes}")
         write(scratch)
         with open(scratch, "rb") as file:
@@ -77,11 +79,13 @@ class Run:
         if self.directory.exists() and not self.directory.is_dir():
             raise FileExistsError(f"workdir {self.directory} is a file; choose another name.")
         self._check_writable()
-        if not self.directory.exists() or not any(self.directory.iterdir()):
-            return False
         if not self.file("recipe.json").exists():
-            raise FileExistsError(f"workdir {self.directory} holds other files and no run; choose an empty folder.")
+            if self._strangers():
+                raise FileExistsError(f"workdir {self.directory} holds other files and no run; choose an empty folder.")
+            return False
         before = self.read_json("recipe.json")
+        if not all(isinstance(before.get(part), dict) for part in self.IDENTITY):
+            raise ValueError(f"{self.file('recipe.json')} is damaged or of another program; choose another workdir.")
         now = json.loads(json.dumps(description))
         differences = [
             f"{part}.{key}: {before[part].get(key)} there, {now[part].get(key)} asked"
@@ -95,6 +99,11 @@ class Run:
                 "Choose another workdir, or delete that one."
             )
         return True
+
+    def _strangers(self):
+        """What lies in the directory but for what `create` makes before recipe.json, should it be killed there."""
+        paths = self.directory.iterdir() if self.directory.exists() else ()
+        return [path for path in paths if path.name not in BEFORE_RECIPE and not path.name.startswith(SCRATCH)]
 
     def _check_writable(self):
         folder = self.directory

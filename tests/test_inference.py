@@ -55,6 +55,12 @@ def test_model_and_single_images(model):
     assert len(predict(model, [image] * 70, top=1)) == 70  # more than a batch
 
 
+def test_model_of_open_size_takes_each_image_as_it_is():
+    model = create_model("resnet20_cifar", input_shape=(None, None, 3))
+    images = [np.full((20, 24, 3), 50), np.full((32, 17, 3), 200)]
+    assert [len(prediction) for prediction in predict(model, images)] == [5, 5]
+
+
 def test_unreadable_images_are_accounted_for_and_the_rest_go_on(model, tmp_path):
     good = save_png(tmp_path / "good.png", np.zeros((40, 50, 3), "uint8"))
     empty, text, cut = tmp_path / "empty.png", tmp_path / "text.jpg", tmp_path / "cut.png"

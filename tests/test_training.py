@@ -223,6 +223,20 @@ def test_workdirs_that_cannot_be_used(data, tmp_path):
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.jpg"]
 
 
+def test_run_killed_before_its_recipe_was_written_starts_anew(data, tmp_path):
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "labels.txt").write_text("a")
+    (run / ".writing-abc").mkdir()
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    train(small_net(data), data, recipe, run, verbose=0)
+    assert (run / "final.keras").is_file()
+    for content in ("{", "{}", '{"model": 1}'):
+        (run / "recipe.json").write_text(content)
+        with pytest.raises(ValueError, match=r"recipe.json is damaged"):
+            train(small_net(data), data, recipe, run, verbose=0)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only folders")
 def test_read_only_workdir(data, tmp_path):
     (tmp_path / "locked").mkdir()
