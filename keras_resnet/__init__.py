@@ -96,6 +96,8 @@ _LAZY = {
     "load_data": "data",
     "load_model": "inference",
     "predict": "inference",
+    "prepare_records": "preparing",
+    "recalibrate_batchnorm": "recalibration",
     "train": "training",
 }
 

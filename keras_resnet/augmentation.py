@@ -7,6 +7,8 @@ resume.
 
 import tensorflow as tf
 
+from keras_resnet import views
+
 
 def example_seed(run_seed, epoch, index):
     """The seed of one example in one epoch: int32 of shape (2,).
@@ -51,9 +53,46 @@ def random_flip(image, seed):
     return tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)
 
 
-def augment(image, seed, recipe):
-    """What the recipe asks for, each operation with a seed of its own; (H, W, C) in and out."""
-    crop_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+def resized(image, size):
+    """The image at (height, width), bilinear: itself if it has that size, else rounded to its own type.
+
+    It is smoothed first where it shrinks to less than a half, and would alias; that takes twice the time.
+    """
+    if tuple(image.shape[:2]) == tuple(size):
+        return image
+    shrinks = tf.reduce_min(tf.shape(image)[:2] // tf.constant(size)) >= 2
+    smaller = tf.cond(
+        shrinks, lambda: tf.image.resize(image, size, antialias=True), lambda: tf.image.resize(image, size)
+    )
+    return tf.cast(smaller + 0.5, image.dtype) if image.dtype == tf.uint8 else smaller
+
+
+def crop(pixels, seed, recipe, size):
+    """The crop of a training image that the recipe asks for, at `size` (height, width).
+
+    Args:
+        pixels: function of (a box function, a size), as `decoding.decode`, that gives a part of the image.
+    """
+    if recipe.crop == "center":
+        return resized(pixels(views.center_box, size), size)
+    box_of, draws = views.BOXES[recipe.crop]
+    draws = tf.random.stateless_uniform([draws], seed)
+    return resized(pixels(lambda shape: box_of(shape, draws, size, recipe), size), size)
+
+
+def augment(pixels, seed, recipe, image_shape):
+    """A training image as the recipe wants it: uint8, or float32 where colours are changed.
+
+    Each operation has a seed of its own.
+
+    Args:
+        pixels: function of (a box function, a size), as `decoding.decode`, that gives a part of the image.
+        image_shape: (height, width, channels) to come out.
+    """
+    crop_seed, pad_seed, flip_seed, *_ = tf.unstack(tf.random.experimental.stateless_split(seed, 8))
+    image = tf.ensure_shape(crop(pixels, crop_seed, recipe, image_shape[:2]), image_shape)
     if recipe.pad:
-        image = pad_and_crop(image, crop_seed, recipe.pad)
-    return random_flip(image, flip_seed) if recipe.flip else image
+        image = pad_and_crop(image, pad_seed, recipe.pad)
+    if recipe.flip:
+        image = random_flip(image, flip_seed)
+    return image

@@ -1,4 +1,4 @@
-"""A TFDS name or arrays -> `Data`: examples to train, validate and test on, and their class names."""
+"""A TFDS name, a folder, a record set or arrays -> `Data`: examples to train, validate and test on."""
 
 import dataclasses
 import os
@@ -6,32 +6,21 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from keras_resnet import augmentation, photos
+from keras_resnet import batches, folders, records, tfds_source
+from keras_resnet.examples import Arrays, Examples
 from keras_resnet.recipes import Recipe, get_recipe
+from keras_resnet.tfds_source import SPLITS
+from keras_resnet.views import View, center_view
 
-SPLITS = ("train", "validation", "test")
-
-
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Images (N, H, W, C), uint8 or float32 in 0 to 255, and their labels (N,), int32 from 0."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self):
-        return len(self.labels)
-
-    def take(self, indices) -> "Examples":
-        """The examples at `indices`, in that order."""
-        return Examples(self.images[indices], self.labels[indices])
+MEAN_OF = 10_000  # images that the mean of a data set too large for memory is taken over
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
     """What a model is trained and judged on. `validation` and `test` may be missing.
+
+    `view` is the part of an image, and its size, that a model is tested on.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -45,11 +34,12 @@ class Data:
     validation: Examples | None
     test: Examples | None
     class_names: tuple[str, ...]
+    view: View
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of every image."""
-        return self.train.images.shape[1:]
+        """(height, width, channels) of the images that a model is fed with."""
+        return tuple(self.train.image_shape)
 
     @property
     def splits(self) -> dict[str, Examples]:
@@ -58,8 +48,18 @@ class Data:
         return {split: examples for split, examples in named.items() if examples is not None}
 
     def mean_image(self) -> np.ndarray:
-        """The mean training image, float64 (H, W, C): the paper's "per-pixel mean"."""
-        return self.train.images.mean(axis=0, dtype="float64")
+        """The mean training image, float64 (H, W, C): the paper's "per-pixel mean".
+
+        Of images that are not in memory it is the mean centre crop of at most 10,000, taken evenly.
+        """
+        if isinstance(self.train, Arrays):
+            return self.train.images.mean(axis=0, dtype="float64")
+        every = -(-len(self.train) // MEAN_OF)
+        some = self.train.take(np.arange(0, len(self.train), every))
+        total, count = 0.0, 0
+        for images, labels, _ in batches.evaluation_batches(some, 64, lambda image: center_view(image, self.view)[0]):
+            total, count = total + images.numpy().sum(axis=0, dtype="float64"), count + len(labels)
+        return total / count
 
 
 def load_data(
@@ -68,24 +68,30 @@ def load_data(
     *,
     data_dir: str | os.PathLike | None = None,
     download: bool = False,
-    image_size: int | None = None,
+    manual_dir: str | os.PathLike | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Data:
-    """Loads a data set into memory and splits it as the recipe says.
+    """Finds the images of a data set, and splits them as the recipe says.
+
+    Images of one size (CIFAR-10, arrays) are held in memory; others stay in their files until a batch needs them.
 
     Args:
-        source: the name of a TFDS data set whose images have one size, as "cifar10"; or arrays:
-            `(images, labels)`, `((images, labels), (test images, test labels))` as
-            `keras.datasets` gives them, or a dict of such pairs by "train", "validation", "test".
-            Images are (N, H, W, C), RGB or grey, in 0 to 255; labels are class numbers from 0.
-            Or the path (a `pathlib.Path`, or with a slash in it) of a folder of photos: `<class>/*`, or
-            `train/<class>/*` with `val/<class>/*`, and perhaps `test/<class>/*`.
-        recipe: a recipe or its name. Its `validation_fraction` and `seed` choose the images held
-            out from training, where the source has no validation split of its own.
-        data_dir: folder of prepared TFDS data sets; default `TFDS_DATA_DIR`, else
-            `~/tensorflow_datasets`.
+        source: one of:
+
+            * the name of a TFDS data set with the features "image" and "label", as "cifar10" or "imagenet2012";
+            * the path (a `pathlib.Path`, or a string with a slash in it) of a folder of photos: `train/<class>/*` with
+              `val/<class>/*`, and perhaps `test/<class>/*`; or `<class>/*`, all of it for training. `val` may also hold
+              all images by themselves, as ImageNet's, with a label file (folders.LABEL_FILES) in it or beside it;
+            * the path of a record set that `scripts/prepare_imagenet.py` wrote;
+            * arrays: `(images, labels)`, `((images, labels), (test images, test labels))` as `keras.datasets` gives
+              them, or a dict of such pairs by "train", "validation", "test". Images are (N, H, W, C), RGB or grey, in
+              0 to 255; labels are class numbers from 0.
+        recipe: a recipe or its name. Its `image_size`, `crop_fraction` and `interpolation` are those of photos. Its
+            `validation_fraction` and `seed` choose the images held out from training, where the source has no
+            validation split of its own.
+        data_dir: folder of prepared TFDS data sets; default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
         download: whether TFDS may fetch and prepare a data set that is not there.
-        image_size: of a folder's photos: the short side is resized to it, and the centre cropped.
+        manual_dir: folder with the archives that TFDS shall prepare the data set from, as ImageNet's two.
         class_names: of the arrays; default "0", "1", ...
 
     Raises:
@@ -99,116 +105,46 @@ def load_data(
         (8, 8, 3)
     """
     recipe = get_recipe(recipe)
+    image_shape = (recipe.image_size, recipe.image_size, 3)
     if isinstance(source, os.PathLike) or (isinstance(source, str) and "/" in source):
-        name, splits, class_names = photos.from_folder(source, image_size, SPLITS)
-        splits = {split: Examples(*arrays) for split, arrays in splits.items()}
+        folder = pathlib.Path(source).expanduser()
+        read = records.from_record_set if (folder / records.MANIFEST).is_file() else folders.from_folder
+        name, (splits, class_names) = folder.resolve().name, read(folder, image_shape)
     elif isinstance(source, str):
-        name, splits, class_names = _from_tfds(source, data_dir, download)
+        name, splits, class_names = tfds_source.from_tfds(source, data_dir, download, manual_dir, image_shape)
     else:
         name, splits = "arrays", _from_arrays(source)
-    highest = max(int(examples.labels.max()) for examples in splits.values())
-    class_names = tuple(class_names or map(str, range(highest + 1)))
-    _check_splits(splits, class_names)
+        class_names = tuple(class_names or map(str, range(1 + max(int(part.labels.max()) for part in splits.values()))))
+        _check_labels(splits, class_names)
+    _check_splits(splits, name)
     if "validation" not in splits and recipe.validation_fraction:
         splits["train"], splits["validation"] = _hold_out(splits["train"], recipe)
-    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), class_names)
+    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), class_names, _view(splits, recipe))
 
 
-def training_batches(examples: Examples, recipe: Recipe, start_epoch: int = 0) -> tf.data.Dataset:
-    """Endless shuffled, augmented batches (images, labels), from the start of `start_epoch` (from 0).
-
-    Each epoch visits every example once; its last batch may be smaller. Order and augmentation are
-    functions of (recipe.seed, epoch, example index) alone: the same batches come whatever the
-    number of threads, and whichever epoch one starts at.
-
-    Example:
-        >>> import numpy as np, keras_resnet
-        >>> from keras_resnet.data import training_batches
-        >>> data = keras_resnet.load_data((np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 10))
-        >>> images, labels = next(iter(training_batches(data.train, keras_resnet.Recipe(batch_size=4))))
-        >>> images.shape.as_list()
-        [4, 8, 8, 3]
-    """
-    images, labels = tf.constant(examples.images), tf.constant(examples.labels)
-
-    def example(epoch, index):
-        seed = augmentation.example_seed(recipe.seed, epoch, index)
-        return augmentation.augment(images[index], seed, recipe), labels[index]
-
-    def one_epoch(epoch):
-        epoch = tf.cast(epoch, tf.int32)
-        # Not index_shuffle: its orders of neighbouring epochs correlate (0.68 over 45,000 examples).
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(examples)), (recipe.seed, epoch))
-        examples_of_epoch = tf.data.Dataset.from_tensor_slices(order).map(
-            lambda index: example(epoch, index), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
-        return examples_of_epoch.batch(recipe.batch_size)
-
-    epochs = tf.data.Dataset.range(start_epoch, np.iinfo("int32").max)
-    return epochs.flat_map(one_epoch).prefetch(tf.data.AUTOTUNE)
+def _view(splits, recipe):
+    size = tuple(splits["train"].image_shape[:2])
+    return View(size) if isinstance(splits["train"], Arrays) else View(size, recipe.crop_fraction, recipe.interpolation)
 
 
-def evaluation_batches(examples: Examples, batch_size: int) -> tf.data.Dataset:
-    """Every example once, in order, as batches (images, labels)."""
-    dataset = tf.data.Dataset.from_tensor_slices((examples.images, examples.labels))
-    return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+def _check_splits(splits, name):
+    if "train" not in splits:
+        raise ValueError(f"{name} has no training split; it has {', '.join(splits) or 'none'}.")
+    shape = tuple(splits["train"].image_shape)
+    for split, examples in splits.items():
+        if tuple(examples.image_shape) != shape:
+            raise ValueError(
+                f"The {split} images are {tuple(examples.image_shape)} and the training images {shape}; give one size."
+            )
 
 
-# ---------------------------------------------------------------------------------------------
-# TFDS
-
-
-def _from_tfds(name, data_dir, download):
-    """(name, splits, class names) of a prepared data set; prepares it first if asked."""
-    folder = _find_prepared(name, data_dir)
-    if folder is None and not download:
-        raise FileNotFoundError(_how_to_get(name, data_dir))
-    import tensorflow_datasets as tfds
-
-    if folder is None:
-        builder = tfds.builder(name, data_dir=data_dir)
-        builder.download_and_prepare()
-    else:
-        builder = tfds.builder_from_directory(folder)
-    features = builder.info.features
-    if not {"image", "label"} <= set(features) or None in features["image"].shape:
-        raise ValueError(f"{name} is not a data set of (image, label) with images of one size.")
-    try:
-        splits = {split: _whole_split(builder, split) for split in SPLITS if split in builder.info.splits}
-    except tf.errors.OpError as error:
-        raise ValueError(f"{builder.data_path} is damaged: {error.message}; prepare {name} anew.") from error
-    return f"{name} {builder.version}", splits, features["label"].names
-
-
-def _whole_split(builder, split):
-    whole = builder.as_dataset(split=split, batch_size=-1)
-    return Examples(whole["image"].numpy(), whole["label"].numpy().astype("int32"))
-
-
-def _root(data_dir):
-    return pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-
-
-def _find_prepared(name, data_dir):
-    """The folder of the newest prepared version of `name`, or None. Imports nothing, so is quick."""
-    base, _, version = name.partition(":")
-    found = [info.parent for info in (_root(data_dir) / base).glob(f"{version or '*'}/dataset_info.json")]
-    return max(found, key=lambda folder: [int(part) for part in folder.name.split(".") if part.isdigit()], default=None)
-
-
-def _how_to_get(name, data_dir):
-    root = _root(data_dir).resolve()
-    prepared = sorted({info.parts[-3] for info in root.glob("*/*/dataset_info.json")})
-    there = f"there: {', '.join(prepared)}" if prepared else "nothing is prepared there"
-    return (
-        f"No prepared data set {name!r} in {root} ({there}). Point data_dir at the folder that holds "
-        f"{name.partition(':')[0]}/<version>, or let TFDS fetch it: load_data({name!r}, download=True), "
-        "--download on a script's command line."
-    )
-
-
-# ---------------------------------------------------------------------------------------------
-# Arrays
+def _check_labels(splits, class_names):
+    for split, examples in splits.items():
+        low, high = int(examples.labels.min()), int(examples.labels.max())
+        if low < 0 or high >= len(class_names):
+            raise ValueError(
+                f"The {split} labels span {low} to {high}, but there are {len(class_names)} classes, numbered from 0."
+            )
 
 
 def _from_arrays(source):
@@ -245,21 +181,7 @@ def _examples(split, images, labels):
                 f"The {split} images span {images.min():g} to {images.max():g}; give RGB or grey values in 0 to "
                 "255, which the model normalises itself."
             )
-    return Examples(images, labels.astype("int32"))
-
-
-def _check_splits(splits, class_names):
-    shape = splits["train"].images.shape[1:]
-    for split, examples in splits.items():
-        low, high = int(examples.labels.min()), int(examples.labels.max())
-        if low < 0 or high >= len(class_names):
-            raise ValueError(
-                f"The {split} labels span {low} to {high}, but there are {len(class_names)} classes, numbered from 0."
-            )
-        if examples.images.shape[1:] != shape:
-            raise ValueError(
-                f"The {split} images are {examples.images.shape[1:]} and the training images {shape}; give one size."
-            )
+    return Arrays(images, labels.astype("int32"))
 
 
 def _hold_out(examples, recipe):

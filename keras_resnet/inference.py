@@ -6,23 +6,29 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from keras_resnet.preprocessing import read_image, resize_and_center_crop
+from keras_resnet.decoding import read_image
 from keras_resnet.runs import Run
+from keras_resnet.views import View, center_view
 
 BATCH_SIZE = 32
 
 
-def predict(model_or_run, images, top: int = 5, class_names: Sequence[str] | None = None) -> list:
+def predict(
+    model_or_run, images, top: int = 5, class_names: Sequence[str] | None = None, view: View | None = None
+) -> list:
     """The most probable classes of each image.
 
     Args:
         model_or_run: a run directory (its best.keras, or final.keras where there is no best), the path of
             a `.keras` file, or a Keras model that puts out probabilities.
-        images: paths of image files, or arrays (H, W, C) in 0 to 255; or a single one of them. Their
-            short side is resized to the model's and the centre is cropped.
+        images: paths of image files (see `decoding.read_image`: any common format, turned upright), or arrays
+            (H, W, C) in 0 to 255; or a single one of them.
         top: classes to name, the most probable first.
         class_names: names of the model's outputs; default: labels.txt beside the model, else numbers.
+        view: what the model shall see of an image; default: what it was tested on in its run, else the centre crop
+            of the short side at the model's size, or the image as it is for a model of open size.
 
     Returns:
         For each image a list of (class name, probability), or the ValueError that says why the image
@@ -40,21 +46,34 @@ def predict(model_or_run, images, top: int = 5, class_names: Sequence[str] | Non
     if top < 1:
         raise ValueError(f"top={top} must be at least 1.")
     single = isinstance(images, (str, os.PathLike)) or getattr(images, "ndim", 4) == 3
-    model, known_names = (model_or_run, None) if isinstance(model_or_run, keras.Model) else _load(model_or_run)
+    loaded = (model_or_run, None, None) if isinstance(model_or_run, keras.Model) else _load(model_or_run)
+    model, known_names, known_view = loaded
     names = list(class_names or known_names or map(str, range(model.output_shape[-1])))
     if len(names) != model.output_shape[-1]:
         raise ValueError(f"{len(names)} class names do not fit a model of {model.output_shape[-1]} classes.")
 
-    shape = model.input_shape[1:]
-    results = [_prepare(image, shape) for image in ([images] if single else images)]
-    readable = [index for index, result in enumerate(results) if not isinstance(result, ValueError)]
-    batch_size = BATCH_SIZE if None not in shape else 1  # images of open size may differ
-    for start in range(0, len(readable), batch_size):
-        indices = readable[start : start + batch_size]
-        probabilities = np.asarray(model(np.stack([results[index] for index in indices]), training=False))
-        for index, row in zip(indices, probabilities, strict=True):
-            results[index] = [(names[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:top]]
+    *size, channels = model.input_shape[1:]
+    is_open = None in size  # images of open size may differ
+    view = view or known_view or (None if is_open else View(tuple(size)))
+    images = [images] if single else list(images)
+    results = []
+    batch_size = 1 if is_open else BATCH_SIZE
+    for start in range(0, len(images), batch_size):
+        prepared = [_prepare(image, channels, view) for image in images[start : start + batch_size]]
+        results += _classify(model, prepared, names, top)
     return results
+
+
+def _classify(model, images, names, top):
+    """The most probable classes of images; a ValueError in place of an image stays one."""
+    readable = [image for image in images if not isinstance(image, ValueError)]
+    rows = iter(np.asarray(model(np.stack(readable), training=False)) if readable else ())
+    return [
+        image
+        if isinstance(image, ValueError)
+        else [(names[i], float(row[i])) for row in [next(rows)] for i in np.argsort(-row, kind="stable")[:top]]
+        for image in images
+    ]
 
 
 def load_model(run) -> keras.Model:
@@ -74,7 +93,7 @@ def load_model(run) -> keras.Model:
 
 
 def _load(run):
-    """(model, class names or None)."""
+    """(model, class names or None, view or None)."""
     path = pathlib.Path(run).expanduser()
     if path.is_dir():
         path = next((path / name for name in ("best.keras", "final.keras") if (path / name).is_file()), path)
@@ -83,14 +102,21 @@ def _load(run):
     directory = Run(path.parent)
     names = directory.class_names() if directory.file("labels.txt").is_file() else None
     try:
-        return keras.saving.load_model(path, compile=False), names
+        return keras.saving.load_model(path, compile=False), names, _view_of(directory)
     except Exception as error:  # Keras raises whatever its zip, JSON and HDF5 readers do
         raise ValueError(f"{path} cannot be loaded as a Keras model ({_first_line(error)}).") from error
 
 
-def _prepare(image, shape):
+def _view_of(run):
+    """What the model of a run was tested on, or None where there is no run."""
+    if not run.file("recipe.json").is_file():
+        return None
+    view = run.read_json("recipe.json")["data"]["view"]
+    return View(**{**view, "size": tuple(view["size"])})
+
+
+def _prepare(image, channels, view):
     """The image as the model wants it, or the ValueError that says why it is not."""
-    height, width, channels = shape
     try:
         if isinstance(image, (str, os.PathLike)):
             image = read_image(image, channels)
@@ -98,7 +124,8 @@ def _prepare(image, shape):
             image = np.asarray(image)
             if image.ndim != 3 or image.shape[-1] != channels or 0 in image.shape:
                 raise ValueError(f"An image of shape {image.shape} is not (height, width, {channels}).")
-        return image if height is None else resize_and_center_crop(image, (height, width))
+            image = image if image.dtype == np.uint8 else image.astype("float32")
+        return image if view is None else center_view(tf.constant(image), view)[0].numpy()
     except ValueError as error:
         return error
 

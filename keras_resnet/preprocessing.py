@@ -1,4 +1,4 @@
-"""An encoded image -> array; resize and crops."""
+"""What images mean to models: normalization constants, and helpers for code from keras.applications."""
 
 import os
 import pathlib
@@ -61,63 +61,3 @@ def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, float]]
             f"ImageNet's class index cannot be had ({str(error).splitlines()[0]}); "
             f"put imagenet_class_index.json into {folder} by hand."
         ) from error
-
-
-def read_image(path, channels: int = 3) -> np.ndarray:
-    """Decodes a JPEG, PNG, GIF (first frame) or BMP file to uint8 (height, width, channels).
-
-    Args:
-        path: of the file.
-        channels: 3 for RGB, 1 for grey.
-
-    Raises:
-        ValueError: the file is missing, empty, damaged or no such image; names it.
-
-    Example:
-        >>> import keras_resnet.preprocessing
-        >>> image = keras_resnet.preprocessing.read_image("cat.jpg")  # doctest: +SKIP
-    """
-    import tensorflow as tf
-
-    path = pathlib.Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}).") from error
-    if not content:
-        raise ValueError(f"{path} is empty.")
-    try:
-        image = tf.io.decode_image(content, channels=channels, expand_animations=False).numpy()
-    except tf.errors.OpError as error:
-        raise ValueError(f"{path} is damaged, or no JPEG, PNG, GIF or BMP image.") from error
-    if 0 in image.shape:
-        raise ValueError(f"{path} has no pixels.")
-    return image
-
-
-def resize_and_center_crop(image, size: tuple[int, int], crop_fraction: float = 1.0) -> np.ndarray:
-    """The centre crop of `size` after a resize of the short side to `size / crop_fraction`.
-
-    Args:
-        image: (H, W, C), 0 to 255.
-        size: (height, width) of the crop.
-        crop_fraction: share of the resized image's side that the crop takes, above 0 to 1.
-
-    Returns:
-        float32 (height, width, C). An image of the very size comes back unchanged.
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_resnet.preprocessing import resize_and_center_crop
-        >>> resize_and_center_crop(np.zeros((60, 80, 3)), (32, 32)).shape
-        (32, 32, 3)
-    """
-    import tensorflow as tf
-
-    image = np.asarray(image, "float32")
-    scale = max(wanted / crop_fraction / have for wanted, have in zip(size, image.shape, strict=False))
-    height, width = (max(round(have * scale), wanted) for have, wanted in zip(image.shape, size, strict=False))
-    if (height, width) != image.shape[:2]:
-        image = tf.image.resize(image, (height, width), "bilinear", antialias=True).numpy()
-    top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    return image[top : top + size[0], left : left + size[1]]

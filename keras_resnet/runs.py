@@ -3,6 +3,7 @@
 recipe.json      model, recipe, data and the environment: all that determines the result
 labels.txt       a class name a line, in the order of the model's outputs
 log.csv          a row an epoch
+bad_images.tsv   images that could not be read, if any, with the reason
 tensorboard/     the same as TensorBoard events
 checkpoints/     what resuming needs
 best.keras       the model of the epoch with the best validation accuracy
@@ -18,13 +19,21 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from importlib import metadata
 
+from keras_resnet.recipes import Recipe
+
 SCRATCH = ".writing-"  # how the folders begin that files are written in before they get their name
 BEFORE_RECIPE = ("checkpoints", "labels.txt")
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
+
+
+def bar_shown(verbose) -> int:
+    """1 where `verbose` asks for a progress bar; "auto" asks for one on a terminal."""
+    return int(sys.stdout.isatty() if verbose == "auto" else bool(verbose))
 
 
 def write_atomically(path: pathlib.Path, write: Callable[[str], None]) -> None:
@@ -135,6 +144,11 @@ class Run:
     def write_json(self, name: str, content: dict) -> None:
         """Writes a JSON file of the run atomically."""
         write_text(self.file(name), json.dumps(content, indent=2) + "\n")
+
+    def recipe(self) -> Recipe:
+        """The recipe that the run was trained with."""
+        settings = self.read_json("recipe.json")["recipe"]
+        return Recipe(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
 
     def class_names(self) -> list[str]:
         """The lines of labels.txt."""

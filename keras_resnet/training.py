@@ -1,7 +1,6 @@
 """train(): strategy, model, optimizer, callbacks in a stated order, `fit`, test, run directory."""
 
 import dataclasses
-import hashlib
 import math
 import sys
 
@@ -9,15 +8,32 @@ import keras
 import tensorflow as tf
 
 from keras_resnet import reports
-from keras_resnet.callbacks import Checkpoint, LearningRate, Log, Throughput, latest_checkpoint
-from keras_resnet.data import Data, evaluation_batches, training_batches
-from keras_resnet.evaluation import Result, check_fits, evaluate
+from keras_resnet.bad_images import BadImages, default_limit
+from keras_resnet.batches import evaluation_batches, training_batches
+from keras_resnet.callbacks import Checkpoint, LearningRate, Log, Throughput, Waits, latest_checkpoint, timed
+from keras_resnet.data import Data
+from keras_resnet.evaluation import Result, check_fits, ends_in_softmax, evaluate
 from keras_resnet.models import create_model
+from keras_resnet.names import unknown_name
 from keras_resnet.recipes import Recipe, get_recipe, settings
 from keras_resnet.runs import Run, write_atomically
+from keras_resnet.strategies import auto
+from keras_resnet.views import center_view
+
+ON_BAD_IMAGE = ("skip", "error")
 
 
-def train(model, data: Data, recipe: str | Recipe, workdir, *, strategy=None, verbose="auto") -> Result:
+def train(
+    model,
+    data: Data,
+    recipe: str | Recipe,
+    workdir,
+    *,
+    strategy=None,
+    max_bad_images: int | None = None,
+    on_bad_image: str = "skip",
+    verbose="auto",
+) -> Result:
     """Trains a model on `data` and leaves a run directory.
 
     Started again with the same arguments, it goes on after the last complete epoch.
@@ -30,6 +46,9 @@ def train(model, data: Data, recipe: str | Recipe, workdir, *, strategy=None, ve
         workdir: the run directory: new, empty, or of the same run.
         strategy: a `tf.distribute.Strategy`; default: MirroredStrategy over all GPUs (or all logical
             CPUs, if there are several), none for one device.
+        max_bad_images: more images than these that cannot be read stop the run; default: 1 in 1,000 training
+            images, and at least 10. Those skipped are listed in the run's bad_images.tsv.
+        on_bad_image: "skip", or "error" to stop at the first.
         verbose: as in `fit`; "auto" is a progress bar on a terminal and a line an epoch elsewhere.
 
     Returns:
@@ -39,7 +58,7 @@ def train(model, data: Data, recipe: str | Recipe, workdir, *, strategy=None, ve
     Raises:
         FileExistsError: `workdir` holds another run, or other files.
         OSError: `workdir` cannot be written to.
-        ValueError: model, data and recipe do not fit.
+        ValueError: model, data and recipe do not fit, or too many images cannot be read.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -50,6 +69,8 @@ def train(model, data: Data, recipe: str | Recipe, workdir, *, strategy=None, ve
         64
     """
     recipe = get_recipe(recipe)
+    if on_bad_image not in ON_BAD_IMAGE:
+        raise unknown_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
     run = Run(workdir)
     description = describe(model, data, recipe)
     begun = run.check(description)
@@ -64,24 +85,15 @@ def train(model, data: Data, recipe: str | Recipe, workdir, *, strategy=None, ve
             model.load_weights(checkpoint.weights)  # the optimizer's variables with them
     if not begun:
         run.create(description, data.class_names)
-    fit(model, data, recipe, run, checkpoint, verbose)
+    limit = 0 if on_bad_image == "error" else max_bad_images
+    bad = BadImages(run.file("bad_images.tsv"), default_limit(len(data.train)) if limit is None else limit)
+    fit(model, data, recipe, run, checkpoint, bad, verbose)
     return finish(model, data, run)
 
 
-def default_strategy(model=None):
-    """The strategy the model was built under, or MirroredStrategy over several devices, or none."""
-    built_under = getattr(model, "distribute_strategy", None)
-    if built_under is not None and not isinstance(model, str):
-        return built_under
-    gpus, cpus = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
-    if len(gpus) > 1:
-        return tf.distribute.MirroredStrategy()
-    if not gpus and len(cpus) > 1:
-        # Without ReductionToOneDevice a second MirroredStrategy in the process breaks the first.
-        return tf.distribute.MirroredStrategy(
-            [device.name for device in cpus], cross_device_ops=tf.distribute.ReductionToOneDevice()
-        )
-    return tf.distribute.get_strategy()
+def default_strategy(model):
+    """The strategy that the model was built under; of a variant's name, `strategies.auto`."""
+    return auto() if isinstance(model, str) else getattr(model, "distribute_strategy", None) or auto()
 
 
 def build(model, data, recipe):
@@ -113,12 +125,7 @@ def compile_for(model, recipe):
     model.optimizer.build(model.trainable_variables)
 
 
-def ends_in_softmax(model) -> bool:
-    """Whether the model puts out probabilities; a model of logits is trained as one."""
-    return getattr(model.layers[-1], "activation", None) is keras.activations.softmax
-
-
-def fit(model, data, recipe, run, checkpoint, verbose):
+def fit(model, data, recipe, run, checkpoint, bad, verbose):
     """Runs `model.fit` from the last complete epoch to the end."""
     steps_per_epoch = math.ceil(len(data.train) / recipe.batch_size)
     total_steps = max(1, round(recipe.epochs * steps_per_epoch))
@@ -131,26 +138,41 @@ def fit(model, data, recipe, run, checkpoint, verbose):
     if start_epoch >= epochs:
         return
 
+    waits = Waits()
     rate = LearningRate(recipe, steps_per_epoch, total_steps, warms_up=needs_warmup(model, recipe))
     plateau = keras.callbacks.ReduceLROnPlateau(monitor, factor=0.1, patience=recipe.plateau_patience, min_delta=0)
     callbacks = [
         rate,  # sets the rate before each step
-        Throughput(len(data.train), recipe.batch_size),  # adds images/s and the rate to the logs
+        Throughput(len(data.train), recipe.batch_size, waits),  # adds images/s, waiting and the rate to the logs
         *([plateau] if recipe.schedule == "plateau" else []),
         Log(run),
         keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False),
         Checkpoint(run, monitor, checkpoint, (rate, plateau)),  # last: it keeps the state of the others
     ]
-    model.fit(
-        training_batches(data.train, recipe, start_epoch),
-        steps_per_epoch=steps_per_epoch,
-        initial_epoch=start_epoch,
-        epochs=epochs,
-        validation_data=evaluation_batches(data.validation, recipe.batch_size) if data.validation else None,
-        callbacks=callbacks,
-        shuffle=False,  # the batches come shuffled
-        verbose=(1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose,
-    )
+    try:
+        model.fit(
+            timed(training_batches(data.train, recipe, start_epoch, bad=bad), waits),
+            steps_per_epoch=steps_per_epoch,
+            initial_epoch=start_epoch,
+            epochs=epochs,
+            validation_data=validation_batches(data, recipe.batch_size, bad),
+            validation_steps=math.ceil(len(data.validation) / recipe.batch_size) if data.validation else None,
+            callbacks=callbacks,
+            shuffle=False,  # the batches come shuffled
+            verbose=(1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose,
+        )
+    except tf.errors.OpError:
+        if bad.failure:
+            raise ValueError(bad.failure) from None  # TensorFlow has wrapped it
+        raise
+
+
+def validation_batches(data, batch_size, bad):
+    """Batches (images, labels) of the validation images as a test shows them, or None."""
+    if data.validation is None:
+        return None
+    batches = evaluation_batches(data.validation, batch_size, lambda image: center_view(image, data.view)[0], bad)
+    return batches.map(lambda images, labels, indices: (images, labels))
 
 
 def finish(model, data, run) -> Result:
@@ -164,10 +186,6 @@ def finish(model, data, run) -> Result:
 
 def describe(model, data, recipe) -> dict:
     """All that determines the result of a run, for recipe.json."""
-    digest = hashlib.sha256()
-    for examples in data.splits.values():
-        digest.update(examples.images.tobytes())
-        digest.update(examples.labels.tobytes())
     described = {"name": model}
     if not isinstance(model, str):
         trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
@@ -179,8 +197,9 @@ def describe(model, data, recipe) -> dict:
             "name": data.name,
             "image_shape": list(data.image_shape),
             "classes": len(data.class_names),
+            "view": dataclasses.asdict(data.view),
             **{split: len(examples) for split, examples in data.splits.items()},
-            "sha256": digest.hexdigest(),
+            "fingerprints": {split: examples.fingerprint() for split, examples in data.splits.items()},
         },
     }
 

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import os
+import pathlib
 import re
 import sys
 
@@ -11,6 +12,7 @@ from absl import app, flags, logging
 # Before TensorFlow starts: its notes about oneDNN and instruction sets would bury the script's own lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from keras_resnet.folders import SUFFIXES
 from keras_resnet.recipes import RECIPES, Recipe, get_recipe, settings
 
 DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
@@ -31,9 +33,39 @@ def define_recipe_flags(default: str) -> None:
 def recipe_from_flags() -> Recipe:
     """The recipe that the command line asks for."""
     given = {name: flags.FLAGS[name].value for name in settings(Recipe()) if flags.FLAGS[name].present}
-    if "schedule_steps" in given:
-        given["schedule_steps"] = tuple(map(float, given["schedule_steps"]))
+    given = {name: tuple(map(float, value)) if isinstance(value, list) else value for name, value in given.items()}
     return dataclasses.replace(get_recipe(flags.FLAGS.recipe), **given)
+
+
+def define_bad_image_flags() -> None:
+    """--max_bad_images and --on_bad_image."""
+    script = sys.argv[0]
+    flags.DEFINE_integer(
+        "max_bad_images",
+        None,
+        "More images than these that cannot be read stop it [1 in 1,000, at least 10].",
+        lower_bound=0,
+        module_name=script,
+    )
+    flags.DEFINE_enum(
+        "on_bad_image", "skip", ["skip", "error"], "What an image that cannot be read does.", module_name=script
+    )
+
+
+def bad_image_options() -> dict:
+    """What these two flags say, as arguments."""
+    return {name: flags.FLAGS[name].value for name in ("max_bad_images", "on_bad_image")}
+
+
+def find_source(data_dir: str | None, name: str):
+    """(source, data_dir) for `load_data`: what `data_dir` itself holds, or the data set `name` of a TFDS folder."""
+    if data_dir is None:
+        return name, None
+    folder = pathlib.Path(data_dir).expanduser()
+    by_itself = any((folder / part).exists() for part in ("train", "manifest.json"))
+    if by_itself or any(path.suffix.lower() in SUFFIXES for path in folder.glob("*/*")):
+        return folder, None
+    return name, folder
 
 
 def run(main) -> None:

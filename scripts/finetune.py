@@ -18,7 +18,6 @@ doorway.define_recipe_flags(default="finetune")
 MODEL = flags.DEFINE_string("model", "resnet50", "Variant to train; keras_resnet.list_models() has all.")
 WEIGHTS = flags.DEFINE_string("weights", "imagenet", "Weight file or name; empty for random weights.")
 FREEZE = flags.DEFINE_string("freeze", None, "Last part that keeps its weights: stem, stage1, stage2, ... [none]")
-IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Side of the images, pixels.", lower_bound=1)
 WORKDIR = flags.DEFINE_string("workdir", None, "Run directory: new, empty, or of the same run.", required=True)
 
 
@@ -26,7 +25,7 @@ def main(argv):
     if len(argv) != 2:
         sys.exit("usage: finetune.py PHOTOS --workdir=RUN [--model=...] [--weights=...]")
     recipe = doorway.recipe_from_flags()
-    data = keras_resnet.load_data(f"{argv[1]}/", recipe, image_size=IMAGE_SIZE.value)
+    data = keras_resnet.load_data(f"{argv[1]}/", recipe)
     keras.utils.set_random_seed(recipe.seed)
     model = keras_resnet.create_model(
         MODEL.value, weights=WEIGHTS.value or None, input_shape=data.image_shape, classes=len(data.class_names)

@@ -11,7 +11,7 @@ import tensorflow as tf
 import keras_resnet
 from keras_resnet import Recipe, load_data
 from keras_resnet.augmentation import example_seed, pad_and_crop, random_flip
-from keras_resnet.data import evaluation_batches, training_batches
+from keras_resnet.batches import evaluation_batches, training_batches
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +99,10 @@ def test_operations_use_seeds_of_their_own():
 
 
 def test_evaluation_batches_keep_the_order(numbered):
-    batches = list(evaluation_batches(numbered, 8))
-    assert [len(labels) for _, labels in batches] == [8, 8, 8, 6]
-    np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), np.arange(30))
+    batches = list(evaluation_batches(numbered, 8, lambda image: image))
+    assert [len(labels) for _, labels, _ in batches] == [8, 8, 8, 6]
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels, _ in batches]), np.arange(30))
+    np.testing.assert_array_equal(np.concatenate([indices for _, _, indices in batches]), np.arange(30))
 
 
 def test_mean_image(shapes):

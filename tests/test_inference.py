@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet import Recipe, create_model, decode_predictions, load_data, predict, train
-from keras_resnet.preprocessing import read_image, resize_and_center_crop
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +65,17 @@ def test_unreadable_images_are_accounted_for_and_the_rest_go_on(model, tmp_path)
     empty, text, cut = tmp_path / "empty.png", tmp_path / "text.jpg", tmp_path / "cut.png"
     empty.write_bytes(b"")
     text.write_text("no image at all")
-    cut.write_bytes(good.read_bytes()[:40])
+    cut.write_bytes(good.read_bytes()[:60])
     images = [empty, good, text, tmp_path / "missing.png", cut, np.zeros((5, 5)), good]
-    messages = ["is empty", None, "is damaged, or no JPEG", "cannot be read", "is damaged", "is not (height", None]
+    messages = [
+        "is empty",
+        None,
+        "is no image of a known format",
+        "cannot be read",
+        "is damaged",
+        "is not (height",
+        None,
+    ]
     for image, prediction, message in zip(images, predict(model, images), messages, strict=True):
         if message is None:
             assert len(prediction) == 5
@@ -91,39 +98,6 @@ def test_mistakes_are_one_clear_sentence(model, tmp_path):
         predict(model, image, top=0)
     with pytest.raises(ValueError, match="3 class names do not fit a model of 10 classes"):
         predict(model, image, class_names="abc")
-
-
-# ---------------------------------------------------------------------------------------------
-# Preprocessing
-
-
-def test_image_of_the_models_size_is_unchanged():
-    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
-    np.testing.assert_array_equal(resize_and_center_crop(image, (32, 32)), image)
-
-
-@pytest.mark.parametrize("shape", [(64, 96), (96, 64), (65, 97), (56, 200)])
-@pytest.mark.parametrize("crop_fraction", [1.0, 0.875])
-def test_center_crop_keeps_the_aspect_and_the_middle(shape, crop_fraction):
-    """On a linear ramp, a resized crop is the ramp at the crop's coordinates."""
-    rows, columns = np.mgrid[: shape[0], : shape[1]]
-    image = np.stack([rows, columns, rows * 0], -1)
-    crop = resize_and_center_crop(image, (28, 28), crop_fraction)
-    assert crop.shape == (28, 28, 3)
-    step = min(shape) / (28 / crop_fraction)  # input pixels an output pixel
-    for channel, side in ((0, shape[0]), (1, shape[1])):
-        line = crop[14, :, 1] if channel else crop[:, 14, 0]
-        assert np.diff(line)[4:-4].mean() == pytest.approx(step, rel=0.02)
-        assert line[13:15].mean() == pytest.approx((side - 1) / 2, abs=step)
-
-
-def test_read_image_decodes_to_rgb_or_grey(tmp_path):
-    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype("uint8")
-    path = save_png(tmp_path / "image.png", image)
-    np.testing.assert_array_equal(read_image(path), image)
-    assert read_image(path, channels=1).shape == (5, 7, 1)
-    with_alpha = save_png(tmp_path / "alpha.png", np.concatenate([image, image[..., :1]], -1))
-    np.testing.assert_array_equal(read_image(with_alpha), image)
 
 
 def test_float_images_and_dtype(model):

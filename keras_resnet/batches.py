@@ -1,0 +1,179 @@
+"""Examples -> batches, as tf.data pipelines.
+
+Which examples make up a batch, and how each is cropped and augmented, is a function of (seed, epoch,
+step) alone: the same batches come whatever the number of threads, and wherever a run is resumed. An
+image that cannot be read is left out of its batch and reported; no other batch changes by that.
+"""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resnet import augmentation
+from keras_resnet.bad_images import BadImages
+from keras_resnet.decoding import decode, decode_bytes, part_of, whole
+from keras_resnet.examples import Encoded, Examples
+from keras_resnet.recipes import Recipe
+from keras_resnet.views import center_box
+
+BATCHES_AT_ONCE = 2  # the next batch is begun while the last images of one are decoded
+THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def training_batches(
+    examples: Examples, recipe: Recipe, start_epoch: int = 0, start_step: int = 0, bad: BadImages | None = None
+) -> tf.data.Dataset:
+    """Endless shuffled, augmented batches (images, labels), from a step of an epoch on (both from 0).
+
+    Each epoch visits every example once (with `recipe.repeats` of r: every r-th, r times); its last batch may be
+    smaller.
+
+    Args:
+        bad: where images that cannot be read are reported; default: nowhere.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.batches import training_batches
+        >>> data = keras_resnet.load_data((np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 10))
+        >>> images, labels = next(iter(training_batches(data.train, keras_resnet.Recipe(batch_size=4))))
+        >>> images.shape.as_list()
+        [4, 8, 8, 3]
+    """
+
+    def steps_of(epoch):
+        handles = examples.handles((recipe.seed, tf.cast(epoch, tf.int32)))
+        steps = _repeated(handles, recipe.repeats, len(examples)).batch(recipe.batch_size).enumerate()
+        return steps.map(lambda step, asked: (epoch, step, asked))
+
+    def batch_of(epoch, step, asked):
+        def prepare(pixels, label, index, copy):
+            seed = augmentation.example_seed(recipe.seed, epoch, index + copy * len(examples))
+            return augmentation.augment(pixels, seed, recipe, examples.image_shape), label
+
+        return _assembled(examples, asked, prepare, bad)
+
+    steps = tf.data.Dataset.range(start_epoch, np.iinfo("int32").max).flat_map(steps_of).skip(start_step)
+    return _in_turn(steps, batch_of)
+
+
+def evaluation_batches(
+    examples: Examples, batch_size: int, view: Callable, bad: BadImages | None = None
+) -> tf.data.Dataset:
+    """Every example once, in order, as batches (views, labels, indices).
+
+    Args:
+        view: function of an image, (H, W, C), that gives a tensor; it must have the same shape for all.
+        bad: where images that cannot be read are reported; default: nowhere. They are left out.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.batches import evaluation_batches
+        >>> data = keras_resnet.load_data((np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 10))
+        >>> [len(labels) for _, labels, _ in evaluation_batches(data.train, 16, view=lambda image: image)]
+        [16, 4]
+    """
+
+    def prepare(pixels, label, index, copy):
+        del copy
+        return view(pixels(whole)), label, index
+
+    asked = _repeated(examples.handles(), 1, len(examples)).batch(batch_size)
+    return _in_turn(asked, lambda *asked: _assembled(examples, asked, prepare, bad))
+
+
+def _in_turn(steps, batch_of):
+    batches = steps.interleave(
+        batch_of, cycle_length=BATCHES_AT_ONCE, num_parallel_calls=BATCHES_AT_ONCE, deterministic=True
+    )
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _repeated(handles, repeats, count):
+    """Pairs (handle, number of the copy): `count` in all, each handle `repeats` times in a row."""
+    if repeats == 1:
+        return handles.map(lambda *handle: (handle, 0))
+    copies = tf.data.Dataset.range(repeats, output_type=tf.int32)
+    return handles.flat_map(lambda *handle: copies.map(lambda copy: (handle, copy))).take(count)
+
+
+def _assembled(examples, asked, prepare, bad):
+    """A data set of one batch: `prepare(pixels, label, index, copy)` of the examples asked for.
+
+    `pixels` is a function of (a box function, a size to resize to or None) that gives a part of the image. Where
+    every image can be read, errors cost nothing: TensorFlow leaves out what it cannot decode, and only if something is
+    missing the batch is made again with care.
+    """
+    elements = tf.data.Dataset.from_tensor_slices(asked)
+    count = tf.shape(tf.nest.flatten(asked)[0], tf.int64)[0]
+    if not isinstance(examples, Encoded):
+        return _made(elements, _from_array(examples, prepare)).batch(count)
+    fast = _from_encoding(examples, prepare)
+    complete = _made(elements, fast).ignore_errors().batch(count).filter(lambda *batch: _length(batch) == count)
+    incomplete = _with_care(elements, examples, fast, prepare, bad).batch(count)
+    # Not one of the batch can be read: the first example that can stands in, so that the step has something to do.
+    others = _with_care(_repeated(examples.handles(), 1, len(examples)), examples, fast, prepare, bad)
+    return complete.concatenate(incomplete).concatenate(others.batch(1)).take(1)
+
+
+def _made(elements, prepare_element):
+    return elements.map(prepare_element, num_parallel_calls=THREADS, deterministic=True)
+
+
+def _length(batch):
+    return tf.shape(batch[-1], tf.int64)[0]
+
+
+def _from_array(examples, prepare):
+    def prepare_element(handle, copy):
+        image = examples.image(handle)
+
+        def pixels(box_of, size=None):
+            del size
+            # The images have the model's size: the centre of one is itself.
+            return image if box_of in (center_box, whole) else part_of(image, box_of)
+
+        return prepare(pixels, examples.label(handle), handle[0], copy)
+
+    return prepare_element
+
+
+def _from_encoding(examples, prepare):
+    def prepare_element(handle, copy):
+        encoded = examples.image(handle)
+        return prepare(lambda *part: decode(encoded, *part), examples.label(handle), handle[0], copy)
+
+    return prepare_element
+
+
+def _with_care(elements, examples, fast, prepare, bad):
+    """What `fast` makes of each element; where it fails, what Pillow can read; the others are reported and left out."""
+
+    def by_pillow(handle, copy):
+        return (*_look(examples, handle, bad), handle, copy)
+
+    def prepare_looked_at(image, ok, handle, copy):
+        return prepare(lambda box_of, *size: part_of(image, box_of), examples.label(handle), handle[0], copy)
+
+    def none_or_one(handle, copy):
+        element = tf.data.Dataset.from_tensors((handle, copy))
+        second = element.map(by_pillow).filter(lambda image, ok, handle, copy: ok).map(prepare_looked_at)
+        return element.map(fast).ignore_errors().concatenate(second).take(1)
+
+    return elements.interleave(none_or_one, THREADS, num_parallel_calls=THREADS, deterministic=True)
+
+
+def _look(examples, handle, bad):
+    """(image, True), or (an empty image, False) after the report of what is wrong with it."""
+
+    def look(*handle):
+        try:
+            return decode_bytes(examples.content(*handle)), True
+        except ValueError as error:
+            if bad is not None:
+                bad.report(examples.name(handle[0]), str(error))
+            return np.zeros((1, 1, 3), "uint8"), False
+
+    image, ok = tf.numpy_function(look, handle, (tf.uint8, tf.bool))
+    return tf.ensure_shape(image, (None, None, 3)), tf.ensure_shape(ok, ())
