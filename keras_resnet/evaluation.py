@@ -233,8 +233,7 @@ def fully_convolutional(model):
     images = keras.Input((None, None, channels), dtype=model.inputs[0].dtype)
     try:
         wide = keras.models.clone_model(model, input_tensors=images, clone_function=layer_for_any_size)
-        for size in (64, 96):  # else it shows only once images come
-            wide.compute_output_spec(keras.KerasTensor((1, size, size, channels), images.dtype))
+        wide(keras.ops.zeros((1, 64, 96, channels)))  # some layers see only now that the size is not theirs
         return wide
     except ValueError as error:
         raise ValueError(f"{model.name} cannot take images of any size, which multi-scale needs.") from error
