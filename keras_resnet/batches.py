@@ -23,7 +23,14 @@ THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 
 
 
 def training_batches(
-    examples: Examples, recipe: Recipe, start_epoch: int = 0, start_step: int = 0, bad: BadImages | None = None
+    examples: Examples,
+    recipe: Recipe,
+    start_epoch: int = 0,
+    start_step: int = 0,
+    *,
+    classes: int | None = None,
+    layer: Callable | None = None,
+    bad: BadImages | None = None,
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches (images, labels), from a step of an epoch on (both from 0).
 
@@ -31,6 +38,8 @@ def training_batches(
     smaller.
 
     Args:
+        classes: their number, for the rows of probabilities that labels become where `recipe.soft_labels`.
+        layer: a Keras augmentation layer for batches of images, 0 to 255.
         bad: where images that cannot be read are reported; default: nowhere.
 
     Example:
@@ -52,7 +61,10 @@ def training_batches(
             seed = augmentation.example_seed(recipe.seed, epoch, index + copy * len(examples))
             return augmentation.augment(pixels, seed, recipe, examples.image_shape), label
 
-        return _assembled(examples, asked, prepare, bad)
+        batch_seed = augmentation.example_seed(recipe.seed, epoch, -1 - step)  # of no example
+        return _assembled(examples, asked, prepare, bad).map(
+            lambda images, labels: augmentation.augment_batch(images, labels, batch_seed, recipe, classes, layer)
+        )
 
     steps = tf.data.Dataset.range(start_epoch, np.iinfo("int32").max).flat_map(steps_of).skip(start_step)
     return _in_turn(steps, batch_of)

@@ -104,6 +104,11 @@ class Recipe:
         if self.crop == "scale_jitter" and self.scale_jitter[0] < 1:
             raise ValueError(f"recipe: scale_jitter={self.scale_jitter} must start at 1 or above, to hold the crop.")
 
+    @property
+    def soft_labels(self) -> bool:
+        """Whether labels are probabilities of all classes: mixed or smoothed."""
+        return bool(self.mixup or self.cutmix or self.label_smoothing)
+
 
 # Section 4.2 of the paper, whole: 45k/5k split, pad 4 and random crop, flip, per-pixel mean, batch
 # 128, rate 0.1 divided by 10 at 32k and 48k of 64k iterations, weight decay 1e-4, momentum 0.9, and

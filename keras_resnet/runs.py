@@ -69,7 +69,7 @@ class Run:
     """
 
     # What of recipe.json must be equal for a run to be resumed; the rest is a record.
-    IDENTITY = ("model", "recipe", "data")
+    IDENTITY = ("model", "recipe", "augmentation", "data")
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory).expanduser()

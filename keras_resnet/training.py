@@ -6,6 +6,7 @@ import sys
 
 import keras
 import tensorflow as tf
+from keras.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 
 from keras_resnet import reports
 from keras_resnet.bad_images import BadImages, default_limit
@@ -29,6 +30,7 @@ def train(
     recipe: str | Recipe,
     workdir,
     *,
+    augmentation=None,
     strategy=None,
     max_bad_images: int | None = None,
     on_bad_image: str = "skip",
@@ -44,6 +46,8 @@ def train(
         data: from `keras_resnet.load_data`, with the same recipe.
         recipe: a `Recipe` or the name of one.
         workdir: the run directory: new, empty, or of the same run.
+        augmentation: a Keras layer, of keras.layers or of keras-cv, applied to batches of training images, 0 to 255,
+            besides what the recipe asks for. Those of keras.layers draw from the recipe's seed, others from their own.
         strategy: a `tf.distribute.Strategy`; default: MirroredStrategy over all GPUs (or all logical
             CPUs, if there are several), none for one device.
         max_bad_images: more images than these that cannot be read stop the run; default: 1 in 1,000 training
@@ -72,7 +76,7 @@ def train(
     if on_bad_image not in ON_BAD_IMAGE:
         raise unknown_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
     run = Run(workdir)
-    description = describe(model, data, recipe)
+    description = describe(model, data, recipe, augmentation)
     begun = run.check(description)
     strategy = strategy or default_strategy(model)
     _check_precision(recipe)
@@ -87,7 +91,7 @@ def train(
         run.create(description, data.class_names)
     limit = 0 if on_bad_image == "error" else max_bad_images
     bad = BadImages(run.file("bad_images.tsv"), default_limit(len(data.train)) if limit is None else limit)
-    fit(model, data, recipe, run, checkpoint, bad, verbose)
+    fit(model, data, recipe, run, checkpoint, augmentation, bad, verbose)
     return finish(model, data, run)
 
 
@@ -119,13 +123,15 @@ def compile_for(model, recipe):
         variable.regularizer = keras.regularizers.L2(recipe.weight_decay / 2) if recipe.weight_decay else None
     model.compile(
         optimizer=keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(model)),
+        loss=(CategoricalCrossentropy if recipe.soft_labels else SparseCategoricalCrossentropy)(
+            from_logits=not ends_in_softmax(model)
+        ),
         metrics=["accuracy"],
     )
     model.optimizer.build(model.trainable_variables)
 
 
-def fit(model, data, recipe, run, checkpoint, bad, verbose):
+def fit(model, data, recipe, run, checkpoint, augmentation, bad, verbose):
     """Runs `model.fit` from the last complete epoch to the end."""
     steps_per_epoch = math.ceil(len(data.train) / recipe.batch_size)
     total_steps = max(1, round(recipe.epochs * steps_per_epoch))
@@ -149,13 +155,14 @@ def fit(model, data, recipe, run, checkpoint, bad, verbose):
         keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False),
         Checkpoint(run, monitor, checkpoint, (rate, plateau)),  # last: it keeps the state of the others
     ]
+    options = dict(classes=len(data.class_names), layer=augmentation, bad=bad)
     try:
         model.fit(
-            timed(training_batches(data.train, recipe, start_epoch, bad=bad), waits),
+            timed(training_batches(data.train, recipe, start_epoch, **options), waits),
             steps_per_epoch=steps_per_epoch,
             initial_epoch=start_epoch,
             epochs=epochs,
-            validation_data=validation_batches(data, recipe.batch_size, bad),
+            validation_data=validation_batches(data, recipe, bad),
             validation_steps=math.ceil(len(data.validation) / recipe.batch_size) if data.validation else None,
             callbacks=callbacks,
             shuffle=False,  # the batches come shuffled
@@ -167,12 +174,15 @@ def fit(model, data, recipe, run, checkpoint, bad, verbose):
         raise
 
 
-def validation_batches(data, batch_size, bad):
+def validation_batches(data, recipe, bad):
     """Batches (images, labels) of the validation images as a test shows them, or None."""
     if data.validation is None:
         return None
-    batches = evaluation_batches(data.validation, batch_size, lambda image: center_view(image, data.view)[0], bad)
-    return batches.map(lambda images, labels, indices: (images, labels))
+    classes = len(data.class_names) if recipe.soft_labels else None
+    batches = evaluation_batches(
+        data.validation, recipe.batch_size, lambda image: center_view(image, data.view)[0], bad
+    )
+    return batches.map(lambda images, labels, _: (images, tf.one_hot(labels, classes) if classes else labels))
 
 
 def finish(model, data, run) -> Result:
@@ -184,7 +194,7 @@ def finish(model, data, run) -> Result:
     return result
 
 
-def describe(model, data, recipe) -> dict:
+def describe(model, data, recipe, augmentation=None) -> dict:
     """All that determines the result of a run, for recipe.json."""
     described = {"name": model}
     if not isinstance(model, str):
@@ -193,6 +203,7 @@ def describe(model, data, recipe) -> dict:
     return {
         "model": described,
         "recipe": settings(recipe),
+        "augmentation": keras.saving.serialize_keras_object(augmentation) if augmentation else {},
         "data": {
             "name": data.name,
             "image_shape": list(data.image_shape),

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import stat
+import time
 
 import keras
 import numpy as np
@@ -12,8 +13,9 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
-from keras_resnet.callbacks import LearningRate
+from keras_resnet.callbacks import LearningRate, Throughput, Waits, timed
 from keras_resnet.training import compile_for, needs_warmup
+from tests.photos import write_scenes
 
 RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.05, weight_decay=1e-4, schedule="cosine", pad=1, seed=3)
 RUN_FILES = {
@@ -334,3 +336,82 @@ def test_nets_of_110_layers_warm_up():
     assert needs_warmup(create_model("resnet110_cifar"), paper)
     assert not needs_warmup(create_model("resnet56_cifar"), paper)
     assert not needs_warmup(create_model("resnet110_cifar"), RECIPE)
+
+
+# ---------------------------------------------------------------------------------------------
+# Photos, some of them bad
+
+PHOTOS = dataclasses.replace(RECIPE, epochs=2, pad=0, image_size=16, crop="random_resized", validation_fraction=0.2)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """30 photos of two classes, two of them bad."""
+    folder = write_scenes(tmp_path / "photos", ["cat", "dog"], 15)
+    (folder / "cat" / "003.jpg").write_bytes(b"")
+    (folder / "dog" / "007.jpg").write_bytes(b"no photo")
+    return folder
+
+
+def photo_net(data):
+    keras.utils.set_random_seed(0)
+    return create_model("resnet20_cifar", depths=(1, 1), widths=(8, 16), input_shape=data.image_shape, classes=2)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_bad_photos_are_skipped_and_listed_once(devices, photos, tmp_path):
+    data = load_data(photos, PHOTOS)
+    strategy = ONE if devices == 1 else two()
+    with strategy.scope():
+        net = photo_net(data)
+    result = train(net, data, PHOTOS, tmp_path / "run", strategy=strategy, verbose=0)
+    lines = (tmp_path / "run" / "bad_images.tsv").read_text().splitlines()
+    listed = sorted(line.split("\t")[0] for line in lines[1:])
+    assert listed == [str(photos / "cat" / "003.jpg"), str(photos / "dog" / "007.jpg")]
+    assert result.images + len(result.errors) == 6
+    rows = keras_resnet.runs.Run(tmp_path / "run").log()
+    assert len(rows) == 2
+    assert all(0 <= row["input_wait"] <= 1 for row in rows)
+
+    labels = keras_resnet.predict(tmp_path / "run", sorted(photos.glob("*/*.jpg")), top=1)
+    assert sum(isinstance(label, ValueError) for label in labels) == 2
+
+
+def test_too_many_bad_photos_stop_the_run(photos, tmp_path):
+    data = load_data(photos, PHOTOS)
+    with pytest.raises(ValueError, match=r"2 images cannot be read, more than the 1 .* listed in .*bad_images\.tsv"):
+        train(photo_net(data), data, PHOTOS, tmp_path / "run", max_bad_images=1, verbose=0)
+    with pytest.raises(ValueError, match=r"0[03][37]\.jpg is "):
+        train(photo_net(data), data, PHOTOS, tmp_path / "strict", on_bad_image="error", verbose=0)
+    with pytest.raises(ValueError, match="Unknown on_bad_image 'stop'"):
+        train(photo_net(data), data, PHOTOS, tmp_path / "other", on_bad_image="stop", verbose=0)
+    assert not (tmp_path / "other").exists()
+
+
+def test_waiting_for_images_is_measured_and_said(capsys):
+    """A data set that gives a batch only every 20 ms to a consumer that takes 5."""
+    waits = Waits()
+
+    def late(index):
+        return tf.numpy_function(lambda index: (time.sleep(0.02), index)[1], [index], tf.int64)
+
+    dataset = timed(tf.data.Dataset.range(20).map(late), waits)
+    values = []
+    for value in dataset:
+        values.append(int(value))
+        time.sleep(0.005)
+    assert values == list(range(20))
+    assert 0.4 <= waits.seconds < 0.8
+
+    throughput = Throughput(examples=20, batch_size=1, waits=waits)
+    throughput.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    throughput.model.compile("sgd", "mse")
+    throughput.on_epoch_begin(0)
+    logs = {}
+    throughput.on_train_batch_end(0, logs)
+    time.sleep(0.1)
+    waits.add(0.05)
+    throughput.on_train_batch_end(1, logs)
+    throughput.on_epoch_end(0, logs)
+    assert 0.3 < logs["input_wait"] <= 0.5
+    assert "Input-bound" in capsys.readouterr().out
