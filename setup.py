@@ -12,8 +12,9 @@ PLOTS = ["matplotlib>=3.10"]
 DEMO = [*PLOTS, "scikit-learn>=1.5"]
 WEIGHTS = ["safetensors>=0.4.5", "huggingface_hub>=0.30"]
 BACKENDS = ["jax>=0.7"]
+KERAS_CV = ["keras-cv>=0.9"]  # no longer developed: nothing of the package needs it
 CHECK = ["ruff==0.17.6"]  # another version may format otherwise
-TEST = [*DEMO, *WEIGHTS, *BACKENDS, "pytest>=8.2", "pytest-timeout>=2.3"]
+TEST = [*DEMO, *WEIGHTS, *BACKENDS, *KERAS_CV, "pytest>=8.2", "pytest-timeout>=2.3"]
 
 setup(
     name="resnet-keras",
@@ -32,10 +33,12 @@ setup(
         "tensorflow-datasets>=4.9.10",
         "importlib_resources>=6.4",  # tensorflow-datasets imports it and does not require it
         "absl-py>=2.1",
+        "pillow>=11",
     ],
     extras_require={
         "plots": PLOTS,
         "weights": WEIGHTS,
+        "keras-cv": KERAS_CV,
         "torch": ["torch>=2.13"],
         "demo": DEMO,
         "gpu": ["tensorflow[and-cuda]>=2.20"],

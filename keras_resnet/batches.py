@@ -126,7 +126,8 @@ def _assembled(examples, asked, prepare, bad):
     incomplete = _with_care(elements, examples, fast, prepare, bad).batch(count)
     # Not one of the batch can be read: the first example that can stands in, so that the step has something to do.
     others = _with_care(_repeated(examples.handles(), 1, len(examples)), examples, fast, prepare, bad)
-    return complete.concatenate(incomplete).concatenate(others.batch(1)).take(1)
+    batch = complete.concatenate(incomplete).concatenate(others.batch(1)).take(1)
+    return batch.apply(tf.data.experimental.assert_cardinality(1))  # else, with no readable image, epochs would spin
 
 
 def _made(elements, prepare_element):

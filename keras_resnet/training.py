@@ -90,7 +90,8 @@ def train(
     if not begun:
         run.create(description, data.class_names)
     limit = 0 if on_bad_image == "error" else max_bad_images
-    bad = BadImages(run.file("bad_images.tsv"), default_limit(len(data.train)) if limit is None else limit)
+    limit = min(default_limit(len(data.train)) if limit is None else limit, len(data.train) - 1)
+    bad = BadImages(run.file("bad_images.tsv"), limit)
     fit(model, data, recipe, run, checkpoint, augmentation, bad, verbose)
     return finish(model, data, run)
 

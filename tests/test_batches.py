@@ -212,3 +212,11 @@ def test_preparing_goes_on_and_refuses_another_folder(damaged, tmp_path):
     shard.write_bytes(shard.read_bytes()[:-5])
     with pytest.raises(ValueError, match="missing or not complete"):
         load_data(tmp_path / "set", RECIPE)
+
+
+def test_no_readable_image_at_all_is_an_error_and_no_endless_loop(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.jpg").write_bytes(b"no photo")
+    with pytest.raises(tf.errors.OpError):
+        batches_of(load_data(tmp_path, RECIPE).train, RECIPE, 1)

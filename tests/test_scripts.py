@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resnet
-from tests.photos import write_photos
+from tests.photos import write_photos, write_scenes
 
 SCRIPTS = pathlib.Path(__file__).parent.parent / "scripts"
 
@@ -149,3 +149,46 @@ def test_demo(tmp_path):
     assert len(shown) == 5
     assert sum(predicted == truth for predicted, truth in shown) >= 4
     assert (tmp_path / "runs" / "demo" / "saved_model" / "saved_model.pb").is_file()
+
+
+@pytest.mark.slow
+def test_imagenet_without_data_says_how_to_get_it(tmp_path):
+    result = script("train_imagenet.py", "--workdir=run", cwd=tmp_path)
+    assert result.returncode == 1
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) < 24  # one screen
+    assert "PHOTOS/train/<class>/*.jpg" in result.stderr
+    assert "ILSVRC2012_img_train.tar" in result.stderr
+    assert "--fake_data" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+NET = ["--model=resnet18", "--recipe=photos_quick", "--image_size=32", "--epochs=1", "--batch_size=16"]
+
+
+@pytest.mark.slow
+def test_photos_to_records_to_run_to_three_protocols(tmp_path):
+    """The way of ImageNet, on 36 photos, one of them bad."""
+    write_scenes(tmp_path / "photos" / "train", ["ant", "bee", "cat"], 10)
+    write_scenes(tmp_path / "photos" / "val", ["ant", "bee", "cat"], 2)
+    (tmp_path / "photos" / "train" / "bee" / "004.jpg").write_bytes(b"")
+    prepared = script("prepare_imagenet.py", "photos", "records", "--short_side=40", cwd=tmp_path)
+    assert prepared.returncode == 0, prepared.stderr
+    assert re.search(r"records: 35 photos in 2 files, \d+ of them made smaller; .* saved", prepared.stdout)
+
+    trained = script("train_imagenet.py", "--data_dir=records", "--workdir=run", *NET, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    last = trained.stdout.strip().splitlines()[-1]
+    assert re.fullmatch(r"validation accuracy .* 6 images, 32x32 centre crop of short side 36, .*", last)
+
+    protocols = ["--protocol=center,ten_crop,multi_scale", "--per_class=classes.csv", "--recalibrate_batchnorm=20"]
+    tested = script("evaluate.py", "--model=run", "--data_dir=photos", *protocols, cwd=tmp_path)
+    assert tested.returncode == 0, tested.stderr
+    assert len(re.findall(r"^\d of 6 right, [\d.]+ images/s$", tested.stdout, re.MULTILINE)) == 3
+    assert "10-crop of 32x32 from short side 36" in tested.stdout
+    assert "short sides 32, 37, 55, 69, 91" in tested.stdout
+    assert (tmp_path / "classes.csv").read_text().startswith("class,images,top1,accuracy\nant,2,")
+
+    strict = ["--data_dir=photos", "--workdir=strict", "--on_bad_image=error", *NET]
+    stopped = script("train_imagenet.py", *strict, cwd=tmp_path)
+    assert re.search(r"bee/004\.jpg is empty", mistake(stopped))

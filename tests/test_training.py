@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import stat
 import time
 
@@ -415,3 +416,34 @@ def test_waiting_for_images_is_measured_and_said(capsys):
     throughput.on_epoch_end(0, logs)
     assert 0.3 < logs["input_wait"] <= 0.5
     assert "Input-bound" in capsys.readouterr().out
+
+
+def test_every_odd_image_is_accounted_for(local_data, tmp_path):
+    """In training, evaluation and prediction: what Pillow reads is used, the rest is listed, each once."""
+    manifest = (local_data / "odd_images" / "MANIFEST.tsv").read_text().splitlines()[1:]
+    fails = {line.split("\t")[0] for line in manifest if "FAIL" in line}
+    for split in ("train", "val"):
+        for kind, source in (("odd", "odd_images"), ("turned", "exif")):
+            (tmp_path / "photos" / split / kind).mkdir(parents=True)
+            for path in (local_data / source).glob("*.*"):
+                if path.suffix != ".tsv":
+                    (tmp_path / "photos" / split / kind / path.name).symlink_to(path.resolve())
+    recipe = dataclasses.replace(PHOTOS, epochs=1, batch_size=8, flip=True)
+    data = load_data(tmp_path / "photos", recipe)
+    assert (len(data.train), len(data.validation)) == (39, 39)
+    result = train(photo_net(data), data, recipe, tmp_path / "run", max_bad_images=30, verbose=0)
+
+    rows = [line.split("\t") for line in (tmp_path / "run" / "bad_images.tsv").read_text().splitlines()[1:]]
+    listed = [tuple(pathlib.PurePath(path).parts[-3::2]) for path, _ in rows]
+    assert sorted(listed) == sorted((split, name) for split in ("train", "val") for name in fails)
+    assert all(reason for _, reason in rows)
+    assert {pathlib.PurePath(path).name for path, _ in result.errors} == fails
+    assert result.images == 39 - len(fails)
+    for protocol in ("ten_crop", "multi_scale"):
+        other = keras_resnet.evaluate(keras_resnet.load_model(tmp_path / "run"), data, protocol=protocol)
+        assert (other.images, len(other.errors)) == (39 - len(fails), len(fails))
+
+    paths = sorted((tmp_path / "photos" / "val").glob("*/*"))
+    predictions = keras_resnet.predict(tmp_path / "run", paths, top=1)
+    failed = {path.name for path, answer in zip(paths, predictions, strict=True) if isinstance(answer, ValueError)}
+    assert failed == fails

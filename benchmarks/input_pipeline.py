@@ -1,0 +1,202 @@
+"""How fast images reach the model: this package's input pipeline against torchvision's and Keras's.
+
+    python benchmarks/input_pipeline.py PHOTOS [--rounds=3] [--torch_python=PYTHON] [--memory]
+
+PHOTOS is a folder of JPEG files. Each case runs in a fresh process, the cases in turn, for several rounds; the medians
+are printed, with the share of the time that decoding the JPEGs alone takes (libjpeg-turbo: the limit). torchvision is
+measured with the Python that --torch_python names, if it has it. --memory reads 20,000 images instead and prints the
+memory that is held on the way.
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+from absl import app, flags
+
+SIZE = 224
+BATCH_SIZE = 64
+ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds over all cases.", lower_bound=1)
+IMAGES = flags.DEFINE_integer("images", 3200, "Images of a case, in each round.", lower_bound=2 * BATCH_SIZE)
+TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "Python that has torchvision.")
+MEMORY = flags.DEFINE_bool("memory", False, "Print the memory over 20,000 images instead.")
+CASE = flags.DEFINE_string("case", None, "Run this case alone, in this process.")
+
+# case -> what it measures
+CASES = {
+    "decode whole": "every JPEG decoded whole, nothing else",
+    "crop": "random resized crop and flip",
+    "paper": "scale jitter, crop, flip and PCA colour of the 2015 paper",
+    "randaugment": "random resized crop, flip and RandAugment",
+    "keras randaugment": "random resized crop, flip and keras.layers.RandAugment",
+    "torchvision crop": "RandomResizedCrop, RandomHorizontalFlip, PILToTensor; 2 workers",
+    "torchvision crop float": "the same with ToTensor, float32",
+    "torchvision paper": "Resize to a random side, RandomCrop, flip, ToTensor, PCA colour; 2 workers",
+}
+COMPARED = (
+    ("crop", "torchvision crop"),
+    ("crop", "torchvision crop float"),
+    ("paper", "torchvision paper"),
+    ("randaugment", "keras randaugment"),
+)
+
+
+def paths_of(folder, count):
+    """The folder's JPEG files, over and over."""
+    files = sorted(
+        path for path in pathlib.Path(folder).resolve().rglob("*") if path.suffix.lower() in (".jpg", ".jpeg")
+    )
+    if not files:
+        raise ValueError(f"{folder} holds no JPEG files.")
+    return [str(path) for path in itertools.islice(itertools.cycle(files), count)]
+
+
+def ours(paths, case):
+    """Batches of this package's pipeline."""
+    import keras
+    import tensorflow as tf
+
+    from keras_resnet import Recipe
+    from keras_resnet.batches import training_batches
+    from keras_resnet.examples import Files
+
+    common = dict(batch_size=BATCH_SIZE, flip=True)
+    recipes = {
+        "crop": Recipe(crop="random_resized", **common),
+        "paper": Recipe(crop="scale_jitter", lighting=0.1, **common),
+        "randaugment": Recipe(crop="random_resized", policy="randaugment", **common),
+        "keras randaugment": Recipe(crop="random_resized", **common),
+    }
+    if case == "decode whole":
+
+        def decode(path):
+            image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+            return image[:1, :1]
+
+        return tf.data.Dataset.from_tensor_slices(paths).map(decode, tf.data.AUTOTUNE).batch(BATCH_SIZE).prefetch(2)
+    layer = keras.layers.RandAugment(value_range=(0, 255)) if case == "keras randaugment" else None
+    if layer:
+        layer(np.zeros((1, SIZE, SIZE, 3), "float32"))
+    examples = Files(pathlib.Path("/"), np.array([path.lstrip("/") for path in paths]), np.zeros(len(paths), "int32"),
+                     (SIZE, SIZE, 3))  # fmt: skip
+    return training_batches(examples, recipes[case], layer=layer)
+
+
+def torchvisions(paths, case):
+    """Batches of torchvision's transforms and PyTorch's DataLoader."""
+    import random
+
+    import torch
+    from PIL import Image
+    from torchvision import transforms
+
+    class Lighting:
+        values = torch.tensor([0.2175, 0.0188, 0.0045])
+        vectors = torch.tensor([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+
+        def __call__(self, image):
+            return image + (self.vectors @ (self.values * torch.randn(3) * 0.1))[:, None, None]
+
+    class RandomSide:
+        def __call__(self, image):
+            return transforms.functional.resize(image, random.randint(256, 480))
+
+    crop = [transforms.RandomResizedCrop(SIZE), transforms.RandomHorizontalFlip()]
+    paper = [RandomSide(), transforms.RandomCrop(SIZE), transforms.RandomHorizontalFlip()]
+    steps = {
+        "torchvision crop": [*crop, transforms.PILToTensor()],
+        "torchvision crop float": [*crop, transforms.ToTensor()],
+        "torchvision paper": [*paper, transforms.ToTensor(), Lighting()],
+    }
+    transform = transforms.Compose(steps[case])
+
+    class Photos(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(paths)
+
+        def __getitem__(self, index):
+            with open(paths[index], "rb") as file:
+                return transform(Image.open(file).convert("RGB"))
+
+    return torch.utils.data.DataLoader(Photos(), BATCH_SIZE, num_workers=2)
+
+
+def measure(folder, case):
+    """Prints, as JSON, the images a second of a case after its first batches."""
+    count = IMAGES.value // 20 if case == "keras randaugment" else IMAGES.value
+    paths = paths_of(folder, max(count + 4 * BATCH_SIZE, 8 * BATCH_SIZE))
+    batches = iter(torchvisions(paths, case) if case.startswith("torchvision") else ours(paths, case))
+    for _ in range(2):
+        next(batches)
+    start, read = time.perf_counter(), 0
+    while read < count:
+        batch = next(batches)
+        read += len(batch[0] if isinstance(batch, (tuple, list)) else batch)
+    print(json.dumps({"speed": read / (time.perf_counter() - start)}))
+
+
+def run_case(folder, case):
+    """Images a second of a case in a fresh process, or None where it cannot run."""
+    python = TORCH_PYTHON.value if case.startswith("torchvision") else sys.executable
+    command = [python, __file__, folder, f"--case={case}", f"--images={IMAGES.value}"]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"})
+    if result.returncode:
+        print(f"{case}: left out ({(result.stderr.strip().splitlines() or ['no message'])[-1]})", file=sys.stderr)
+        return None
+    return json.loads(result.stdout.strip().splitlines()[-1])["speed"]
+
+
+def compare(folder):
+    """Runs the cases in turn and prints their medians."""
+    speeds = {case: [] for case in CASES}
+    for _ in range(ROUNDS.value):
+        for case in CASES:
+            speed = run_case(folder, case) if speeds[case] is not None else None
+            speeds[case] = [*speeds[case], speed] if speed else None
+    medians = {case: statistics.median(values) for case, values in speeds.items() if values}
+    cores = len(os.sched_getaffinity(0))
+    print(f"{platform.processor() or platform.machine()}, {cores} cores, Python {platform.python_version()}; images of")
+    print(f"{folder} to {SIZE} x {SIZE}, batches of {BATCH_SIZE}; medians of {ROUNDS.value} rounds\n")
+    print("| case | what | images/s | images/s a core | JPEG decoding alone |")
+    print("|---|---|---|---|---|")
+    for case, median in medians.items():
+        share = "" if case == "decode whole" else f"{median / medians['decode whole']:.0%}"
+        print(f"| {case} | {CASES[case]} | {median:.0f} | {median / cores:.0f} | {share} |")
+    print("\nThe last column is the time to decode the JPEGs whole, as a share of the case's; a pipeline that")
+    print("decodes only the crop can pass 100 %.\n")
+    for mine, other in COMPARED:
+        if mine in medians and other in medians:
+            print(f"{mine} / {other}: {medians[mine] / medians[other]:.2f}")
+
+
+def memory(folder):
+    """Prints the resident memory while 20,000 images are read."""
+    batches, read = iter(ours(paths_of(folder, 4000), "crop")), 0
+    for image in range(0, 20_001, 2_000):
+        while read < image:
+            read += len(next(batches)[1])
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+        print(f"{read:6} images: {pages * resource.getpagesize() / 2**20:.0f} MiB")
+
+
+def main(argv):
+    if len(argv) != 2:
+        sys.exit("usage: input_pipeline.py PHOTOS [--rounds=3] [--torch_python=PYTHON] [--memory]")
+    if CASE.value:
+        measure(argv[1], CASE.value)
+    elif MEMORY.value:
+        memory(argv[1])
+    else:
+        compare(argv[1])
+
+
+if __name__ == "__main__":
+    app.run(main)
