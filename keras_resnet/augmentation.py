@@ -91,8 +91,8 @@ def random_erasing(image, seed, probability):
     return tf.cond(erased < probability, noise, lambda: image)
 
 
-def resized(image, size):
-    """The image at (height, width), bilinear: itself if it has that size, else rounded to its own type.
+def resized(image, size, rounded=True):
+    """The image at (height, width), bilinear: itself if it has that size, else float32, or `rounded` to its own type.
 
     It is smoothed first where it shrinks to less than a half, and would alias; that takes twice the time.
     """
@@ -102,7 +102,7 @@ def resized(image, size):
     smaller = tf.cond(
         shrinks, lambda: tf.image.resize(image, size, antialias=True), lambda: tf.image.resize(image, size)
     )
-    return tf.cast(smaller + 0.5, image.dtype) if image.dtype == tf.uint8 else smaller
+    return tf.cast(smaller + 0.5, tf.uint8) if rounded and image.dtype == tf.uint8 else smaller
 
 
 def crop(pixels, seed, recipe, size):
@@ -111,11 +111,12 @@ def crop(pixels, seed, recipe, size):
     Args:
         pixels: function of (a box function, a size), as `decoding.decode`, that gives a part of the image.
     """
+    rounded = not (recipe.color_jitter or recipe.lighting)  # else what follows would make it float32 again
     if recipe.crop == "center":
-        return resized(pixels(views.center_box, size), size)
+        return resized(pixels(views.center_box, size), size, rounded)
     box_of, draws = views.BOXES[recipe.crop]
     draws = tf.random.stateless_uniform([draws], seed)
-    return resized(pixels(lambda shape: box_of(shape, draws, size, recipe), size), size)
+    return resized(pixels(lambda shape: box_of(shape, draws, size, recipe), size), size, rounded)
 
 
 def augment(pixels, seed, recipe, image_shape):

@@ -52,7 +52,7 @@ def trivial_augment(image, seed):
 
 def _apply(image, operations, kind, share, sign):
     """The operation that `kind`, uniform in 0 to 1, falls on, at a `share` of its range."""
-    image, sign = tf.cast(image, tf.uint8), tf.where(sign < 0.5, -1.0, 1.0)
+    image, sign = tf.saturate_cast(image, tf.uint8), tf.where(sign < 0.5, -1.0, 1.0)
     branches = [
         functools.partial(operation, image, value(share, sign, tf.cast(tf.shape(image), tf.float32)))
         for operation, value in operations.values()
