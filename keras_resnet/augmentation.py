@@ -11,10 +11,8 @@ import keras
 import tensorflow as tf
 
 from keras_resnet import color, mixing, policies, views
-from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-
-# Of random erasing: least and greatest share of the image, and the greatest ratio of the sides.
-ERASED_AREA, ERASED_RATIO = (0.02, 1 / 3), 3.3
+from keras_resnet.mixing import paste
+from keras_resnet.preprocessing import IMAGENET_MEAN
 
 
 def example_seed(run_seed, epoch, index):
@@ -61,34 +59,50 @@ def random_flip(image, seed):
 
 
 def random_erasing(image, seed, probability):
-    """A rectangle of the image replaced by noise, in a share `probability` of the images; of the same type.
+    """A random box of the image in one colour, ImageNet's mean; with the probability, else the image as it is.
 
-    Source: Zhong et al. 2017, https://arxiv.org/abs/1708.04896: area uniform in 2 % to a third of the image's, ratio
-    log-uniform in 0.3 to 3.3, cut off at the border; each pixel noise, normal around ImageNet's mean, as in timm.
+    Source: Zhong et al. 2017, "Random Erasing Data Augmentation", algorithm 1, its variant RE-M. torchvision's and
+    timm's classes by default set a normalised image to 0, which is this colour in units of 0 to 255. The ranges are
+    timm's: 2 % to a third of the area, height / width 0.3 to 3.3, evenly on a logarithmic scale; of ten drawn boxes
+    the first is taken that is smaller than the image on both sides.
+
+    Args:
+        image: (H, W, 3), RGB in 0 to 255, uint8 or float32.
+        seed: int32 (2,).
+        probability: 0 to 1.
+
+    Returns:
+        (H, W, 3) of the image's type; for uint8 the colour is rounded.
 
     Example:
         >>> import tensorflow as tf
         >>> from keras_resnet.augmentation import random_erasing
-        >>> random_erasing(tf.zeros((8, 8, 3), tf.uint8), (1, 2), probability=0.25).dtype
-        tf.uint8
+        >>> image = random_erasing(tf.zeros((32, 32, 3), tf.uint8), [0, 1], probability=1.0)
+        >>> tf.reduce_max(image, (0, 1)).numpy().tolist()
+        [124, 116, 104]
     """
-    draw_seed, noise_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    erased, area, ratio, *place = tf.unstack(tf.random.stateless_uniform([5], draw_seed))
-    sides = tf.cast(tf.shape(image)[:2], tf.float32)
-    area = (ERASED_AREA[0] + (ERASED_AREA[1] - ERASED_AREA[0]) * area) * sides[0] * sides[1]
-    stretch = tf.exp((2 * ratio - 1) * math.log(ERASED_RATIO) / 2)
-    size = tf.minimum(tf.round(tf.sqrt(area) * tf.stack([stretch, 1 / stretch])), sides)
-    start = tf.floor((sides - size + 1) * tf.stack(place))
-    rows, columns = (
-        (tf.range(sides[axis]) >= start[axis]) & (tf.range(sides[axis]) < start[axis] + size[axis]) for axis in range(2)
-    )
+    image = tf.convert_to_tensor(image)
+    chance, *drawn = tf.unstack(tf.random.stateless_uniform([23], seed))
 
-    def noise():
-        drawn = tf.random.stateless_normal(tf.shape(image), noise_seed) * IMAGENET_STD + IMAGENET_MEAN
-        drawn = tf.saturate_cast(drawn, image.dtype)
-        return tf.where((rows[:, None] & columns[None, :])[..., None], drawn, image)
+    def erase():
+        color = [round(value) if image.dtype.is_integer else value for value in IMAGENET_MEAN]
+        patch = tf.broadcast_to(tf.constant(color, image.dtype), tf.shape(image))
+        return paste(image, patch, *_erased_box(tf.shape(image)[:2], tf.stack(drawn)))
 
-    return tf.cond(erased < probability, noise, lambda: image)
+    return tf.cond(chance < probability, erase, lambda: image)
+
+
+def _erased_box(size, drawn):
+    """Where the box starts and ends, each (row, column), from 22 numbers in 0 to 1: ten boxes and a place."""
+    height, width = tf.unstack(tf.cast(size, tf.float32))
+    area = height * width * (0.02 + (1 / 3 - 0.02) * drawn[2:12])
+    root = tf.exp((math.log(0.3) + math.log(3.3 / 0.3) * drawn[12:]) / 2)  # of height / width
+    heights, widths = tf.round(tf.sqrt(area) * root), tf.round(tf.sqrt(area) / root)
+    fits = (heights < height) & (widths < width)
+    first = tf.argmax(fits)  # of none that fits, the box is empty
+    sides = tf.cast(tf.where(fits[first], tf.stack([heights[first], widths[first]]), 0), tf.int32)
+    start = tf.cast(drawn[:2] * tf.cast(size - sides + 1, tf.float32), tf.int32)
+    return tf.unstack(start), tf.unstack(start + sides)
 
 
 def resized(image, size, rounded=True):

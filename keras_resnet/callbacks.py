@@ -1,16 +1,10 @@
-"""What `train` hangs into `fit`: the learning rate, the speed, the checkpoints."""
+"""What `train` hangs into `fit`, besides checkpoints: the learning rate, the speed, the log."""
 
-import hashlib
-import json
-import pathlib
 import time
-from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
-
-from keras_resnet.runs import Run, write_atomically
 
 
 def rate_factor(recipe, progress: float) -> float:
@@ -42,9 +36,10 @@ class LearningRate(keras.callbacks.Callback):
         self.recipe, self.steps_per_epoch, self.total_steps = recipe, steps_per_epoch, total_steps
         self.warming_up = warms_up
         self.current = None
+        self.skipped = 0  # steps of the epoch that were made before `fit` was called
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.first_step = epoch * self.steps_per_epoch
+        self.first_step = epoch * self.steps_per_epoch + self.skipped
 
     def on_train_batch_begin(self, batch, logs=None):
         scheduled = self.recipe.learning_rate * rate_factor(self.recipe, (self.first_step + batch) / self.total_steps)
@@ -132,77 +127,3 @@ class Log(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}
         self.run.write_log([*self.run.log()[:epoch], row])
-
-
-# What of a callback a checkpoint keeps.
-STATE = {
-    LearningRate: ("warming_up", "current"),
-    keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
-}
-KEPT_CHECKPOINTS = 2
-
-
-class SavedEpoch(NamedTuple):
-    """A checkpoint: the weights and optimizer after `epoch` whole epochs, and the callbacks' state."""
-
-    epoch: int
-    weights: pathlib.Path
-    state: dict
-
-
-def latest_checkpoint(run: Run) -> SavedEpoch | None:
-    """The newest checkpoint of the run whose checksum is right; damaged ones are named and passed over."""
-    for record in sorted(run.file("checkpoints").glob("*.json"), reverse=True):
-        try:
-            content = json.loads(record.read_text(encoding="utf-8"))
-            weights = record.with_suffix(".weights.h5")
-            if hashlib.sha256(weights.read_bytes()).hexdigest() == content["sha256"]:
-                return SavedEpoch(content["epoch"], weights, content["state"])
-        except (OSError, ValueError, KeyError):
-            pass
-        print(f"The checkpoint {record} is damaged; looking for the one before.")
-    return None
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """After each epoch: a checkpoint, and best.keras where `monitor` is higher than ever.
-
-    Args:
-        run: the run directory.
-        monitor: the accuracy that decides on best.keras.
-        resumed: the checkpoint to start from, or None.
-        stateful: callbacks whose attributes in `STATE` are kept and restored.
-    """
-
-    def __init__(self, run, monitor, resumed, stateful):
-        super().__init__()
-        self.run, self.monitor, self.resumed, self.stateful = run, monitor, resumed, stateful
-        self.best = -np.inf
-
-    def on_train_begin(self, logs=None):
-        if self.resumed is None:
-            return
-        self.best = self.resumed.state["best"]
-        for callback in self.stateful:
-            for attribute, value in self.resumed.state[type(callback).__name__].items():
-                setattr(callback, attribute, value)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if logs[self.monitor] > self.best:
-            self.best = float(logs[self.monitor])
-            write_atomically(self.run.file("best.keras"), self.model.save)
-        self._save(epoch + 1)
-
-    def _save(self, epoch):
-        """The weights first: the record beside them, with their checksum, makes them a checkpoint."""
-        weights = self.run.file("checkpoints") / f"epoch-{epoch:05d}.weights.h5"
-        write_atomically(weights, self.model.save_weights)
-        state = {"best": self.best}
-        for callback in self.stateful:
-            values = {attribute: getattr(callback, attribute) for attribute in STATE[type(callback)]}
-            state[type(callback).__name__] = json.loads(json.dumps(values, default=float))
-        content = {"epoch": epoch, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(), "state": state}
-        self.run.write_json(f"checkpoints/epoch-{epoch:05d}.json", content)
-        for old in sorted(self.run.file("checkpoints").glob("*.json"))[:-KEPT_CHECKPOINTS]:
-            old.unlink()
-            old.with_suffix(".weights.h5").unlink(missing_ok=True)

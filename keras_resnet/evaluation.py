@@ -43,7 +43,7 @@ class Result:
     classes: tuple[tuple[str, int, int], ...] = ()
     errors: tuple[tuple[str, str], ...] = ()
     reassessed: tuple[int, int] | None = None
-    seconds: float = 0.0
+    seconds: float = dataclasses.field(default=0.0, compare=False)
 
     @property
     def accuracy(self) -> float:

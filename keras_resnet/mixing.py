@@ -1,83 +1,145 @@
-"""Mixup and CutMix: batches of images blended with themselves, and their labels with them.
+"""Mixing the images of a batch, and their labels. Stateless: the same seed gives the same batch.
 
-A batch is images (B, H, W, C), 0 to 255, and one-hot labels (B, K), float32; each image's partner is
-the one before it.
+The partner of an image is its neighbour: the batch is rolled by one, so that in a batch of two or more none meets
+itself. A batch of one comes out as it is.
 """
+
+import functools
 
 import tensorflow as tf
 
 
 def mixup(images, labels, seed, alpha):
-    """Each image times l, plus its partner times 1 - l, with one l of Beta(alpha, alpha) for the batch; float32.
+    """Each image and its label blended with its partner's, all in the same proportion.
 
-    Source: Zhang et al. 2018, https://arxiv.org/abs/1710.09412, section 2.
+    Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization", section 2; one proportion for the whole
+    batch, drawn from Beta(alpha, alpha), as in the authors' code.
+
+    Args:
+        images: (B, H, W, C), uint8 or float32.
+        labels: (B, K), one-hot or already mixed.
+        seed: int32 (2,).
+        alpha: above 0; 0.2 in the paper's ImageNet runs.
+
+    Returns:
+        Images and labels, float32, of the shapes that came in; each label's sum is kept.
 
     Example:
         >>> import tensorflow as tf
         >>> from keras_resnet.mixing import mixup
-        >>> images, labels = mixup(tf.zeros((4, 8, 8, 3)), tf.eye(4), (1, 2), alpha=0.2)
-        >>> images.shape.as_list()
-        [4, 8, 8, 3]
+        >>> images, labels = mixup(tf.zeros((2, 4, 4, 3)), tf.eye(2), [0, 1], alpha=0.2)
+        >>> bool(tf.reduce_all(tf.abs(tf.reduce_sum(labels, 1) - 1) < 1e-6))
+        True
     """
-    share = _beta(seed, alpha)
-    return _blended(tf.cast(images, tf.float32), share), _blended(labels, share)
+    share = draw_share(seed, alpha)
+    return _blend(images, share), _blend(labels, share)
 
 
 def cutmix(images, labels, seed, alpha):
-    """A rectangle of each image replaced by its partner's, of the same place for the batch; float32.
+    """A box of each image is replaced by its partner's; labels are blended by the box's share of the area.
 
-    The labels are mixed by the areas. Source: Yun et al. 2019, https://arxiv.org/abs/1905.04899, section 3: the
-    rectangle has the share 1 - l of the area, l of Beta(alpha, alpha), and its centre anywhere; what lies outside of
-    the image is cut off.
+    Source: Yun et al. 2019, "CutMix", section 3.1 and appendix A, and the authors' code: the share of the own image
+    is drawn from Beta(alpha, alpha), the box's centre is uniform in the image, the box is cut where it leaves the
+    image, and the share is then counted anew. One box for the whole batch.
+
+    Args:
+        images: (B, H, W, C), uint8 or float32.
+        labels: (B, K), one-hot or already mixed.
+        seed: int32 (2,).
+        alpha: above 0; 1 in the paper.
+
+    Returns:
+        Images and labels, float32, of the shapes that came in; each label's sum is kept.
 
     Example:
         >>> import tensorflow as tf
         >>> from keras_resnet.mixing import cutmix
-        >>> images, labels = cutmix(tf.zeros((4, 8, 8, 3)), tf.eye(4), (1, 2), alpha=1.0)
-        >>> labels.shape.as_list()
-        [4, 4]
+        >>> ones_and_zeros = tf.eye(2)[:, :, None, None] * tf.ones((2, 2, 8, 8))
+        >>> images, labels = cutmix(tf.transpose(ones_and_zeros, [0, 2, 3, 1]), tf.eye(2), [0, 1], alpha=1.0)
+        >>> bool(tf.reduce_all(tf.abs(tf.reduce_mean(images, [1, 2]) - labels) < 1e-6))
+        True
     """
-    beta_seed, place_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    sides = tf.cast(tf.shape(images)[1:3], tf.float32)
-    half = sides * tf.sqrt(1 - _beta(beta_seed, alpha)) / 2
-    centre = sides * tf.random.stateless_uniform([2], place_seed)
-    start, end = (tf.round(tf.clip_by_value(edge, 0, sides)) for edge in (centre - half, centre + half))
-    rows, columns = ((tf.range(sides[axis]) >= start[axis]) & (tf.range(sides[axis]) < end[axis]) for axis in range(2))
-    inside = (rows[:, None] & columns[None, :])[None, :, :, None]
-    images = tf.cast(images, tf.float32)
-    share = 1 - tf.reduce_mean(tf.cast(inside, tf.float32))
-    return tf.where(inside, _partners(images), images), _blended(labels, share)
+    images = tf.convert_to_tensor(images)
+    share_seed, place_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    size = tf.shape(images)[1:3]
+    length = tf.cast(size, tf.float32)
+    sides = tf.cast(length * tf.sqrt(1 - draw_share(share_seed, alpha)), tf.int32)
+    center = tf.cast(length * tf.random.stateless_uniform([2], place_seed), tf.int32)
+    start, end = tf.maximum(center - sides // 2, 0), tf.minimum(center + sides // 2, size)
+    share = 1 - tf.reduce_prod(tf.cast(end - start, tf.float32) / length)
+    mixed = paste(images, tf.roll(images, 1, 0), tf.unstack(start), tf.unstack(end))
+    return tf.cast(mixed, tf.float32), _blend(labels, share)
 
 
 def mix(images, labels, seed, mixup_alpha, cutmix_alpha):
-    """`mixup` or `cutmix`: the one whose alpha is above 0; if both are, each batch gets either, as likely.
+    """`mixup` or `cutmix`, drawn for each batch, of those whose alpha is above 0; both 0 change nothing.
+
+    Source: Wightman et al. 2021, "ResNet strikes back", section 3, and timm's Mixup: equally likely.
+
+    Args:
+        images: (B, H, W, C), uint8 or float32.
+        labels: (B, K), one-hot or already mixed.
+        seed: int32 (2,).
+        mixup_alpha: of `mixup`, 0 for none.
+        cutmix_alpha: of `cutmix`, 0 for none.
+
+    Returns:
+        Images and labels, float32, of the shapes that came in.
 
     Example:
         >>> import tensorflow as tf
         >>> from keras_resnet.mixing import mix
-        >>> images, labels = mix(tf.zeros((4, 8, 8, 3)), tf.eye(4), (1, 2), 0.2, 1.0)
-        >>> images.dtype
-        tf.float32
+        >>> images, labels = mix(tf.ones((2, 4, 4, 3)), tf.eye(2), [0, 1], mixup_alpha=0.1, cutmix_alpha=1.0)
+        >>> images.shape.as_list(), labels.shape.as_list()
+        ([2, 4, 4, 3], [2, 2])
     """
-    if not (mixup_alpha and cutmix_alpha):
-        return mixup(images, labels, seed, mixup_alpha) if mixup_alpha else cutmix(images, labels, seed, cutmix_alpha)
     choice_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    return tf.cond(
-        tf.random.stateless_uniform([], choice_seed) < 0.5,
-        lambda: mixup(images, labels, seed, mixup_alpha),
-        lambda: cutmix(images, labels, seed, cutmix_alpha),
-    )
+    branches = [
+        functools.partial(function, images, labels, seed, alpha)
+        for function, alpha in ((mixup, mixup_alpha), (cutmix, cutmix_alpha))
+        if alpha > 0
+    ]
+    if not branches:
+        return tf.cast(images, tf.float32), tf.cast(labels, tf.float32)
+    choice = tf.random.stateless_uniform([], choice_seed) * len(branches)
+    return tf.switch_case(tf.cast(choice, tf.int32), branches)
 
 
-def _beta(seed, alpha):
-    """A draw of Beta(alpha, alpha), by two of Gamma(alpha)."""
-    one, other = tf.unstack(tf.random.stateless_gamma([2], seed, alpha))
-    return one / tf.maximum(one + other, 1e-30)
+def draw_share(seed, alpha):
+    """A number from Beta(alpha, alpha), float32, between 0 and 1.
+
+    Example:
+        >>> from keras_resnet.mixing import draw_share
+        >>> 0 <= float(draw_share([0, 1], alpha=0.2)) <= 1
+        True
+    """
+    # The share of one of two gamma variates is a beta variate. A variate of a small alpha may be too small for any
+    # float, so that both are made as logarithms: Gamma(alpha) is Gamma(alpha + 1) times U^(1 / alpha), U uniform.
+    gamma_seed, power_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    powers = tf.math.log(1 - tf.random.stateless_uniform([2], power_seed)) / alpha
+    one, other = tf.unstack(tf.math.log(tf.random.stateless_gamma([2], gamma_seed, alpha + 1.0)) + powers)
+    return tf.sigmoid(one - other)
 
 
-def _partners(batch):
-    return tf.roll(batch, 1, axis=0)
+def paste(image, patch, start, end):
+    """`image` with the box between `start` and `end`, each (row, column), from `patch`; both (..., H, W, C) of a type.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_resnet.mixing import paste
+        >>> paste(tf.zeros((3, 3, 1)), tf.ones((3, 3, 1)), (1, 1), (2, 3))[..., 0].numpy().tolist()
+        [[0.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+    # Slices are copied whole: several times faster than a mask over the pixels.
+    (top, left), (bottom, right) = start, end
+    rows, replaced = image[..., top:bottom, :, :], patch[..., top:bottom, left:right, :]
+    rows = tf.concat([rows[..., :left, :], replaced, rows[..., right:, :]], -2)
+    pasted = tf.concat([image[..., :top, :, :], rows, image[..., bottom:, :, :]], -3)
+    pasted.set_shape(image.shape)
+    return pasted
 
 
-def _blended(batch, share):
-    return share * batch + (1 - share) * _partners(batch)
+def _blend(values, share):
+    """`share` of the values and the rest of their partners, float32."""
+    values = tf.cast(values, tf.float32)
+    return share * values + (1 - share) * tf.roll(values, 1, 0)

@@ -31,6 +31,7 @@ def plot_curves(rows: list[dict], path) -> None:
                 axes.plot(epochs, values, line, marker=".", label=label)
         axes.set_title(title)
         axes.legend()
+    loss.set_yscale("log")  # the first epochs' may be a thousand times the last's
     error.set_ylim(bottom=0)
     rate.plot(epochs, [row["learning_rate"] for row in rows], color="tab:green", marker=".")
     rate.set_title("Learning rate at the epoch's end")

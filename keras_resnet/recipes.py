@@ -71,7 +71,7 @@ class Recipe:
     lighting: float = 0.0  # deviation of AlexNet's PCA colour; the papers' is 0.1
     policy: str = "none"  # "randaugment", "trivialaugment" or "none"
     policy_operations: int = 2  # of RandAugment on an image
-    policy_magnitude: float = 9.0  # of RandAugment's operations, 0 to 30
+    policy_magnitude: int = 9  # of RandAugment's operations, 0 to 30
     erasing: float = 0.0  # share of the images that lose a rectangle
     mixup: float = 0.0  # alpha of mixup's Beta(alpha, alpha); 0 for none
     cutmix: float = 0.0  # alpha of CutMix's; with mixup, each batch gets one of them

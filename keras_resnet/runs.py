@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,12 +44,24 @@ def write_atomically(path: pathlib.Path, write: Callable[[str], None]) -> None:
     """
     path = pathlib.Path(path)
     suffixes = "".join(path.suffixes)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
-        scratch = os.path.join(folder, f"file{suffixes}")
-        write(scratch)
-        with open(scratch, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
+            scratch = os.path.join(folder, f"file{suffixes}")
+            write(scratch)
+            _to_disk(scratch)
+            os.replace(scratch, path)
+            _to_disk(path.parent)  # the new name, too, survives a power cut
+    except OSError as error:
+        raise type(error)(f"{path} cannot be written ({error.strerror or error}); what was there is kept.") from error
+
+
+def _to_disk(path):
+    """Waits until a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -123,6 +136,12 @@ class Run:
                 pass
         except OSError as error:
             raise type(error)(f"workdir {self.directory} cannot be written to ({error.strerror}).") from error
+
+    def sweep(self) -> None:
+        """Removes what a process that was killed in the middle of a write has left."""
+        for place in (self.directory, self.file("checkpoints")):
+            for scratch in place.glob(f"{SCRATCH}*"):
+                shutil.rmtree(scratch, ignore_errors=True)
 
     def create(self, description: dict, class_names) -> None:
         """Makes the directory with recipe.json and labels.txt. recipe.json comes last: it makes it a run."""

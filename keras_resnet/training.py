@@ -11,7 +11,8 @@ from keras.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from keras_resnet import reports
 from keras_resnet.bad_images import BadImages, default_limit
 from keras_resnet.batches import evaluation_batches, training_batches
-from keras_resnet.callbacks import Checkpoint, LearningRate, Log, Throughput, Waits, latest_checkpoint, timed
+from keras_resnet.callbacks import LearningRate, Log, Throughput, Waits, timed
+from keras_resnet.checkpoints import Checkpoint, Every, Preempted, RunningMeans, latest_checkpoint, place, restore
 from keras_resnet.data import Data
 from keras_resnet.evaluation import Result, check_fits, ends_in_softmax, evaluate
 from keras_resnet.models import create_model
@@ -34,11 +35,14 @@ def train(
     strategy=None,
     max_bad_images: int | None = None,
     on_bad_image: str = "skip",
+    checkpoint_every="auto",
     verbose="auto",
 ) -> Result:
     """Trains a model on `data` and leaves a run directory.
 
-    Started again with the same arguments, it goes on after the last complete epoch.
+    Interrupted at any moment and started again with the same arguments, it goes on at the step of its last checkpoint,
+    and ends with the same weights, to the bit on the same kind of machine, as if nothing had happened. On SIGTERM it
+    saves a checkpoint after the step that it is at, and ends.
 
     Args:
         model: the name of a variant, which is then built for the data, in the recipe's precision and
@@ -53,6 +57,7 @@ def train(
         max_bad_images: more images than these that cannot be read stop the run; default: 1 in 1,000 training
             images, and at least 10. Those skipped are listed in the run's bad_images.tsv.
         on_bad_image: "skip", or "error" to stop at the first.
+        checkpoint_every: "auto" (as often as costs 1 % of the time), a number of steps, or of minutes as "10min".
         verbose: as in `fit`; "auto" is a progress bar on a terminal and a line an epoch elsewhere.
 
     Returns:
@@ -75,6 +80,7 @@ def train(
     recipe = get_recipe(recipe)
     if on_bad_image not in ON_BAD_IMAGE:
         raise unknown_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
+    every = Every.parse(checkpoint_every)
     run = Run(workdir)
     description = describe(model, data, recipe, augmentation)
     begun = run.check(description)
@@ -86,13 +92,14 @@ def train(
         check_fits(model, data)
         compile_for(model, recipe)
         if checkpoint:
-            model.load_weights(checkpoint.weights)  # the optimizer's variables with them
+            restore(model, checkpoint)
+    run.sweep()
     if not begun:
         run.create(description, data.class_names)
     limit = 0 if on_bad_image == "error" else max_bad_images
     limit = min(default_limit(len(data.train)) if limit is None else limit, len(data.train) - 1)
     bad = BadImages(run.file("bad_images.tsv"), limit)
-    fit(model, data, recipe, run, checkpoint, augmentation, bad, verbose)
+    fit(model, data, recipe, run, checkpoint, every, augmentation, bad, verbose)
     return finish(model, data, run)
 
 
@@ -132,47 +139,58 @@ def compile_for(model, recipe):
     model.optimizer.build(model.trainable_variables)
 
 
-def fit(model, data, recipe, run, checkpoint, augmentation, bad, verbose):
-    """Runs `model.fit` from the last complete epoch to the end."""
+def fit(model, data, recipe, run, checkpoint, every, augmentation, bad, verbose):
+    """Runs `model.fit` from the checkpoint to the end: once for the rest of a begun epoch, once for all others."""
     steps_per_epoch = math.ceil(len(data.train) / recipe.batch_size)
     total_steps = max(1, round(recipe.epochs * steps_per_epoch))
     epochs = math.ceil(total_steps / steps_per_epoch)
     monitor = "val_accuracy" if data.validation else "accuracy"
 
-    start_epoch = checkpoint.epoch if checkpoint else 0
-    if start_epoch:
-        print(f"Resuming {run.directory} after epoch {start_epoch} of {epochs}.")
-    if start_epoch >= epochs:
+    epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
+    if checkpoint:
+        print(f"Resuming {run.directory} {place(epoch, step)} of {epochs}.")
+    if epoch >= epochs:
         return
 
     waits = Waits()
     rate = LearningRate(recipe, steps_per_epoch, total_steps, warms_up=needs_warmup(model, recipe))
     plateau = keras.callbacks.ReduceLROnPlateau(monitor, factor=0.1, patience=recipe.plateau_patience, min_delta=0)
+    keeper = Checkpoint(run, monitor, every, steps_per_epoch, checkpoint, (rate, plateau))
     callbacks = [
+        RunningMeans(checkpoint),  # first: the others read them
         rate,  # sets the rate before each step
         Throughput(len(data.train), recipe.batch_size, waits),  # adds images/s, waiting and the rate to the logs
         *([plateau] if recipe.schedule == "plateau" else []),
         Log(run),
         keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False),
-        Checkpoint(run, monitor, checkpoint, (rate, plateau)),  # last: it keeps the state of the others
+        keeper,  # last: it keeps the state of the others
     ]
     options = dict(classes=len(data.class_names), layer=augmentation, bad=bad)
     try:
-        model.fit(
-            timed(training_batches(data.train, recipe, start_epoch, **options), waits),
-            steps_per_epoch=steps_per_epoch,
-            initial_epoch=start_epoch,
-            epochs=epochs,
-            validation_data=validation_batches(data, recipe, bad),
-            validation_steps=math.ceil(len(data.validation) / recipe.batch_size) if data.validation else None,
-            callbacks=callbacks,
-            shuffle=False,  # the batches come shuffled
-            verbose=(1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose,
-        )
+        for first, skipped, end in (
+            ((epoch, step, epoch + 1), (epoch + 1, 0, epochs)) if step else ((epoch, 0, epochs),)
+        ):
+            rate.skipped = skipped
+            model.fit(
+                timed(training_batches(data.train, recipe, first, skipped, **options), waits),
+                steps_per_epoch=steps_per_epoch - skipped,
+                initial_epoch=first,
+                epochs=end,
+                validation_data=validation_batches(data, recipe, bad),
+                validation_steps=math.ceil(len(data.validation) / recipe.batch_size) if data.validation else None,
+                callbacks=callbacks,
+                shuffle=False,  # the batches come shuffled
+                verbose=(1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose,
+            )
     except tf.errors.OpError:
         if bad.failure:
             raise ValueError(bad.failure) from None  # TensorFlow has wrapped it
         raise
+    except Preempted as stop:
+        print(f"Asked to stop: saved {stop.where}; the same command goes on from there.")
+        raise
+    finally:
+        keeper.release()
 
 
 def validation_batches(data, recipe, bad):

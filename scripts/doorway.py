@@ -57,6 +57,17 @@ def bad_image_options() -> dict:
     return {name: flags.FLAGS[name].value for name in ("max_bad_images", "on_bad_image")}
 
 
+def define_checkpoint_flag() -> None:
+    """--checkpoint_every."""
+    script = sys.argv[0]
+    flags.DEFINE_string(
+        "checkpoint_every",
+        "auto",
+        "Steps ('500') or minutes ('10min') between checkpoints; auto: as often as costs 1 % of the time.",
+        module_name=script,
+    )
+
+
 def find_source(data_dir: str | None, name: str):
     """(source, data_dir) for `load_data`: what `data_dir` itself holds, or the data set `name` of a TFDS folder."""
     if data_dir is None:

@@ -41,6 +41,7 @@ DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS fetch the data set if 
 FAKE_DATA = flags.DEFINE_bool("fake_data", False, "Train on generated photos, for a speed test.")
 STRATEGY = flags.DEFINE_enum("strategy", "auto", list(STRATEGIES), "Devices to train on.")
 doorway.define_bad_image_flags()
+doorway.define_checkpoint_flag()
 
 
 def load(recipe):
@@ -65,6 +66,7 @@ def main(_):
         WORKDIR.value,
         strategy=STRATEGIES[STRATEGY.value](),
         **doorway.bad_image_options(),
+        checkpoint_every=flags.FLAGS.checkpoint_every,
     )
     print(result)
 

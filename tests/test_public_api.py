@@ -101,6 +101,7 @@ def test_imports_point_one_way():
         "evaluation",
         "recalibration",
         "callbacks",
+        "checkpoints",
         "reports",
         "training",
         "inference",

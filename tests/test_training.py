@@ -160,7 +160,10 @@ def test_resumed_run_equals_the_uninterrupted_one(data, tmp_path):
 
     class CrashAfter(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            if (self.epoch, batch) == (2, 4):  # three steps after a checkpoint within the epoch
                 raise CrashError
 
     model = small_net(data)
@@ -170,7 +173,7 @@ def test_resumed_run_equals_the_uninterrupted_one(data, tmp_path):
     fit = crashing.fit
     crashing.fit = lambda *args, callbacks, **kwargs: fit(*args, callbacks=[*callbacks, CrashAfter()], **kwargs)
     with pytest.raises(CrashError):
-        train(crashing, data, recipe, tmp_path / "parts", verbose=0, strategy=ONE)
+        train(crashing, data, recipe, tmp_path / "parts", checkpoint_every=4, verbose=0, strategy=ONE)
     assert not (tmp_path / "parts" / "final.keras").exists()
     resumed = small_net(data)
     train(resumed, data, recipe, tmp_path / "parts", verbose=0, strategy=ONE)
@@ -194,12 +197,12 @@ def test_finished_run_is_not_trained_again(data, tmp_path, capsys):
 
 def test_damaged_checkpoint_falls_back_to_the_one_before(data, tmp_path, capsys):
     recipe = dataclasses.replace(RECIPE, epochs=3)
-    train(small_net(data), data, recipe, tmp_path / "run", verbose=0)
-    newest = tmp_path / "run" / "checkpoints" / "epoch-00003.weights.h5"
+    train(small_net(data), data, recipe, tmp_path / "run", checkpoint_every=8, verbose=0)  # each epoch
+    newest = tmp_path / "run" / "checkpoints" / "epoch-00003-step-0000000.npz"
     newest.write_bytes(newest.read_bytes()[:1000])
     train(small_net(data), data, recipe, tmp_path / "run", verbose=0)
     printed = capsys.readouterr().out
-    assert "epoch-00003.json is damaged" in printed
+    assert "epoch-00003-step-0000000.json is damaged" in printed
     assert "after epoch 2 of 3" in printed
     assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 4
 
