@@ -30,10 +30,10 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 quick: $(INSTALLED)
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
 
 clean:
 	rm -rf $(VENV) runs/demo

@@ -14,7 +14,7 @@ WEIGHTS = ["safetensors>=0.4.5", "huggingface_hub>=0.30"]
 BACKENDS = ["jax>=0.7"]
 KERAS_CV = ["keras-cv>=0.9"]  # no longer developed: nothing of the package needs it
 CHECK = ["ruff==0.17.6"]  # another version may format otherwise
-TEST = [*DEMO, *WEIGHTS, *BACKENDS, *KERAS_CV, "pytest>=8.2", "pytest-timeout>=2.3"]
+TEST = [*DEMO, *WEIGHTS, *BACKENDS, *KERAS_CV, "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6"]
 
 setup(
     name="resnet-keras",

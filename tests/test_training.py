@@ -405,7 +405,7 @@ def test_waiting_for_images_is_measured_and_said(capsys):
         values.append(int(value))
         time.sleep(0.005)
     assert values == list(range(20))
-    assert 0.4 <= waits.seconds < 0.8
+    assert 0.4 <= waits.seconds < 2  # another process may be in the way
 
     throughput = Throughput(examples=20, batch_size=1, waits=waits)
     throughput.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
