@@ -38,6 +38,8 @@ class BadImages:
             ValueError: that was one too many. `failure` keeps the message, since TensorFlow wraps errors in its own.
         """
         with self._lock:
+            if self.failure:  # of a batch that is prefetched, and perhaps never asked for
+                raise ValueError(self.failure)
             if image in self.reasons:
                 return
             self.reasons[image] = reason

@@ -17,9 +17,9 @@ import tensorflow as tf
 
 from keras_resnet.decoding import read_bytes
 
-# Of sharded records, an epoch's order is drawn by: the order of the shards, so many of them read in turn, blocks of
-# so many records from each, and a shuffle over so many records (about 1 GB of ImageNet's).
-SHARDS_IN_TURN, RECORDS_IN_TURN, SHUFFLED_RECORDS = 16, 16, 8192
+# Of sharded records, an epoch's order is drawn by: the order of the shards, so many of them read in turn, blocks of so
+# many records from each, and a shuffle of each so many records (of ImageNet's, 225 MB, twice).
+SHARDS_IN_TURN, RECORDS_IN_TURN, WINDOW = 16, 16, 2048
 
 
 class Examples(abc.ABC):
@@ -205,7 +205,7 @@ class Records(Encoded):
         if not self.kept.all():
             records = records.filter(lambda index, _: self._kept[index])
         if seed is not None:
-            records = records.shuffle(SHUFFLED_RECORDS, tf.cast(_fold(seed), tf.int64), reshuffle_each_iteration=False)
+            records = _shuffled_in_windows(records, seed)
         return records.map(lambda index, record: (tf.cast(index, tf.int32), record))
 
     def image(self, handle):
@@ -241,9 +241,15 @@ def _parsed(record, feature, kind):
     return tf.io.parse_single_example(record, {feature: tf.io.FixedLenFeature([], kind, default)})[feature]
 
 
-def _fold(seed):
-    """One number of a pair."""
-    return tf.random.stateless_uniform([], seed, 0, np.iinfo("int32").max, tf.int32)
+def _shuffled_in_windows(records, seed):
+    """Shuffles each window of records. Not `Dataset.shuffle`, which mixes the process's global seed in."""
+
+    def shuffle(number, window):
+        window_seed = tf.random.experimental.stateless_fold_in(seed, number)
+        order = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(window[0])[0]), window_seed)
+        return tuple(tf.gather(part, order) for part in window)
+
+    return records.batch(WINDOW).enumerate().map(shuffle).prefetch(1).unbatch()
 
 
 def _constant(array):

@@ -52,6 +52,11 @@ def test_batches_are_alike_whatever_the_threads_and_the_start(source):
     for threads in (1, 4):
         np.testing.assert_equal(batches_of(train, RECIPE, 12, threads=threads), whole)
     np.testing.assert_equal(batches_of(train, RECIPE, 6, 1, 2), whole[6:])
+    tf.random.set_seed(7)
+    try:
+        np.testing.assert_equal(batches_of(train, RECIPE, 2), whole[:2])  # whatever else is drawn in the process
+    finally:
+        tf.random.set_seed(None)
     other = batches_of(train, dataclasses.replace(RECIPE, seed=4), 1)
     assert not np.array_equal(other[0][0], whole[0][0])
 
@@ -133,6 +138,8 @@ def test_one_bad_image_too_many_stops(damaged):
     with pytest.raises(tf.errors.OpError):
         batches_of(load_data(damaged, RECIPE).train, RECIPE, 8, bad=bad)
     assert "3 images cannot be read, more than the 2 that may be skipped" in bad.failure
+    with pytest.raises(ValueError, match="more than the 2"):  # whichever batch meets a bad image next
+        bad.report(next(iter(bad.reasons)), "is empty")
 
 
 def test_a_batch_of_bad_images_is_replaced(damaged):
