@@ -86,12 +86,15 @@ if TYPE_CHECKING:
     from keras_resnet.data import Data, load_data
     from keras_resnet.evaluation import evaluate
     from keras_resnet.inference import load_model, predict
-    from keras_resnet.training import train
+    from keras_resnet.preparing import prepare_records
+    from keras_resnet.recalibration import recalibrate_batchnorm
+    from keras_resnet.training import dry_run, train
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "Data": "data",
+    "dry_run": "training",
     "evaluate": "evaluation",
     "load_data": "data",
     "load_model": "inference",
@@ -170,6 +173,7 @@ __all__ = [
     "WideResNet101_2",
     "create_model",
     "decode_predictions",
+    "dry_run",
     "evaluate",
     "find_weights",
     "freeze",
@@ -182,7 +186,9 @@ __all__ = [
     "load_weights",
     "multiply_adds",
     "predict",
+    "prepare_records",
     "preprocess_input",
+    "recalibrate_batchnorm",
     "train",
 ]
 

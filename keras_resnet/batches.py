@@ -15,6 +15,7 @@ from keras_resnet import augmentation
 from keras_resnet.bad_images import BadImages
 from keras_resnet.decoding import decode, decode_bytes, part_of, whole
 from keras_resnet.examples import Encoded, Examples
+from keras_resnet.hosts import part
 from keras_resnet.recipes import Recipe
 from keras_resnet.views import center_box
 
@@ -31,6 +32,7 @@ def training_batches(
     classes: int | None = None,
     layer: Callable | None = None,
     bad: BadImages | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches (images, labels), from a step of an epoch on (both from 0).
 
@@ -41,6 +43,8 @@ def training_batches(
         classes: their number, for the rows of probabilities that labels become where `recipe.soft_labels`.
         layer: a Keras augmentation layer for batches of images, 0 to 255.
         bad: where images that cannot be read are reported; default: nowhere.
+        share: (index, count): make one of so many parts of each batch, as one of several hosts does. Mixup and CutMix
+            then mix within it.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -62,7 +66,7 @@ def training_batches(
             return augmentation.augment(pixels, seed, recipe, examples.image_shape), label
 
         batch_seed = augmentation.example_seed(recipe.seed, epoch, -1 - step)  # of no example
-        return _assembled(examples, asked, prepare, bad).map(
+        return _assembled(examples, asked, prepare, bad, share).map(
             lambda images, labels: augmentation.augment_batch(images, labels, batch_seed, recipe, classes, layer)
         )
 
@@ -71,13 +75,18 @@ def training_batches(
 
 
 def evaluation_batches(
-    examples: Examples, batch_size: int, view: Callable, bad: BadImages | None = None
+    examples: Examples,
+    batch_size: int,
+    view: Callable,
+    bad: BadImages | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Every example once, in order, as batches (views, labels, indices).
 
     Args:
         view: function of an image, (H, W, C), that gives a tensor; it must have the same shape for all.
         bad: where images that cannot be read are reported; default: nowhere. They are left out.
+        share: as of `training_batches`.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -92,7 +101,7 @@ def evaluation_batches(
         return view(pixels(whole)), label, index
 
     asked = _repeated(examples.handles(), 1, len(examples)).batch(batch_size)
-    return _in_turn(asked, lambda *asked: _assembled(examples, asked, prepare, bad))
+    return _in_turn(asked, lambda *asked: _assembled(examples, asked, prepare, bad, share))
 
 
 def _in_turn(steps, batch_of):
@@ -110,8 +119,20 @@ def _repeated(handles, repeats, count):
     return handles.flat_map(lambda *handle: copies.map(lambda copy: (handle, copy))).take(count)
 
 
-def _assembled(examples, asked, prepare, bad):
-    """A data set of one batch: `prepare(pixels, label, index, copy)` of the examples asked for.
+def _assembled(examples, asked, prepare, bad, share):
+    """A data set of one batch: `prepare(pixels, label, index, copy)` of the share of the examples asked for."""
+    if share == (0, 1):
+        return _batch_of(examples, asked, prepare, bad)
+    start, end = part(tf.shape(tf.nest.flatten(asked)[0], tf.int64)[0], *share)
+    # A share of none is made of one example, which is then cut off: there is no other batch of length 0.
+    own = tf.nest.map_structure(lambda values: values[start : tf.maximum(end, start + 1)], asked)
+    return _batch_of(examples, own, prepare, bad).map(
+        lambda *batch: tf.nest.map_structure(lambda values: values[: end - start], batch)
+    )
+
+
+def _batch_of(examples, asked, prepare, bad):
+    """A data set of one batch of all the examples asked for.
 
     `pixels` is a function of (a box function, a size to resize to or None) that gives a part of the image. Where
     every image can be read, errors cost nothing: TensorFlow leaves out what it cannot decode, and only if something is

@@ -79,6 +79,7 @@ class Recipe:
     crop_fraction: float = 1.0  # share of the resized short side that the centre crop of a test takes
     interpolation: str = "bilinear"  # of a test's resizing, or "bicubic"
     repeats: int = 1  # augmented copies of an image in a batch; an epoch then visits 1 / repeats of the images
+    sync_batch_norm: bool = False  # normalize by the images of all devices together
     precision: str = "float32"  # or "mixed_bfloat16" (CPU, GPU), "mixed_float16" (GPU)
     seed: int = 0  # of the weights, the split, the order and the augmentation
 

@@ -178,7 +178,10 @@ class Run:
         if not self.file("log.csv").exists():
             return []
         with open(self.file("log.csv"), newline="", encoding="utf-8") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            return [
+                {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
 
     def write_log(self, rows: list[dict[str, float]]) -> None:
         """Writes log.csv atomically; every row has the columns of the first."""

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from keras_resnet.hosts import hosts_configured
+
 
 def one_device():
     """The first GPU, or the CPU."""
@@ -17,10 +19,46 @@ def mirrored():
     return tf.distribute.MirroredStrategy(cpus, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
+def multi_worker():
+    """All GPUs, or the CPU, of each of the hosts in TF_CONFIG; must come before TensorFlow does anything else.
+
+    Raises:
+        ValueError: there is no TF_CONFIG, or it cannot be read.
+        OSError: the other hosts did not answer.
+    """
+    if not hosts_configured():
+        raise ValueError("Several hosts find each other by the environment variable TF_CONFIG, which is not set.")
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        raise ConnectionError(f"The hosts of TF_CONFIG did not all answer ({error.message.splitlines()[0]}).") from None
+
+
+def tpu():
+    """All cores of the TPU of this machine, or of the one that the environment names.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise ValueError(f"No TPU was found ({str(error).splitlines()[0]}).") from None
+    return tf.distribute.TPUStrategy(resolver)
+
+
 def auto():
-    """All GPUs of this host (or logical CPUs) where there are several, else the one device."""
+    """The hosts of TF_CONFIG; or all GPUs of this host (or logical CPUs) if there are several; else the one device."""
+    if hosts_configured() > 1:
+        return multi_worker()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return mirrored() if len(devices) > 1 else one_device()
 
 
-STRATEGIES = {"auto": auto, "one_device": one_device, "mirrored": mirrored}
+STRATEGIES = {
+    "auto": auto,
+    "one_device": one_device,
+    "mirrored": mirrored,
+    "multi_worker": multi_worker,
+    "tpu": tpu,
+}

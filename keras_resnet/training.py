@@ -1,8 +1,7 @@
-"""train(): strategy, model, optimizer, callbacks in a stated order, `fit`, test, run directory."""
+"""train(): strategy, model, optimizer, `fit`, test, run directory. dry_run(): two steps of it."""
 
 import dataclasses
 import math
-import sys
 
 import keras
 import tensorflow as tf
@@ -10,19 +9,23 @@ from keras.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 
 from keras_resnet import reports
 from keras_resnet.bad_images import BadImages, default_limit
-from keras_resnet.batches import evaluation_batches, training_batches
-from keras_resnet.callbacks import LearningRate, Log, Throughput, Waits, timed
-from keras_resnet.checkpoints import Checkpoint, Every, Preempted, RunningMeans, latest_checkpoint, place, restore
+from keras_resnet.checkpoints import Every, latest_checkpoint, restore
 from keras_resnet.data import Data
 from keras_resnet.evaluation import Result, check_fits, ends_in_softmax, evaluate
+from keras_resnet.fitting import Feed, fit, rehearse
+from keras_resnet.guards import check_memory
+from keras_resnet.hosts import Host
 from keras_resnet.models import create_model
 from keras_resnet.names import unknown_name
 from keras_resnet.recipes import Recipe, get_recipe, settings
+from keras_resnet.rehearsal import Rehearsal
 from keras_resnet.runs import Run, write_atomically
 from keras_resnet.strategies import auto
-from keras_resnet.views import center_view
 
 ON_BAD_IMAGE = ("skip", "error")
+SHARED_WORKDIR = (
+    "they found different checkpoints. Give the same workdir, in a folder that all of them share, and the same flags."
+)
 
 
 def train(
@@ -68,6 +71,9 @@ def train(
         FileExistsError: `workdir` holds another run, or other files.
         OSError: `workdir` cannot be written to.
         ValueError: model, data and recipe do not fit, or too many images cannot be read.
+        FloatingPointError: the loss is no number any more, or has grown beyond measure.
+        MemoryError: a batch does not fit into the memory.
+        ConnectionError: another host has ended.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -84,23 +90,54 @@ def train(
     run = Run(workdir)
     description = describe(model, data, recipe, augmentation)
     begun = run.check(description)
-    strategy = strategy or default_strategy(model)
-    _check_precision(recipe)
+    model, host = compiled(model, data, recipe, strategy)
     checkpoint = latest_checkpoint(run) if begun else None
-    with strategy.scope():
-        model = build(model, data, recipe)
-        check_fits(model, data)
-        compile_for(model, recipe)
-        if checkpoint:
-            restore(model, checkpoint)
-    run.sweep()
-    if not begun:
+    if checkpoint:
+        restore(model, checkpoint)
+    host.check_agreement((begun, *checkpoint[:2]) if checkpoint else (begun, 0, 0), SHARED_WORKDIR)
+    if host.is_chief:
+        run.sweep()
+    if host.is_chief and not begun:
         run.create(description, data.class_names)
     limit = 0 if on_bad_image == "error" else max_bad_images
     limit = min(default_limit(len(data.train)) if limit is None else limit, len(data.train) - 1)
-    bad = BadImages(run.file("bad_images.tsv"), limit)
-    fit(model, data, recipe, run, checkpoint, every, augmentation, bad, verbose)
-    return finish(model, data, run)
+    bad = BadImages(run.file(f"bad_images{host.suffix}.tsv"), limit)
+    fit(model, Feed(data, recipe, augmentation, bad, host), run, checkpoint, every, verbose)
+    return finish(model, data, run, host)
+
+
+def dry_run(model, data: Data, recipe: str | Recipe, *, augmentation=None, strategy=None) -> Rehearsal:
+    """Builds all that `train` builds, runs two steps, and writes nothing.
+
+    Args: those of `train`.
+
+    Returns:
+        Parameters, arithmetic, memory, speed, and the time that the whole run would take; `print` it.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> data = keras_resnet.load_data((np.random.randint(0, 256, (64, 32, 32, 3), "uint8"), np.arange(64) % 10))
+        >>> rehearsal = keras_resnet.dry_run("resnet20_cifar", data, keras_resnet.Recipe(epochs=3, batch_size=32))
+        >>> rehearsal.parameters, rehearsal.steps
+        (271098, 6)
+    """
+    recipe = get_recipe(recipe)
+    model, host = compiled(model, data, recipe, strategy)
+    return rehearse(model, Feed(data, recipe, augmentation, BadImages(), host))
+
+
+def compiled(model, data, recipe, strategy):
+    """(the model, built if it is a name and compiled as the recipe says; the host that this is under the strategy)."""
+    if recipe.precision == "mixed_float16" and not tf.config.list_logical_devices("GPU"):
+        raise ValueError("mixed_float16 needs a GPU; on a CPU take mixed_bfloat16 or float32.")
+    strategy = strategy or default_strategy(model)
+    host = Host(strategy)
+    with strategy.scope():
+        model = build(model, data, recipe)
+        check_fits(model, data)
+        check_memory(model, recipe.batch_size // max(1, len(host.addresses)), data.image_shape)
+        compile_for(model, recipe)
+    return model, host
 
 
 def default_strategy(model):
@@ -116,6 +153,8 @@ def build(model, data, recipe):
     options = dict(input_shape=data.image_shape, classes=len(data.class_names))
     if recipe.per_pixel_mean:
         options.update(mean=data.mean_image(), std=1)
+    if recipe.sync_batch_norm:
+        options.update(norm="sync_batch_norm")
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
@@ -139,78 +178,20 @@ def compile_for(model, recipe):
     model.optimizer.build(model.trainable_variables)
 
 
-def fit(model, data, recipe, run, checkpoint, every, augmentation, bad, verbose):
-    """Runs `model.fit` from the checkpoint to the end: once for the rest of a begun epoch, once for all others."""
-    steps_per_epoch = math.ceil(len(data.train) / recipe.batch_size)
-    total_steps = max(1, round(recipe.epochs * steps_per_epoch))
-    epochs = math.ceil(total_steps / steps_per_epoch)
-    monitor = "val_accuracy" if data.validation else "accuracy"
-
-    epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
-    if checkpoint:
-        print(f"Resuming {run.directory} {place(epoch, step)} of {epochs}.")
-    if epoch >= epochs:
-        return
-
-    waits = Waits()
-    rate = LearningRate(recipe, steps_per_epoch, total_steps, warms_up=needs_warmup(model, recipe))
-    plateau = keras.callbacks.ReduceLROnPlateau(monitor, factor=0.1, patience=recipe.plateau_patience, min_delta=0)
-    keeper = Checkpoint(run, monitor, every, steps_per_epoch, checkpoint, (rate, plateau))
-    callbacks = [
-        RunningMeans(checkpoint),  # first: the others read them
-        rate,  # sets the rate before each step
-        Throughput(len(data.train), recipe.batch_size, waits),  # adds images/s, waiting and the rate to the logs
-        *([plateau] if recipe.schedule == "plateau" else []),
-        Log(run),
-        keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False),
-        keeper,  # last: it keeps the state of the others
-    ]
-    options = dict(classes=len(data.class_names), layer=augmentation, bad=bad)
-    try:
-        for first, skipped, end in (
-            ((epoch, step, epoch + 1), (epoch + 1, 0, epochs)) if step else ((epoch, 0, epochs),)
-        ):
-            rate.skipped = skipped
-            model.fit(
-                timed(training_batches(data.train, recipe, first, skipped, **options), waits),
-                steps_per_epoch=steps_per_epoch - skipped,
-                initial_epoch=first,
-                epochs=end,
-                validation_data=validation_batches(data, recipe, bad),
-                validation_steps=math.ceil(len(data.validation) / recipe.batch_size) if data.validation else None,
-                callbacks=callbacks,
-                shuffle=False,  # the batches come shuffled
-                verbose=(1 if sys.stdout.isatty() else 2) if verbose == "auto" else verbose,
-            )
-    except tf.errors.OpError:
-        if bad.failure:
-            raise ValueError(bad.failure) from None  # TensorFlow has wrapped it
-        raise
-    except Preempted as stop:
-        print(f"Asked to stop: saved {stop.where}; the same command goes on from there.")
-        raise
-    finally:
-        keeper.release()
+def finish(model, data, run, host) -> Result:
+    """Tests the final weights; the chief writes what only the end of a run can: result, model, pictures."""
+    result = evaluate(model, data, note="final weights", verbose="auto" if host.is_chief else 0)
+    if host.is_chief:
+        write_results(model, run, result)
+    host.check_agreement((0,), "they ended at different times.")  # or the chief would miss the others while it writes
+    return result
 
 
-def validation_batches(data, recipe, bad):
-    """Batches (images, labels) of the validation images as a test shows them, or None."""
-    if data.validation is None:
-        return None
-    classes = len(data.class_names) if recipe.soft_labels else None
-    batches = evaluation_batches(
-        data.validation, recipe.batch_size, lambda image: center_view(image, data.view)[0], bad
-    )
-    return batches.map(lambda images, labels, _: (images, tf.one_hot(labels, classes) if classes else labels))
-
-
-def finish(model, data, run) -> Result:
-    """Tests the final weights and writes what only the end of a run can: result, model, pictures."""
-    result = evaluate(model, data, note="final weights")
+def write_results(model, run, result):
+    """The final model, its accuracy and the pictures."""
     write_atomically(run.file("final.keras"), model.save)
     run.write_json("result.json", dataclasses.asdict(result))
     reports.write_report(run, str(result))
-    return result
 
 
 def describe(model, data, recipe, augmentation=None) -> dict:
@@ -232,15 +213,3 @@ def describe(model, data, recipe, augmentation=None) -> dict:
             "fingerprints": {split: examples.fingerprint() for split, examples in data.splits.items()},
         },
     }
-
-
-def needs_warmup(model, recipe) -> bool:
-    """Whether the net is as deep as those that the recipe warms up at `warmup_rate`."""
-    kinds = (keras.layers.Conv2D, keras.layers.Dense)
-    depth = sum(isinstance(layer, kinds) and "shortcut" not in layer.name for layer in model.layers)
-    return recipe.warmup_rate > 0 and depth >= recipe.warmup_depth
-
-
-def _check_precision(recipe):
-    if recipe.precision == "mixed_float16" and not tf.config.list_logical_devices("GPU"):
-        raise ValueError("mixed_float16 needs a GPU; on a CPU take mixed_bfloat16 or float32.")

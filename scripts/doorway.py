@@ -12,11 +12,13 @@ from absl import app, flags, logging
 # Before TensorFlow starts: its notes about oneDNN and instruction sets would bury the script's own lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import keras_resnet
 from keras_resnet.folders import SUFFIXES
 from keras_resnet.recipes import RECIPES, Recipe, get_recipe, settings
+from keras_resnet.strategies import STRATEGIES
 
 DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
-USER_MISTAKES = (ValueError, OSError, ImportError)
+EXPLAINED = (ValueError, OSError, ImportError, FloatingPointError, MemoryError)
 
 
 def define_recipe_flags(default: str) -> None:
@@ -57,15 +59,48 @@ def bad_image_options() -> dict:
     return {name: flags.FLAGS[name].value for name in ("max_bad_images", "on_bad_image")}
 
 
-def define_checkpoint_flag() -> None:
-    """--checkpoint_every."""
+def define_training_flags() -> None:
+    """--workdir, --strategy, --checkpoint_every and --dry_run: how and where a recipe is run."""
     script = sys.argv[0]
+    flags.DEFINE_string(
+        "workdir", None, "Run directory: new, empty, or of the same run; of several hosts, shared.", module_name=script
+    )
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        list(STRATEGIES),
+        "Devices to train on. auto: the hosts of TF_CONFIG, else all GPUs, else the CPU.",
+        module_name=script,
+    )
     flags.DEFINE_string(
         "checkpoint_every",
         "auto",
         "Steps ('500') or minutes ('10min') between checkpoints; auto: as often as costs 1 % of the time.",
         module_name=script,
     )
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Run two steps and print parameters, GFLOPs, memory, images/s and the time to the end; write nothing.",
+        module_name=script,
+    )
+
+
+def strategy():
+    """The strategy that the command line asks for; before TensorFlow does anything else."""
+    if flags.FLAGS.workdir is None and not flags.FLAGS.dry_run:
+        raise ValueError("Give a --workdir, the directory that the run shall leave its files in (or --dry_run).")
+    return STRATEGIES[flags.FLAGS.strategy]()
+
+
+def train(model, data, recipe, strategy, **options) -> None:
+    """Trains, or rehearses, as the command line asks for, and prints what came out."""
+    if flags.FLAGS.dry_run:
+        print(keras_resnet.dry_run(model, data, recipe, strategy=strategy))
+        return
+    every = flags.FLAGS.checkpoint_every
+    options = dict(strategy=strategy, checkpoint_every=every, **options)
+    print(keras_resnet.train(model, data, recipe, flags.FLAGS.workdir, **options))
 
 
 def find_source(data_dir: str | None, name: str):
@@ -80,14 +115,14 @@ def find_source(data_dir: str | None, name: str):
 
 
 def run(main) -> None:
-    """Runs `main(argv)`; a user's mistake ends in one line on stderr and exit code 1."""
+    """Runs `main(argv)`; what the package can explain ends in one line on stderr and exit code 1."""
 
     def guarded(argv):
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # TFDS tells each file it opens
         try:
             return main(argv)
-        except USER_MISTAKES as error:
+        except EXPLAINED as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
             sys.exit("interrupted; what was complete is kept")

@@ -12,18 +12,17 @@ from absl import flags
 import keras_resnet
 
 doorway.define_recipe_flags(default="cifar_quick")
-doorway.define_checkpoint_flag()
+doorway.define_training_flags()
 MODEL = flags.DEFINE_string("model", "resnet20_cifar", "Variant to train; keras_resnet.list_models() has all.")
-WORKDIR = flags.DEFINE_string("workdir", None, "Run directory: new, empty, or of the same run.", required=True)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared TFDS data sets [~/tensorflow_datasets].")
 DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS fetch CIFAR-10 if it is not in data_dir.")
 
 
 def main(_):
+    strategy = doorway.strategy()
     recipe = doorway.recipe_from_flags()
     data = keras_resnet.load_data("cifar10", recipe, data_dir=DATA_DIR.value, download=DOWNLOAD.value)
-    every = flags.FLAGS.checkpoint_every
-    print(keras_resnet.train(MODEL.value, data, recipe, WORKDIR.value, checkpoint_every=every))
+    doorway.train(MODEL.value, data, recipe, strategy)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from absl import flags
 
 import keras_resnet
 from keras_resnet import fake_photos
-from keras_resnet.strategies import STRATEGIES
 
 HOW_TO_GET_DATA = """Give the images as --data_dir. It can be:
 
@@ -33,15 +32,13 @@ No data at hand? --fake_data trains on generated photos, to see how fast this ma
 
 doorway.define_recipe_flags(default="fb2016")
 MODEL = flags.DEFINE_string("model", "resnet50", "Variant to train; keras_resnet.list_models() has all.")
-WORKDIR = flags.DEFINE_string("workdir", None, "Run directory: new, empty, or of the same run.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of photos, record set, or folder of TFDS data sets.")
 DATA = flags.DEFINE_string("data", "imagenet2012", "TFDS data set, where data_dir is a folder of those.")
 MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "Folder of the archives that TFDS prepares the data set from.")
 DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS fetch the data set if it is not in data_dir.")
 FAKE_DATA = flags.DEFINE_bool("fake_data", False, "Train on generated photos, for a speed test.")
-STRATEGY = flags.DEFINE_enum("strategy", "auto", list(STRATEGIES), "Devices to train on.")
 doorway.define_bad_image_flags()
-doorway.define_checkpoint_flag()
+doorway.define_training_flags()
 
 
 def load(recipe):
@@ -56,19 +53,9 @@ def load(recipe):
 def main(_):
     if DATA_DIR.value is None and not FAKE_DATA.value:
         sys.exit(HOW_TO_GET_DATA)
-    if WORKDIR.value is None:
-        raise ValueError("Give a --workdir, the directory that the run shall leave its files in.")
+    strategy = doorway.strategy()
     recipe = doorway.recipe_from_flags()
-    result = keras_resnet.train(
-        MODEL.value,
-        load(recipe),
-        recipe,
-        WORKDIR.value,
-        strategy=STRATEGIES[STRATEGY.value](),
-        **doorway.bad_image_options(),
-        checkpoint_every=flags.FLAGS.checkpoint_every,
-    )
-    print(result)
+    doorway.train(MODEL.value, load(recipe), recipe, strategy, **doorway.bad_image_options())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import tensorflow as tf
 import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
 from keras_resnet.callbacks import LearningRate, Throughput, Waits, timed
-from keras_resnet.training import compile_for, needs_warmup
+from keras_resnet.fitting import needs_warmup
+from keras_resnet.training import compile_for
 from tests.photos import write_scenes
 
 RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.05, weight_decay=1e-4, schedule="cosine", pad=1, seed=3)

@@ -1,0 +1,27 @@
+"""One of two hosts that train the nets of test_distribution.py, and compare them with one device; see test_hosts.py."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+
+from keras_resnet import strategies
+from tests.test_distribution import assert_equal, both, scaled, sgd
+
+STRATEGY = strategies.multi_worker()
+
+CASES = {
+    "uneven": dict(optimizer=sgd(), sizes=(8, 8, 5)),
+    "none": dict(optimizer=sgd(), sizes=(1, 8)),
+    "clipped": dict(optimizer=sgd(global_clipnorm=0.1)),
+    "weighted": dict(optimizer=sgd(clipnorm=0.1), sizes=(8, 5), weighted=True, steps_per_execution=2),
+    "all": dict(optimizer=scaled(gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=2)),
+    "synchronized": dict(
+        optimizer=sgd(0.01), sizes=(8, 5), layer=lambda: keras.layers.BatchNormalization(synchronized=True)
+    ),
+}
+
+for name, case in CASES.items():
+    assert_equal(*both(**case, strategy=STRATEGY))
+    print("equal:", name, flush=True)
