@@ -127,7 +127,7 @@ class Part:
         """
 
         def filled(value):
-            sample = tf.zeros((1, *value.shape[1:]), value.dtype)
+            sample = tf.zeros(tf.concat([[1], tf.shape(value)[1:]], 0), value.dtype)
             return tf.cond(self.size > 0, lambda: value, lambda: sample)
 
         if self.never_empty:
