@@ -12,14 +12,12 @@ import itertools
 import json
 import os
 import pathlib
-import platform
 import resource
-import statistics
-import subprocess
 import sys
 import time
 
 import numpy as np
+import rounds
 from absl import app, flags
 
 SIZE = 224
@@ -143,38 +141,27 @@ def measure(folder, case):
     print(json.dumps({"speed": read / (time.perf_counter() - start)}))
 
 
-def run_case(folder, case):
-    """Images a second of a case in a fresh process, or None where it cannot run."""
-    python = TORCH_PYTHON.value if case.startswith("torchvision") else sys.executable
-    command = [python, __file__, folder, f"--case={case}", f"--images={IMAGES.value}"]
-    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"})
-    if result.returncode:
-        print(f"{case}: left out ({(result.stderr.strip().splitlines() or ['no message'])[-1]})", file=sys.stderr)
-        return None
-    return json.loads(result.stdout.strip().splitlines()[-1])["speed"]
-
-
 def compare(folder):
     """Runs the cases in turn and prints their medians."""
-    speeds = {case: [] for case in CASES}
-    for _ in range(ROUNDS.value):
-        for case in CASES:
-            speed = run_case(folder, case) if speeds[case] is not None else None
-            speeds[case] = [*speeds[case], speed] if speed else None
-    medians = {case: statistics.median(values) for case, values in speeds.items() if values}
+
+    def run_case(case):
+        python = TORCH_PYTHON.value if case.startswith("torchvision") else sys.executable
+        return rounds.run(python, __file__, folder, f"--case={case}", f"--images={IMAGES.value}")
+
+    speeds = {case: found["speed"] for case, found in rounds.medians(CASES, ROUNDS.value, run_case).items()}
     cores = len(os.sched_getaffinity(0))
-    print(f"{platform.processor() or platform.machine()}, {cores} cores, Python {platform.python_version()}; images of")
-    print(f"{folder} to {SIZE} x {SIZE}, batches of {BATCH_SIZE}; medians of {ROUNDS.value} rounds\n")
+    print(f"{rounds.machine()}.")
+    print(f"Images of {folder} to {SIZE} x {SIZE}, batches of {BATCH_SIZE}; medians of {ROUNDS.value} rounds.\n")
     print("| case | what | images/s | images/s a core | JPEG decoding alone |")
     print("|---|---|---|---|---|")
-    for case, median in medians.items():
-        share = "" if case == "decode whole" else f"{median / medians['decode whole']:.0%}"
-        print(f"| {case} | {CASES[case]} | {median:.0f} | {median / cores:.0f} | {share} |")
+    for case, speed in speeds.items():
+        share = "" if case == "decode whole" else f"{speed / speeds['decode whole']:.0%}"
+        print(f"| {case} | {CASES[case]} | {speed:.0f} | {speed / cores:.0f} | {share} |")
     print("\nThe last column is the time to decode the JPEGs whole, as a share of the case's; a pipeline that")
     print("decodes only the crop can pass 100 %.\n")
     for mine, other in COMPARED:
-        if mine in medians and other in medians:
-            print(f"{mine} / {other}: {medians[mine] / medians[other]:.2f}")
+        if mine in speeds and other in speeds:
+            print(f"{mine} / {other}: {speeds[mine] / speeds[other]:.2f}")
 
 
 def memory(folder):

@@ -110,10 +110,10 @@ class Throughput(keras.callbacks.Callback):
             seconds = time.perf_counter() - self.start
             self.speed = images / seconds
             self.waiting = min(1.0, (self.waits.seconds - self.waited) / seconds)
-        logs["images_per_second"] = round(self.speed)
+        logs["images_per_second"] = round(self.speed, 1)
 
     def on_epoch_end(self, epoch, logs=None):
-        logs["images_per_second"] = round(self.speed)
+        logs["images_per_second"] = round(self.speed, 1)
         logs["input_wait"] = round(self.waiting, 4)
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         if self.waiting > self.BOUND and not self.told:

@@ -50,7 +50,8 @@ class ZeroPaddedShortcut(keras.layers.Layer):
 
     def call(self, inputs):
         if self.channels_last:
-            kept = inputs[:, :: self.strides, :: self.strides, :]
+            # The mean of one value: several times as fast as a strided slice, whose gradient runs on one core.
+            kept = ops.average_pool(inputs, 1, self.strides, data_format="channels_last")
             return ops.pad(kept, ((0, 0), (0, 0), (0, 0), self.padding))
         kept = inputs[:, :, :: self.strides, :: self.strides]
         return ops.pad(kept, ((0, 0), self.padding, (0, 0), (0, 0)))
