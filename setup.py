@@ -28,7 +28,7 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "tensorflow>=2.20",
-        "keras>=3.12",
+        "keras>=3.12,<3.16",  # keras_resnet/keras_hooks.py replaces private parts of it
         "tensorboard>=2.20",  # tf.summary needs it; TensorFlow stopped to require it
         "tensorflow-datasets>=4.9.10",
         "importlib_resources>=6.4",  # tensorflow-datasets imports it and does not require it

@@ -22,7 +22,7 @@ from absl import app, flags
 
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds over all cases.", lower_bound=1)
 TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "Python that has PyTorch and torchvision.")
-CASES_WANTED = flags.DEFINE_string("cases", ".", "Regular expression that the cases to run match.")
+CASES_WANTED = flags.DEFINE_string("cases", "^(?!checkpoints)", "Regular expression that the cases to run match.")
 CASE = flags.DEFINE_string("case", None, "Run this case alone, in this process.")
 BATCH = flags.DEFINE_integer("batch", 16, "Images in a batch of ResNet-50.", lower_bound=1)
 WARM_UP, SECONDS = 3, 15.0  # steps before the clock starts; seconds that a case is measured
@@ -278,6 +278,37 @@ def measure_train(case):
     }
 
 
+def measure_checkpoints(case):
+    """The share of its time that a run of ResNet-50 spends on checkpoints, by default."""
+    import pathlib
+    import tempfile
+
+    import keras_resnet
+    from keras_resnet import callbacks, training
+
+    minutes, spent, save = 5, [], callbacks.save
+
+    def timed_save(*arguments):
+        start = time.perf_counter()
+        save(*arguments)
+        spent.append(time.perf_counter() - start)
+
+    callbacks.save = timed_save
+    images, labels = batch_of(224, 64, 10)
+    labels[:10] = range(10)
+    # One long epoch, as ImageNet's.
+    copies = minutes * 60 * 15 // 64
+    arrays = np.tile(images.astype("uint8"), (copies, 1, 1, 1)), np.tile(labels, copies)
+    recipe = keras_resnet.Recipe(epochs=1, batch_size=16, learning_rate=0.001, precision="mixed_bfloat16")
+    data = keras_resnet.load_data(arrays, recipe)
+    training.finish = lambda *_: None  # the training alone
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        keras_resnet.train("resnet50", data, recipe, pathlib.Path(folder, "run"), verbose=0)
+        total = time.perf_counter() - start
+    return {"% of the time": 100 * sum(spent) / total, "checkpoints": len(spent), "s in all": total}
+
+
 def measure_import(case):
     """Seconds to import, after Keras, and to build ResNet-50."""
     import keras
@@ -307,6 +338,7 @@ MEASURES = {
     "matrix product float32": measure_matrix_product,
     "matrix product bfloat16": measure_matrix_product,
     **dict.fromkeys(OVERHEADS, measure_train),
+    "checkpoints": measure_checkpoints,
     "import and build: ours": measure_import,
     "import and build: keras.applications": measure_import,
 }

@@ -149,9 +149,11 @@ def rehearse(model, feed) -> Rehearsal:
         model.fit(batches, steps_per_epoch=2, callbacks=[times], shuffle=False, verbose=0)
     except tf.errors.ResourceExhaustedError as error:
         raise feed.too_large(error) from None
+    trained = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     return Rehearsal(
         model=model.name,
-        parameters=model.count_params(),
+        parameters=trained,
+        other_weights=model.count_params() - trained,
         multiply_adds=multiply_adds(model),
         batch_size=min(feed.recipe.batch_size, len(feed.data.train)),
         replicas=feed.host.strategy.num_replicas_in_sync,

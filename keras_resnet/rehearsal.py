@@ -15,7 +15,8 @@ class Rehearsal:
     """What `keras_resnet.dry_run` found."""
 
     model: str
-    parameters: int
+    parameters: int  # that are trained
+    other_weights: int  # moving statistics, and what is frozen
     multiply_adds: int  # for one image, forwards
     batch_size: int
     replicas: int
@@ -33,7 +34,7 @@ class Rehearsal:
         return "\n".join(
             (
                 f"model        {self.model}",
-                f"parameters   {self.parameters:,}",
+                f"parameters   {self.parameters:,}, and {self.other_weights:,} weights that are not trained",
                 f"GFLOPs       {self.multiply_adds / 1e9:.2f} (multiply-adds for an image, forwards)",
                 f"memory       {self.memory / 2**30:.1f} GiB at most",
                 f"speed        {per_second:.0f} images/s ({step})",

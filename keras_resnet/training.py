@@ -1,7 +1,9 @@
 """train(): strategy, model, optimizer, `fit`, test, run directory. dry_run(): two steps of it."""
 
 import dataclasses
+import json
 import math
+import zlib
 
 import keras
 import tensorflow as tf
@@ -23,8 +25,9 @@ from keras_resnet.runs import Run, write_atomically
 from keras_resnet.strategies import auto
 
 ON_BAD_IMAGE = ("skip", "error")
-SHARED_WORKDIR = (
-    "they found different checkpoints. Give the same workdir, in a folder that all of them share, and the same flags."
+HOSTS_ALIKE = (
+    "give all of them the same flags and the same data, and a workdir in a folder that they share, where they find the "
+    "same checkpoints."
 )
 
 
@@ -94,7 +97,8 @@ def train(
     checkpoint = latest_checkpoint(run) if begun else None
     if checkpoint:
         restore(model, checkpoint)
-    host.check_agreement((begun, *checkpoint[:2]) if checkpoint else (begun, 0, 0), SHARED_WORKDIR)
+    asked = zlib.crc32(json.dumps(description, sort_keys=True).encode())
+    host.check_agreement((asked, begun, *(checkpoint[:2] if checkpoint else (0, 0))), HOSTS_ALIKE)
     if host.is_chief:
         run.sweep()
     if host.is_chief and not begun:
@@ -119,7 +123,7 @@ def dry_run(model, data: Data, recipe: str | Recipe, *, augmentation=None, strat
         >>> data = keras_resnet.load_data((np.random.randint(0, 256, (64, 32, 32, 3), "uint8"), np.arange(64) % 10))
         >>> rehearsal = keras_resnet.dry_run("resnet20_cifar", data, keras_resnet.Recipe(epochs=3, batch_size=32))
         >>> rehearsal.parameters, rehearsal.steps
-        (271098, 6)
+        (269722, 6)
     """
     recipe = get_recipe(recipe)
     model, host = compiled(model, data, recipe, strategy)

@@ -7,7 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 
 from keras_resnet import strategies
-from tests.test_distribution import assert_equal, both, scaled, sgd
+from tests.test_distribution import assert_equal, assert_same_scores, both, scaled, sgd
 
 STRATEGY = strategies.multi_worker()
 
@@ -23,5 +23,7 @@ CASES = {
 }
 
 for name, case in CASES.items():
-    assert_equal(*both(**case, strategy=STRATEGY))
+    one, two = both(**case, strategy=STRATEGY)
+    assert_equal(one, two)
+    assert_same_scores(one, two)
     print("equal:", name, flush=True)

@@ -86,6 +86,18 @@ def assert_equal(one, two):
         np.testing.assert_allclose(one[1][name], two[1][name], rtol=1e-4, err_msg=name)
 
 
+def assert_same_scores(one, two):
+    """What `evaluate` and `predict` say of batches of 8, and a last one of 1."""
+    dataset = tf.data.Dataset.from_tensor_slices((IMAGES[:25], LABELS[:25])).batch(8)
+    scores, predictions = zip(
+        *((model.evaluate(dataset, verbose=0), model.predict(dataset, verbose=0)) for model, _ in (one, two)),
+        strict=True,
+    )
+    np.testing.assert_allclose(*scores, rtol=1e-4)
+    np.testing.assert_allclose(*predictions, rtol=1e-3, atol=1e-4)
+    assert len(predictions[1]) == 25
+
+
 def scaled(**options):
     """Loss scaling as under mixed_float16, whose scale grows within the run."""
     return lambda: keras.optimizers.LossScaleOptimizer(sgd(**options)(), dynamic_growth_steps=3)
@@ -215,13 +227,7 @@ def test_one_device_is_keras_own():
 
 
 def test_evaluate_and_predict_on_two_devices():
-    one, two = both(sgd(), (8, 5))
-    dataset = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(8)
-    np.testing.assert_allclose(one[0].evaluate(dataset, verbose=0), two[0].evaluate(dataset, verbose=0), rtol=1e-4)
-    np.testing.assert_allclose(
-        one[0].predict(IMAGES[:11], batch_size=8, verbose=0), two[0].predict(IMAGES[:11], batch_size=8, verbose=0),
-        rtol=1e-3, atol=1e-4,
-    )  # fmt: skip
+    assert_same_scores(*both(sgd(), (8, 5)))
 
 
 @pytest.mark.parametrize(
