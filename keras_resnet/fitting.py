@@ -13,11 +13,19 @@ from keras_resnet.callbacks import Checkpoint, LearningRate, Log, RunningMeans, 
 from keras_resnet.checkpoints import Preempted, last_good, place
 from keras_resnet.complexity import multiply_adds
 from keras_resnet.data import Data
-from keras_resnet.guards import DivergenceGuard, too_large
+from keras_resnet.guards import DivergenceGuard, cause, too_large
 from keras_resnet.hosts import Host
 from keras_resnet.recipes import Recipe
 from keras_resnet.rehearsal import Rehearsal, StepTimes, peak_memory
 from keras_resnet.views import center_view
+
+LOST = (  # what a step over several hosts fails with when one of them ends
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Feed:
 
     def too_large(self, error):
         """What TensorFlow's error on lack of memory means."""
-        return too_large(self.recipe.batch_size, self.data.image_shape, error.message.splitlines()[0])
+        return too_large(self.recipe.batch_size, self.data.image_shape, cause(error))
 
 
 def fit(model, feed, run, checkpoint, every, verbose):
@@ -132,11 +140,11 @@ def _explained(error, feed, run):
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return feed.too_large(error)
     host = feed.host
-    if not host.several:
+    if not (host.several and isinstance(error, LOST)):
         return error
     others = " or ".join(address for index, address in enumerate(host.addresses) if index != host.index)
     return ConnectionError(
-        f"Host {host.index} ({host.addresses[host.index]}) has lost {others} ({error.message.splitlines()[0]}). Start "
+        f"Host {host.index} ({host.addresses[host.index]}) has lost {others} ({cause(error)}). Start "
         f"all of them again with the same commands. {last_good(run)}"
     )
 

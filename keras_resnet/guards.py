@@ -69,6 +69,13 @@ def check_memory(model, batch_size, image_shape):
         raise too_large(batch_size, image_shape, f"{needed / 2**30:.0f} GiB at least, there are {there / 2**30:.0f}")
 
 
+def cause(error) -> str:
+    """The line of an error of TensorFlow that says what is wrong; before it stands where in the graph."""
+    place = ("Graph execution error", "Detected at", " ", "\t")
+    lines = [line for line in error.message.splitlines() if line.strip() and not line.startswith(place)]
+    return lines[0] if lines else type(error).__name__
+
+
 def too_large(batch_size, image_shape, why):
     """The error of a batch that does not fit into the memory."""
     height, width, _ = image_shape

@@ -31,7 +31,7 @@ def launch(*command):
 def test_two_hosts_make_the_weights_of_one_device():
     output, _ = (process := launch(ROOT / "tests" / "host_cases.py")).communicate(timeout=300)
     assert process.returncode == 0, output
-    names = ["uneven", "none", "clipped", "weighted", "all", "synchronized"]
+    names = ["uneven", "none", "weighted", "all", "synchronized"]
     for host in (0, 1):
         assert re.findall(rf"^{host}: equal: (\w+)$", output, re.MULTILINE) == names
 
@@ -70,7 +70,8 @@ def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_ho
     assert time.monotonic() - killed < 60
     assert launcher.returncode != 0
     message = next(line for line in output.splitlines() if line.startswith("0: error:"))
-    assert "has lost localhost:" in message
+    assert re.search(r"has lost localhost:\d+ \(.+\)\. Start", message)
+    assert "Graph execution error" not in message
     assert "Start all of them again" in message
     assert "The last good checkpoint is" in message
 
@@ -87,7 +88,7 @@ def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_ho
     for ours, theirs in zip(one.get_weights(), two.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=2e-5)
     logs = [np.genfromtxt(run / "log.csv", delimiter=",", names=True) for run in (of_one_host, workdir)]
-    np.testing.assert_array_equal(logs[1]["epoch"], range(8))
+    np.testing.assert_array_equal(logs[1]["epoch"], range(5))
     for column in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
         np.testing.assert_allclose(logs[0][column], logs[1][column], rtol=1e-3)
     # The chief alone has written.
