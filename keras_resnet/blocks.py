@@ -10,7 +10,14 @@ import dataclasses
 import keras
 from keras import layers
 
-from keras_resnet.layers import BatchNormalization, BlurPool, PaddedMaxPooling2D, ZeroPaddedShortcut, channel_axis
+from keras_resnet.layers import (
+    BatchNormalization,
+    BlurPool,
+    Conv2D,
+    PaddedMaxPooling2D,
+    ZeroPaddedShortcut,
+    channel_axis,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +70,7 @@ def convolution(x, conv, style, *, name, index="", bias=False, zero=False):
     asymmetric = conv.size > 1 and conv.strides > 1
     if asymmetric and style.padding == "symmetric":
         x = layers.ZeroPadding2D(conv.dilation * (conv.size // 2), name=f"{name}_pad{index}")(x)
-    return layers.Conv2D(
+    return Conv2D(
         conv.filters,
         conv.size,
         conv.strides,

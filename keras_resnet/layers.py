@@ -138,6 +138,66 @@ class PaddedMaxPooling2D(keras.layers.MaxPooling2D):
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
+class Conv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` whose 1x1 kernels train faster in bfloat16 on a CPU.
+
+    There the gradient of a 1x1 kernel is computed as what it is, a matrix product, which takes a half to a fifth of the
+    time of TensorFlow's kernel for it. Same arguments, weights and configuration as Keras's layer; every other case,
+    and inference, is Keras's own.
+
+    Example:
+        >>> import keras, keras_resnet
+        >>> tuple(keras_resnet.layers.Conv2D(8, 1, 2)(keras.ops.ones((1, 4, 4, 3))).shape)
+        (1, 2, 2, 8)
+    """
+
+    def call(self, inputs, training=None):
+        if training and self._is_product(inputs):
+            return _convolution_of_pixels(inputs, self.kernel, self.strides)
+        return super().call(inputs)
+
+    def _is_product(self, inputs):
+        return (
+            keras.backend.backend() == "tensorflow"
+            and self.kernel_size == (1, 1)
+            and self.groups == 1
+            and self.data_format == "channels_last"
+            and not self.use_bias
+            and self.activation is keras.activations.linear
+            and keras.backend.standardize_dtype(inputs.dtype) == "bfloat16"
+            and all(device.startswith("cpu") for device in keras.distribution.list_devices())
+        )
+
+
+def _convolution_of_pixels(images, kernel, strides):
+    """A convolution with a 1x1 kernel, and its gradients; images and kernel of one dtype, channels last."""
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def convolution(images, kernel):
+        def gradients(upstream):
+            of_images = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(images),
+                filter=kernel,
+                out_backprop=upstream,
+                strides=(1, *strides, 1),
+                padding="VALID",
+            )
+            seen = tf.nn.avg_pool2d(images, 1, strides, "VALID") if max(strides) > 1 else images
+            of_kernel = tf.matmul(_pixels(seen), _pixels(upstream), transpose_a=True)
+            return of_images, tf.reshape(of_kernel, kernel.shape)
+
+        return tf.nn.conv2d(images, kernel, strides, "VALID"), gradients
+
+    return convolution(images, tf.convert_to_tensor(kernel))
+
+
+def _pixels(images):
+    """(batch, H, W, C) as (pixels, C)."""
+    return ops.reshape(images, (-1, images.shape[-1]))
+
+
+@keras.saving.register_keras_serializable(package="keras_resnet")
 class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` through TensorFlow's fused kernel where that applies.
 

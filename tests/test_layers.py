@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resnet.layers import BatchNormalization, ZeroPaddedShortcut
+from keras_resnet.layers import BatchNormalization, Conv2D, ZeroPaddedShortcut
 
 SHAPE = (4, 5, 6, 7)
 
@@ -102,6 +102,65 @@ def test_takes_the_fused_kernel_where_it_applies_and_keras_elsewhere():
 def test_configuration_is_kerass():
     options = dict(momentum=0.9, epsilon=1e-4, gamma_initializer="zeros", name="bn")
     assert BatchNormalization(**options).get_config() == keras.layers.BatchNormalization(**options).get_config()
+
+
+def operations_of_gradients(layer, training=True):
+    """The operations of a step back through a convolution."""
+
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(x, training=training))
+        return tape.gradient(loss, layer.trainable_variables)
+
+    layer.build(SHAPE)
+    graph = tf.function(gradients).get_concrete_function(tf.TensorSpec(SHAPE, layer.compute_dtype)).graph
+    return {operation.type for operation in graph.get_operations()}
+
+
+@pytest.mark.parametrize("strides", [1, 2, (1, 2)])
+def test_gradients_of_pixels_equal_float64(strides):
+    random = np.random.default_rng(0)
+    layer = Conv2D(8, 1, strides, use_bias=False, dtype="mixed_bfloat16")
+    layer.build(SHAPE)
+    rows, columns = layer.strides
+    x = tf.constant(random.normal(size=SHAPE), tf.bfloat16)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = layer(x, training=True)
+        upstream = tf.constant(random.normal(size=outputs.shape), tf.bfloat16)
+        loss = tf.reduce_sum(tf.cast(outputs * upstream, tf.float32))
+    d_x, d_kernel = tape.gradient(loss, [x, layer.kernel.value])
+
+    x, upstream, kernel = (np.array(value).astype("float64") for value in (x, upstream, layer.kernel))
+    expected_d_x = np.zeros(SHAPE)
+    expected_d_x[:, ::rows, ::columns] = upstream @ kernel[0, 0].T
+    expected_d_kernel = np.einsum("bhwi,bhwo->io", x[:, ::rows, ::columns], upstream)[None, None]
+    for found, expected in (
+        (outputs, x[:, ::rows, ::columns] @ kernel[0, 0]),
+        (d_x, expected_d_x),
+        (d_kernel, expected_d_kernel),
+    ):
+        np.testing.assert_allclose(tf.cast(found, "float64"), expected, rtol=0, atol=1e-2 * np.abs(expected).max())
+
+
+def test_takes_the_matrix_product_where_it_applies_and_keras_elsewhere():
+    options = dict(use_bias=False, dtype="mixed_bfloat16")
+    assert "MatMul" in operations_of_gradients(Conv2D(8, 1, 2, **options))
+    for layer in (
+        Conv2D(8, 3, **options),
+        Conv2D(7, 1, groups=7, **options),
+        Conv2D(8, 1, dtype="mixed_bfloat16"),
+        Conv2D(8, 1, activation="relu", **options),
+        Conv2D(8, 1, use_bias=False),
+        keras.layers.Conv2D(8, 1, **options),
+    ):
+        assert "MatMul" not in operations_of_gradients(layer), layer.get_config()
+    assert "IdentityN" not in operations_of_gradients(Conv2D(8, 1, **options), training=False)
+
+
+def test_configuration_of_a_convolution_is_kerass():
+    options = dict(filters=8, kernel_size=1, strides=2, use_bias=False, name="conv")
+    assert Conv2D(**options).get_config() == keras.layers.Conv2D(**options).get_config()
 
 
 @pytest.mark.parametrize("strides", [1, 2])
