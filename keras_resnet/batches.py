@@ -57,7 +57,7 @@ def training_batches(
 
     def steps_of(epoch):
         handles = examples.handles((recipe.seed, tf.cast(epoch, tf.int32)))
-        steps = _repeated(handles, recipe.repeats, len(examples)).batch(recipe.batch_size).enumerate()
+        steps = _asked(handles, recipe.repeats, len(examples), recipe.batch_size).enumerate()
         return steps.map(lambda step, asked: (epoch, step, asked))
 
     def batch_of(epoch, step, asked):
@@ -100,7 +100,7 @@ def evaluation_batches(
         del copy
         return view(pixels(whole)), label, index
 
-    asked = _repeated(examples.handles(), 1, len(examples)).batch(batch_size)
+    asked = _asked(examples.handles(), 1, len(examples), batch_size)
     return _in_turn(asked, lambda *asked: _assembled(examples, asked, prepare, bad, share))
 
 
@@ -111,12 +111,13 @@ def _in_turn(steps, batch_of):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _repeated(handles, repeats, count):
-    """Pairs (handle, number of the copy): `count` in all, each handle `repeats` times in a row."""
+def _asked(handles, repeats, count, batch_size):
+    """Batches of pairs (handle, number of the copy): `count` pairs in all, each handle `repeats` times in a row."""
     if repeats == 1:
-        return handles.map(lambda *handle: (handle, 0))
+        return handles.batch(batch_size).map(lambda *handles: (handles, tf.zeros_like(handles[0], tf.int32)))
     copies = tf.data.Dataset.range(repeats, output_type=tf.int32)
-    return handles.flat_map(lambda *handle: copies.map(lambda copy: (handle, copy))).take(count)
+    pairs = handles.flat_map(lambda *handle: copies.map(lambda copy: (handle, copy)))
+    return pairs.take(count).batch(batch_size)
 
 
 def _assembled(examples, asked, prepare, bad, share):
@@ -146,7 +147,7 @@ def _batch_of(examples, asked, prepare, bad):
     complete = _made(elements, fast).ignore_errors().batch(count).filter(lambda *batch: _length(batch) == count)
     incomplete = _with_care(elements, examples, fast, prepare, bad).batch(count)
     # Not one of the batch can be read: the first example that can stands in, so that the step has something to do.
-    others = _with_care(_repeated(examples.handles(), 1, len(examples)), examples, fast, prepare, bad)
+    others = _with_care(_asked(examples.handles(), 1, len(examples), 1).unbatch(), examples, fast, prepare, bad)
     batch = complete.concatenate(incomplete).concatenate(others.batch(1)).take(1)
     return batch.apply(tf.data.experimental.assert_cardinality(1))  # else, with no readable image, epochs would spin
 
