@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "keras_resnet/__init__.py").read_text(encoding="utf-8")).group(1)
@@ -13,7 +13,10 @@ DEMO = [*PLOTS, "scikit-learn>=1.5"]
 WEIGHTS = ["safetensors>=0.4.5", "huggingface_hub>=0.30"]
 BACKENDS = ["jax>=0.7"]
 KERAS_CV = ["keras-cv>=0.9"]  # no longer developed: nothing of the package needs it
-CHECK = ["ruff==0.17.6"]  # another version may format otherwise
+CHECK = [
+    "import-linter>=2.6",
+    "ruff==0.17.6",  # another version may format otherwise
+]
 TEST = [*DEMO, *WEIGHTS, *BACKENDS, *KERAS_CV, "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6"]
 
 setup(
@@ -23,12 +26,12 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=["keras_resnet"],
-    package_data={"keras_resnet": ["*.json"]},
+    packages=find_packages(include=["keras_resnet", "keras_resnet.*"]),
+    package_data={"keras_resnet": ["py.typed", "*/*.json"]},
     python_requires=">=3.11",
     install_requires=[
         "tensorflow>=2.20",
-        "keras>=3.12,<3.16",  # keras_resnet/keras_hooks.py replaces private parts of it
+        "keras>=3.12,<3.16",  # keras_resnet/distributed/keras_internals.py replaces private parts of it
         "tensorboard>=2.20",  # tf.summary needs it; TensorFlow stopped to require it
         "tensorflow-datasets>=4.9.10",
         "importlib_resources>=6.4",  # tensorflow-datasets imports it and does not require it

@@ -63,8 +63,8 @@ def ours(paths, case):
     import tensorflow as tf
 
     from keras_resnet import Recipe
-    from keras_resnet.batches import training_batches
-    from keras_resnet.examples import Files
+    from keras_resnet.data.batches import training_batches
+    from keras_resnet.data.examples import Files
 
     common = dict(batch_size=BATCH_SIZE, flip=True)
     recipes = {

@@ -244,8 +244,8 @@ def measure_train(case):
     import tensorflow as tf
 
     import keras_resnet
-    from keras_resnet.runs import Run
-    from keras_resnet.training import build
+    from keras_resnet.run_directory import Run
+    from keras_resnet.training.trainer import build
 
     class Clock(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -284,7 +284,7 @@ def measure_checkpoints(case):
     import tempfile
 
     import keras_resnet
-    from keras_resnet import callbacks, training
+    from keras_resnet.training import callbacks, trainer
 
     minutes, spent, save = 5, [], callbacks.save
 
@@ -301,7 +301,7 @@ def measure_checkpoints(case):
     arrays = np.tile(images.astype("uint8"), (copies, 1, 1, 1)), np.tile(labels, copies)
     recipe = keras_resnet.Recipe(epochs=1, batch_size=16, learning_rate=0.001, precision="mixed_bfloat16")
     data = keras_resnet.load_data(arrays, recipe)
-    training.finish = lambda *_: None  # the training alone
+    trainer.finish = lambda *_: None  # the training alone
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         keras_resnet.train("resnet50", data, recipe, pathlib.Path(folder, "run"), verbose=0)

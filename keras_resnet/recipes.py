@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_resnet.names import unknown_name
+from keras_resnet.errors import unknown_name
 
 CHOICES = {
     "schedule": ("steps", "cosine", "plateau", "constant"),
@@ -116,12 +116,10 @@ class Recipe:
 # for 110 layers a rate of 0.01 until the training error is below 80 %.
 _CIFAR_STEPS_PER_EPOCH = 352  # batches of 128 that 45,000 images make
 _CIFAR = dict(weight_decay=1e-4, validation_fraction=0.1, per_pixel_mean=True, pad=4, flip=True)
-
 # What both of ImageNet's recipes share; where there is no validation set, a tenth of the images serves.
 _IMAGENET = dict(
     batch_size=256, weight_decay=1e-4, validation_fraction=0.1, flip=True, lighting=0.1, crop_fraction=0.875
 )
-
 RECIPES = {
     "cifar_he2015": Recipe(
         **_CIFAR,

@@ -6,7 +6,6 @@ the row as it stands (1,000 classes, or CIFAR-10's ten).
 """
 
 IMAGENET_CLASSES = 1000
-
 # Depths of the four stages. He et al. 2015, table 1; 200: He et al. 2016; 270 to 420: Bello et al. 2021.
 _18 = dict(block="basic", depths=(2, 2, 2, 2))
 _34 = dict(block="basic", depths=(3, 4, 6, 3))
@@ -14,7 +13,6 @@ _50 = dict(block="bottleneck", depths=(3, 4, 6, 3))
 _101 = dict(block="bottleneck", depths=(3, 4, 23, 3))
 _152 = dict(block="bottleneck", depths=(3, 8, 36, 3))
 _200 = dict(block="bottleneck", depths=(3, 24, 36, 3))
-
 # The paper's: stride in the first 1x1 convolution of a bottleneck.
 _V1 = dict(stride_in="1x1")
 # He et al. 2016, "Identity Mappings in Deep Residual Networks", https://arxiv.org/abs/1603.05027.
@@ -25,7 +23,6 @@ _D = dict(stem="deep", shortcut="D")
 _SE = dict(se_ratio=1 / 16)
 # Bello et al. 2021, "Revisiting ResNets", https://arxiv.org/abs/2103.07579.
 _RS = dict(block="bottleneck", stem="deep_strided", shortcut="D", se_ratio=1 / 4)
-
 # The paper's section 4.2: 3x3 stem without pooling, three stages of 16, 32 and 64 filters, and
 # shortcuts without parameters ("option A everywhere").
 _CIFAR_SIZES = dict(stem="cifar", input_shape=(32, 32, 3), classes=10)
@@ -35,7 +32,6 @@ _PLAIN_CIFAR = dict(_CIFAR, residual=False)
 _V2_CIFAR = dict(_CIFAR_SIZES, **_V2, block="bottleneck", widths=(16, 32, 64))
 # Zagoruyko and Komodakis 2016, "Wide Residual Networks", https://arxiv.org/abs/1605.07146.
 _WIDE_CIFAR = dict(_CIFAR_SIZES, **_V2, block="basic", stem_width=16)
-
 VARIANTS = {
     # Stride in the 3x3 convolution of a bottleneck ("v1.5": fb.resnet.torch, torchvision, timm).
     "resnet18": dict(_18),  # 11.7M

@@ -13,9 +13,9 @@ from absl import app, flags, logging
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras_resnet
-from keras_resnet.folders import SUFFIXES
+from keras_resnet.data.folders import SUFFIXES
+from keras_resnet.distributed.strategies import STRATEGIES
 from keras_resnet.recipes import RECIPES, Recipe, get_recipe, settings
-from keras_resnet.strategies import STRATEGIES
 
 DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool, str: flags.DEFINE_string}
 EXPLAINED = (ValueError, OSError, ImportError, FloatingPointError, MemoryError)

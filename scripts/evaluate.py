@@ -16,8 +16,8 @@ import keras
 from absl import flags
 
 import keras_resnet
-from keras_resnet.evaluation import PROTOCOLS
-from keras_resnet.runs import Run
+from keras_resnet.evaluation.protocols import PROTOCOLS
+from keras_resnet.run_directory import Run
 
 MODEL = flags.DEFINE_string("model", None, "Variant to build, or a run directory or .keras file.", required=True)
 WEIGHTS = flags.DEFINE_string("weights", None, "Weight file or name, where the model is a variant.")

@@ -5,12 +5,11 @@
 Parameters and multiply-adds are counted on the model as it is built; accuracies are the publishers'.
 """
 
-import math
-
 import doorway
 import keras
 
 import keras_resnet
+from keras_resnet.models.complexity import trainable_parameters
 
 COLUMNS = ("variant", "parameters", "GFLOPs", "input", "published weights", "published top-1, %")
 
@@ -18,7 +17,7 @@ COLUMNS = ("variant", "parameters", "GFLOPs", "input", "published weights", "pub
 def row(name):
     """The cells of a variant."""
     model = keras_resnet.create_model(name)
-    parameters = sum(math.prod(weight.shape) for weight in model.trainable_variables)
+    parameters = trainable_parameters(model)
     height, width, _ = model.input_shape[1:]
     published = [keras_resnet.find_weights(name, weights) for weights in keras_resnet.list_weights(name)]
     accuracies = [f"{weights.top1:.3f} ({label(weights)})" for weights in published if weights.top1]

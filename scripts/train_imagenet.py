@@ -13,7 +13,7 @@ import doorway
 from absl import flags
 
 import keras_resnet
-from keras_resnet import fake_photos
+from keras_resnet.data import fake_photos
 
 HOW_TO_GET_DATA = """Give the images as --data_dir. It can be:
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_resnet import RECIPES, Recipe, get_recipe
-from keras_resnet.callbacks import rate_factor
+from keras_resnet.training.schedules import rate_factor
 
 
 def test_cifar_he2015_is_section_4_2_of_the_paper():

@@ -1,4 +1,4 @@
-"""Writes keras_resnet/pretrained.json: the published weights, as the peers' installed tables have them.
+"""Writes keras_resnet/weights/pretrained.json: the published weights, as the peers' installed tables have them.
 
     PYTHONPATH=. peers/bin/python tests/golden/pretrained_table.py
 
@@ -13,10 +13,10 @@ import re
 
 from record import import_torchvision
 
-from keras_resnet.pretrained import PretrainedWeights
 from keras_resnet.variants import VARIANTS
+from keras_resnet.weights.pretrained import PretrainedWeights
 
-TARGET = pathlib.Path(__file__).parents[2] / "keras_resnet" / "pretrained.json"
+TARGET = pathlib.Path(__file__).parents[2] / "keras_resnet" / "weights" / "pretrained.json"
 SOURCES = ("timm", "torchvision", "keras")
 HUB_FILE = "model.safetensors"
 

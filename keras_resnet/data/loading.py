@@ -1,0 +1,195 @@
+"""A TFDS name, a folder, a record set or arrays -> `Data`: examples to train, validate and test on."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from keras_resnet.data.batches import evaluation_batches
+from keras_resnet.data.examples import Arrays, Examples
+from keras_resnet.data.folders import from_folder
+from keras_resnet.data.records import MANIFEST, from_record_set
+from keras_resnet.data.tfds import SPLITS, from_tfds
+from keras_resnet.recipes import Recipe, get_recipe
+from keras_resnet.transforms.views import View, center_view
+
+MEAN_OF = 10_000  # images that the mean of a data set too large for memory is taken over
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What a model is trained and judged on. `validation` and `test` may be missing.
+
+    `view` is the part of an image, and its size, that a model is tested on.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> data = keras_resnet.load_data((np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 10))
+        >>> sorted(data.splits)
+        ['train']
+    """
+
+    name: str
+    train: Examples
+    validation: Examples | None
+    test: Examples | None
+    class_names: tuple[str, ...]
+    view: View
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images that a model is fed with."""
+        return tuple(self.train.image_shape)
+
+    @property
+    def splits(self) -> dict[str, Examples]:
+        """The splits that there are, by name."""
+        named = {split: getattr(self, split) for split in SPLITS}
+        return {split: examples for split, examples in named.items() if examples is not None}
+
+    def mean_image(self) -> np.ndarray:
+        """The mean training image, float64 (H, W, C): the paper's "per-pixel mean".
+
+        Of images that are not in memory it is the mean centre crop of at most 10,000, taken evenly.
+        """
+        if isinstance(self.train, Arrays):
+            return self.train.images.mean(axis=0, dtype="float64")
+        every = -(-len(self.train) // MEAN_OF)
+        some = self.train.take(np.arange(0, len(self.train), every))
+        total, count = 0.0, 0
+        for images, labels, _ in evaluation_batches(some, 64, lambda image: center_view(image, self.view)[0]):
+            total, count = total + images.numpy().sum(axis=0, dtype="float64"), count + len(labels)
+        return total / count
+
+
+def load_data(
+    source,
+    recipe: str | Recipe = Recipe(),  # noqa: B008 (frozen)
+    *,
+    data_dir: str | os.PathLike | None = None,
+    download: bool = False,
+    manual_dir: str | os.PathLike | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Data:
+    """Finds the images of a data set, and splits them as the recipe says.
+
+    Images of one size (CIFAR-10, arrays) are held in memory; others stay in their files until a batch needs them.
+
+    Args:
+        source: one of:
+
+            * the name of a TFDS data set with the features "image" and "label", as "cifar10" or "imagenet2012";
+            * the path (a `pathlib.Path`, or a string with a slash in it) of a folder of photos: `train/<class>/*` with
+              `val/<class>/*`, and perhaps `test/<class>/*`; or `<class>/*`, all of it for training. `val` may also hold
+              all images by themselves, as ImageNet's, with a label file (folders.LABEL_FILES) in it or beside it;
+            * the path of a record set that `scripts/prepare_imagenet.py` wrote;
+            * arrays: `(images, labels)`, `((images, labels), (test images, test labels))` as `keras.datasets` gives
+              them, or a dict of such pairs by "train", "validation", "test". Images are (N, H, W, C), RGB or grey, in
+              0 to 255; labels are class numbers from 0.
+        recipe: a recipe or its name. Its `image_size`, `crop_fraction` and `interpolation` are those of photos. Its
+            `validation_fraction` and `seed` choose the images held out from training, where the source has no
+            validation split of its own.
+        data_dir: folder of prepared TFDS data sets; default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+        download: whether TFDS may fetch and prepare a data set that is not there.
+        manual_dir: folder with the archives that TFDS shall prepare the data set from, as ImageNet's two.
+        class_names: of the arrays; default "0", "1", ...
+
+    Raises:
+        FileNotFoundError: the data set is not prepared; says where it looked and how to get it. Or no such folder.
+        ValueError: arrays that do not fit each other, a damaged data set, or a folder that is not laid out so.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> images, labels = np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 10
+        >>> keras_resnet.load_data((images, labels)).image_shape
+        (8, 8, 3)
+    """
+    recipe = get_recipe(recipe)
+    image_shape = (recipe.image_size, recipe.image_size, 3)
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and "/" in source):
+        folder = pathlib.Path(source).expanduser()
+        read = from_record_set if (folder / MANIFEST).is_file() else from_folder
+        name, (splits, class_names) = folder.resolve().name, read(folder, image_shape)
+    elif isinstance(source, str):
+        name, splits, class_names = from_tfds(source, data_dir, download, manual_dir, image_shape)
+    else:
+        name, splits = "arrays", _from_arrays(source)
+        class_names = tuple(class_names or map(str, range(1 + max(int(part.labels.max()) for part in splits.values()))))
+        _check_labels(splits, class_names)
+    _check_splits(splits, name)
+    if "validation" not in splits and recipe.validation_fraction:
+        splits["train"], splits["validation"] = _hold_out(splits["train"], recipe)
+    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), class_names, _view(splits, recipe))
+
+
+def _view(splits, recipe):
+    size = tuple(splits["train"].image_shape[:2])
+    return View(size) if isinstance(splits["train"], Arrays) else View(size, recipe.crop_fraction, recipe.interpolation)
+
+
+def _check_splits(splits, name):
+    if "train" not in splits:
+        raise ValueError(f"{name} has no training split; it has {', '.join(splits) or 'none'}.")
+    shape = tuple(splits["train"].image_shape)
+    for split, examples in splits.items():
+        if tuple(examples.image_shape) != shape:
+            raise ValueError(
+                f"The {split} images are {tuple(examples.image_shape)} and the training images {shape}; give one size."
+            )
+
+
+def _check_labels(splits, class_names):
+    for split, examples in splits.items():
+        low, high = int(examples.labels.min()), int(examples.labels.max())
+        if low < 0 or high >= len(class_names):
+            raise ValueError(
+                f"The {split} labels span {low} to {high}, but there are {len(class_names)} classes, numbered from 0."
+            )
+
+
+def _from_arrays(source):
+    """The splits of a pair of arrays, a pair of such pairs, or a dict of such pairs."""
+    if not isinstance(source, Mapping):
+        if not (isinstance(source, (tuple, list)) and len(source) == 2):
+            raise ValueError("Data must be the name of a TFDS data set, a pair (images, labels), or a dict of pairs.")
+        pairs = source if isinstance(source[0], (tuple, list)) and len(source[0]) == 2 else (source,)
+        source = dict(zip(("train", "test"), pairs, strict=False))
+    if "train" not in source or not set(source) <= set(SPLITS):
+        raise ValueError(f"Splits {sorted(source)} must be 'train' and, if wanted, 'validation' and 'test'.")
+    return {split: _examples(split, *pair) for split, pair in source.items()}
+
+
+def _examples(split, images, labels):
+    images, labels = np.asarray(images), np.asarray(labels)
+    if len(images) == 0 or len(labels) == 0:
+        raise ValueError(f"The {split} split is empty.")
+    if images.ndim != 4:
+        raise ValueError(f"The {split} images have the shape {images.shape}; give (N, height, width, channels).")
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) != len(images):
+        raise ValueError(
+            f"The {split} split has images of shape {images.shape} and labels of shape {labels.shape}; "
+            "give one class number for each image."
+        )
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"The {split} labels are {labels.dtype}; give whole class numbers from 0.")
+    if images.dtype != np.uint8:
+        images = images.astype("float32")
+        if not np.isfinite(images).all() or images.min() < 0 or not 1 < images.max() <= 255:
+            raise ValueError(
+                f"The {split} images span {images.min():g} to {images.max():g}; give RGB or grey values in 0 to "
+                "255, which the model normalises itself."
+            )
+    return Arrays(images, labels.astype("int32"))
+
+
+def _hold_out(examples, recipe):
+    """(training, validation): the last `validation_fraction` of a random order."""
+    order = np.random.default_rng(recipe.seed).permutation(len(examples))
+    held = round(recipe.validation_fraction * len(examples))
+    if not 0 < held < len(examples):
+        raise ValueError(f"{len(examples)} training images are too few to hold out {recipe.validation_fraction:.0%}.")
+    return examples.take(np.sort(order[:-held])), examples.take(np.sort(order[-held:]))

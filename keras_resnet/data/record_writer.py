@@ -1,0 +1,214 @@
+"""prepare_records(): image files -> a sharded record set, smaller, in random order, every image verified."""
+
+import concurrent.futures
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import threading
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image, JpegImagePlugin
+
+from keras_resnet.data.decoding import FORMATS, decode_bytes
+from keras_resnet.data.examples import Files
+from keras_resnet.data.loading import Data
+from keras_resnet.data.records import MANIFEST
+from keras_resnet.data.unreadable import BadImages, default_limit
+from keras_resnet.files import SCRATCH, checksum, write_atomically, write_text
+from keras_resnet.progress import bar_shown
+
+IMAGES_IN_SHARD = 1024
+PLAN, BAD = "plan.json", "bad_images.tsv"
+QUALITY = 95  # of a JPEG whose source says nothing about it
+
+
+@dataclasses.dataclass
+class Shard:
+    """One file of a record set, as the manifest lists it."""
+
+    file: str
+    count: int
+    bytes: int
+    sha256: str
+    source_bytes: int
+    shrunk: int
+
+
+def prepare_records(
+    data: Data,
+    folder,
+    short_side: int = 512,
+    max_bad_images: int | None = None,
+    on_bad_image: str = "skip",
+    verbose="auto",
+) -> list[Shard]:
+    """Writes all images of `data` as TFRecord files with a manifest.json, for `load_data(folder)`.
+
+    An image whose short side is at most `short_side` keeps its bytes; a larger one is resized, and encoded again with
+    the JPEG quality that it had. Started again with the same arguments, it goes on with the shard that it was at.
+
+    Args:
+        data: a folder of photos, from `keras_resnet.load_data`.
+        folder: to write to: new, empty, or of the same preparation.
+        short_side: that no image exceeds, pixels.
+        max_bad_images: images that may be left out because they cannot be read; default: 1 in 1,000, at least 10. They
+            are listed in bad_images.tsv.
+        on_bad_image: "skip", or "error" to stop at the first.
+        verbose: 1 for a progress bar, 0 for none, "auto" for one on a terminal.
+
+    Returns:
+        The shards of all splits.
+
+    Raises:
+        FileExistsError: `folder` holds something else.
+        ValueError: the images are no files, or too many cannot be read.
+
+    Example:
+        >>> import keras_resnet
+        >>> data = keras_resnet.load_data("PHOTOS/", "fb2016")  # doctest: +SKIP
+        >>> keras_resnet.prepare_records(data, "RECORDS")  # doctest: +SKIP
+    """
+    if not all(isinstance(examples, Files) for examples in data.splits.values()):
+        raise ValueError(f"{data.name} is not a folder of image files, so there is nothing to prepare.")
+    folder = pathlib.Path(folder).expanduser()
+    _begin(folder, data, short_side)
+    total = sum(map(len, data.splits.values()))
+    limit = 0 if on_bad_image == "error" else default_limit(total) if max_bad_images is None else max_bad_images
+    bad = BadImages(folder / BAD, limit)
+    progress = _Progress(total, verbose)
+    splits = {
+        split: _write_split(folder, split, examples, short_side, bad, progress)
+        for split, examples in data.splits.items()
+    }
+    manifest = {
+        "class_names": data.class_names,
+        "short_side": short_side,
+        "bad_images": len(bad.reasons),
+        "splits": {split: [dataclasses.asdict(shard) for shard in shards] for split, shards in splits.items()},
+    }
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    for record in folder.glob("*.tfrecord.json"):
+        record.unlink()
+    return [shard for shards in splits.values() for shard in shards]
+
+
+def _begin(folder, data, short_side):
+    """Makes the folder, or checks that it is of the same preparation."""
+    plan = {
+        "data": data.name,
+        "short_side": short_side,
+        "splits": {split: examples.fingerprint() for split, examples in data.splits.items()},
+    }
+    if (folder / PLAN).is_file():
+        if json.loads((folder / PLAN).read_text(encoding="utf-8")) != plan:
+            raise FileExistsError(f"{folder} holds the records of other images or another size; choose another folder.")
+        return
+    if folder.exists() and any(not path.name.startswith(SCRATCH) for path in folder.iterdir()):
+        raise FileExistsError(f"{folder} holds other files; choose an empty folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / PLAN, json.dumps(plan, indent=1) + "\n")
+
+
+class _Progress:
+    """A bar that several threads move."""
+
+    def __init__(self, total, verbose):
+        self.bar = keras.utils.Progbar(total, verbose=bar_shown(verbose), unit_name="image")
+        self.lock = threading.Lock()
+
+    def add(self, images):
+        with self.lock:
+            self.bar.add(images)
+
+
+def _write_split(folder, split, examples, short_side, bad, progress):
+    """The shards of a split; those that are there already are not written again."""
+    count = max(1, round(len(examples) / IMAGES_IN_SHARD))
+    parts = np.array_split(np.random.default_rng(0).permutation(len(examples)), count)  # alike when it goes on
+
+    def write(number):
+        path = folder / f"{split}-{number:05d}-of-{count:05d}.tfrecord"
+        record = path.with_suffix(".tfrecord.json")
+        if path.is_file() and record.is_file():
+            progress.add(len(parts[number]))
+        else:
+            shard = _write_shard(path, examples, parts[number], short_side, bad, progress)
+            write_text(record, json.dumps(dataclasses.asdict(shard)))
+        return Shard(**json.loads(record.read_text(encoding="utf-8")))
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(write, range(count)))
+
+
+def _write_shard(path, examples, indices, short_side, bad, progress):
+    """Writes the examples at `indices` to a TFRecord file."""
+    names = examples.file_names()
+    shard = Shard(path.name, count=0, bytes=0, sha256="", source_bytes=0, shrunk=0)
+
+    def write(scratch):
+        with tf.io.TFRecordWriter(scratch) as writer:
+            for index in indices:
+                try:
+                    content = examples.content(index)
+                    smaller = shrink(content, short_side)
+                except ValueError as error:
+                    bad.report(examples.name(index), str(error))
+                else:
+                    shard.count += 1
+                    shard.source_bytes += len(content)
+                    shard.shrunk += smaller is not content
+                    writer.write(_example(smaller, int(examples.labels[index]), names[index]))
+                progress.add(1)
+        shard.bytes = os.path.getsize(scratch)
+        shard.sha256 = checksum(scratch)
+
+    write_atomically(path, write)
+    return shard
+
+
+def shrink(content: bytes, short_side: int) -> bytes:
+    """An encoded image whose short side is at most `short_side`: the same bytes where it is, and is JPEG or PNG.
+
+    Raises:
+        ValueError: the image cannot be decoded.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_resnet.data.record_writer import shrink
+        >>> small = shrink(tf.io.encode_jpeg(tf.zeros((100, 80, 3), tf.uint8)).numpy(), 32)
+        >>> tf.io.decode_jpeg(small).shape.as_list()
+        [40, 32, 3]
+    """
+    image = Image.fromarray(decode_bytes(content))
+    with warnings.catch_warnings(action="ignore"):
+        source = Image.open(io.BytesIO(content), formats=FORMATS)
+    scale = short_side / min(image.size)
+    if scale >= 1 and source.format in ("JPEG", "PNG"):
+        return content
+    if scale < 1:
+        image = image.resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS, reducing_gap=3)
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", **_quality_of(source))
+    return encoded.getvalue()
+
+
+def _quality_of(source):
+    """What makes Pillow write a JPEG with the quality of the one that it has read."""
+    sampling = JpegImagePlugin.get_sampling(source) if source.format == "JPEG" else -1
+    if sampling < 0 or len(source.quantization) < 2:  # grey, CMYK, or no JPEG
+        return {"quality": QUALITY}
+    return {"qtables": source.quantization, "subsampling": sampling}
+
+
+def _example(content, label, file_name):
+    features = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[content])),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        "file_name": tf.train.Feature(bytes_list=tf.train.BytesList(value=[file_name.encode()])),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()

@@ -1,0 +1,118 @@
+"""A constructor for each row of `VARIANTS`, as `ResNet50()`; `create_model` and `list_models`."""
+
+import fnmatch
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Concatenate, ParamSpec
+
+from keras_resnet.errors import unknown_name
+from keras_resnet.models.model import Model
+from keras_resnet.models.resnet import ResNet
+from keras_resnet.variants import VARIANTS
+from keras_resnet.weights.loading import is_published
+from keras_resnet.weights.pretrained import find_weights
+
+P = ParamSpec("P")
+
+# How the names of variants begin, and those of their constructors; the first that fits.
+FAMILIES = {
+    "wide_resnet": "WideResNet",
+    "plainnet": "PlainNet",
+    "seresnet": "SEResNet",
+    "resnext": "ResNeXt",
+    "resnetblur": "ResNetBlur",
+    "resnetrs": "ResNetRS",
+    "resnet": "ResNet",
+}
+
+
+def constructor_name(variant: str) -> str:
+    """The name of a variant's constructor.
+
+    Example:
+        >>> from keras_resnet.models.constructors import constructor_name
+        >>> [constructor_name(variant) for variant in ("resnet50d", "resnetv2_110_cifar", "wide_resnet28_10_cifar")]
+        ['ResNet50D', 'ResNet110V2Cifar', 'WideResNet28_10Cifar']
+    """
+    variant = re.sub(r"^resnetv2_(\d+)", r"resnet\1_v2", variant)
+    prefix = next(prefix for prefix in FAMILIES if variant.startswith(prefix))
+    size, *rest = variant.removeprefix(prefix).split("_")
+    words = [f"_{word}" if word[0].isdigit() else word.capitalize() for word in rest]
+    return FAMILIES[prefix] + "".join(re.sub(r"(?<=\d)[a-z]$", lambda last: last[0].upper(), w) for w in (size, *words))
+
+
+def build_variant(variant: str, options: dict) -> Model:
+    """The builder with, from weakest to strongest: the row of the variant, of published weights, and the options."""
+    settings = {**VARIANTS[variant], "name": variant}
+    if is_published(options.get("weights")):
+        published = find_weights(variant, options["weights"])
+        settings |= published.options
+        options = {**options, "weights": published}
+    return ResNet(**{**settings, **options})
+
+
+def constructor(
+    variant: str, builder: Callable[Concatenate[str, Sequence[int], P], Model] = ResNet
+) -> Callable[P, Model]:
+    """The function that builds `VARIANTS[variant]`: the builder with the row as its defaults."""
+    name, row = constructor_name(variant), VARIANTS[variant]
+    defaults = {**row, "name": variant}
+    parameters = [
+        parameter.replace(default=defaults.get(parameter.name, parameter.default))
+        for parameter in inspect.signature(builder).parameters.values()
+        if parameter.name not in ("block", "depths")
+    ]
+    signature = inspect.Signature(parameters, return_annotation=Model)
+
+    def construct(*args: P.args, **kwargs: P.kwargs) -> Model:
+        return build_variant(variant, signature.bind(*args, **kwargs).arguments)
+
+    construct.__signature__ = signature
+    construct.__name__ = construct.__qualname__ = name
+    settings = ", ".join(f"{option}={value!r}" for option, value in row.items())
+    construct.__doc__ = f"""Builds `{variant}`: the network of `keras_resnet.ResNet` with {settings}.
+
+    Arguments, returned model and errors are those of `keras_resnet.ResNet`, in the order of
+    `keras.applications`. Bottlenecks have their stride in the 3x3 convolution ("v1.5": torchvision,
+    timm); `stride_in="1x1"` gives the paper's.
+
+    Example:
+        >>> import keras_resnet
+        >>> model = keras_resnet.{name}()
+    """
+    return construct
+
+
+CONSTRUCTORS = {constructor_name(variant): constructor(variant) for variant in VARIANTS}
+
+
+def create_model(name: str, /, **options) -> Model:
+    """Builds the variant `name` with any option of `keras_resnet.ResNet`.
+
+    Raises:
+        ValueError: no such variant or option (the message lists the nearest), or a bad value.
+
+    Example:
+        >>> import keras_resnet
+        >>> keras_resnet.create_model("resnet20_cifar", classes=100).output_shape
+        (None, 100)
+    """
+    if name not in VARIANTS:
+        raise unknown_name("model", name, VARIANTS)
+    known = inspect.signature(ResNet).parameters
+    for option in options:
+        if option not in known:
+            raise unknown_name("option of a model", option, known)
+    return build_variant(name, options)
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of the variants that match a shell pattern, in the table's order.
+
+    Example:
+        >>> import keras_resnet
+        >>> keras_resnet.list_models("resnet1*_cifar")
+        ['resnet110_cifar', 'resnet1202_cifar']
+    """
+    return [name for name in VARIANTS if fnmatch.fnmatchcase(name, pattern)]

@@ -1,0 +1,42 @@
+"""Training curves as a picture. Needs matplotlib (the `plots` extra)."""
+
+
+def plot_curves(rows: list[dict], path) -> None:
+    """Draws loss, error and learning rate against the epoch into `path` (PNG, SVG or PDF).
+
+    Args:
+        rows: of log.csv, as `keras_resnet.run_directory.Run.log` reads it.
+
+    Raises:
+        ImportError: matplotlib is missing.
+
+    Example:
+        >>> from keras_resnet.reporting.plots import plot_curves
+        >>> row = {"epoch": 0, "loss": 2.0, "accuracy": 0.3, "learning_rate": 0.1}
+        >>> plot_curves([row, {**row, "epoch": 1, "loss": 1.5}], "curves.png")
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = [row["epoch"] + 1 for row in rows]
+    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    loss, error, rate = figure.subplots(1, 3)
+    for axes, title, metric, shown in (
+        (loss, "Loss", "loss", lambda value: value),
+        (error, "Error (%)", "accuracy", lambda value: 100 * (1 - value)),
+    ):
+        for prefix, label, line in (("", "training (augmented)", "--"), ("val_", "validation", "-")):
+            if rows and prefix + metric in rows[0]:
+                values = [shown(row[prefix + metric]) for row in rows]
+                axes.plot(epochs, values, line, marker=".", label=label)
+        axes.set_title(title)
+        axes.legend()
+    loss.set_yscale("log")  # the first epochs' may be a thousand times the last's
+    error.set_ylim(bottom=0)
+    rate.plot(epochs, [row["learning_rate"] for row in rows], color="tab:green", marker=".")
+    rate.set_title("Learning rate at the epoch's end")
+    for axes in (loss, error, rate):
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)

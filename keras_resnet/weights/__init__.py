@@ -1,0 +1,7 @@
+"""Weights from elsewhere: published files and their formats, converted and loaded."""
+
+from keras_resnet.weights.downloads import fetch_weights
+from keras_resnet.weights.loading import is_published, load_weights
+from keras_resnet.weights.pretrained import PretrainedWeights, find_weights, list_weights
+
+__all__ = ["PretrainedWeights", "fetch_weights", "find_weights", "is_published", "list_weights", "load_weights"]

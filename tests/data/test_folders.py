@@ -1,0 +1,106 @@
+"""Folders of photos: every photo accounted for, in the layout of ImageNet or flat."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from keras_resnet import Recipe, load_data
+from keras_resnet.data.batches import evaluation_batches
+from keras_resnet.transforms.views import center_view
+from tests.photos import write_photos
+
+SMALL = Recipe(image_size=8)
+
+
+def seen(data, split):
+    """Counter of (label, value of the first pixel) over a split's centre views."""
+    batches = evaluation_batches(data.splits[split], 16, lambda image: center_view(image, data.view)[0])
+    return collections.Counter(
+        (int(label), int(image[0, 0, 0]))
+        for images, labels, _ in batches
+        for image, label in zip(images.numpy(), labels, strict=True)
+    )
+
+
+def test_flat_folder_is_split(tmp_path):
+    write_photos(tmp_path / "photos", ["cat", "dog", "eel"], 10)
+    data = load_data(tmp_path / "photos", Recipe(validation_fraction=0.2, image_size=16))
+    assert data.class_names == ("cat", "dog", "eel")
+    assert data.image_shape == (16, 16, 3)
+    assert (len(data.train), len(data.validation)) == (24, 6)
+    # Each photo is in one of the splits, under the label of its colour.
+    assert seen(data, "train") + seen(data, "validation") == {(0, 0): 10, (1, 20): 10, (2, 40): 10}
+
+
+def test_imagenets_layout(tmp_path):
+    write_photos(tmp_path / "train", ["n01", "n02"], 4, ".JPEG")
+    write_photos(tmp_path / "val", ["n01", "n02"], 2, ".JPEG")
+    data = load_data(f"{tmp_path}/", Recipe(validation_fraction=0.5, image_size=8))
+    assert (len(data.train), len(data.validation), data.test) == (8, 4, None)
+    assert seen(data, "validation") == {(0, 0): 2, (1, 20): 2}
+
+
+LABELS = {
+    "val.txt": "a.png 1\nb.png 0\nc.png 1\n",  # Caffe's
+    "val_labels.txt": "a.png dog\nb.png cat\nc.png dog\n",
+    "synset_labels.txt": "dog\ncat\ndog\n",  # in the order of the files
+    "LOC_val_solution.csv": "ImageId,PredictionString\nc,dog 1 2 3 4\na,dog 1 2 3 4 dog 5 6 7 8\nb,cat 1 2 3 4\n",
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("place", ["val", "."])
+def test_flat_validation_images_with_a_label_file(name, place, tmp_path):
+    write_photos(tmp_path / "train", ["cat", "dog"], 2)
+    write_photos(tmp_path / "val" / "..", ["scratch"], 3)
+    (tmp_path / "val").mkdir(exist_ok=True)
+    for index, letter in enumerate("abc"):
+        (tmp_path / "scratch" / f"{index}.png").rename(tmp_path / "val" / f"{letter}.png")
+    (tmp_path / place / name).write_text(LABELS[name])
+    data = load_data(tmp_path, SMALL)
+    np.testing.assert_array_equal(data.validation.paths, ["a.png", "b.png", "c.png"])
+    np.testing.assert_array_equal(data.validation.labels, [1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "message"),
+    [
+        ("val.txt", "0.png 1\n", "has no label for 1 of 2 images, as 1.png"),
+        ("synset_labels.txt", "dog\n", "has 1 labels, but .* has 2 images"),
+        ("val_labels.txt", "1\n2\n", "numbers the classes without naming the images"),
+        ("val.txt", "0.png eel\n1.png cat\n", "classes that training does not know: eel"),
+        ("other.txt", "0.png eel\n1.png cat\n", "no label file is in it or beside it"),
+    ],
+)
+def test_label_files_that_do_not_fit(name, labels, message, tmp_path):
+    write_photos(tmp_path / "train", ["cat", "dog"], 2)
+    write_photos(tmp_path, ["val"], 2)
+    (tmp_path / "val" / name).write_text(labels)
+    with pytest.raises(ValueError, match=message):
+        load_data(tmp_path, SMALL)
+
+
+def test_bad_folders_are_one_clear_sentence(tmp_path):
+    photos = write_photos(tmp_path / "photos", ["cat", "dog"], 3)
+    for folder, error, message in (
+        (tmp_path / "nowhere", FileNotFoundError, "No folder .*nowhere"),
+        (photos / "cat", ValueError, "has 0 classes"),
+    ):
+        with pytest.raises(error, match=message):
+            load_data(folder, SMALL)
+    (tmp_path / "empty" / "cat").mkdir(parents=True)
+    (tmp_path / "empty" / "dog").mkdir()
+    with pytest.raises(ValueError, match="holds no photos"):
+        load_data(tmp_path / "empty", SMALL)
+    write_photos(tmp_path / "both" / "train", ["cat", "dog"], 1)
+    write_photos(tmp_path / "both" / "val", ["cat", "eel"], 1)
+    with pytest.raises(ValueError, match="classes that training does not know: eel"):
+        load_data(tmp_path / "both", SMALL)
+
+
+def test_real_photos(local_data):
+    data = load_data(local_data / "photos" / "imagenette_small", Recipe(image_size=32))
+    assert (len(data.train), len(data.validation)) == (2500, 800)
+    assert len(data.class_names) == 10
+    assert 100 < data.mean_image().mean() < 140  # ImageNet's mean is about 114

@@ -1,0 +1,238 @@
+"""keras_resnet.Model on two devices against one: the same global batches, the same weights."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_resnet
+from keras_resnet import create_model
+from keras_resnet.distributed.keras_internals import HOOKS
+
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.uniform(0, 255, (56, 8, 8, 3)).astype("float32")
+LABELS = RANDOM.integers(0, 4, 56)
+WEIGHTS = RANDOM.uniform(0.2, 2, 56).astype("float32")
+
+
+def net(optimizer, layer=None, reduction="sum_over_batch_size", **compiling):
+    """A small net; by itself without batch normalization, whose moments are each device's own."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Rescaling(1 / 128, -1)(inputs)
+    x = keras.layers.Conv2D(4, 3, strides=2, kernel_regularizer=keras.regularizers.L2(1e-2))(x)
+    x = layer()(x) if layer else x
+    x = keras.layers.Flatten()(keras.layers.ReLU()(x))
+    outputs = keras.layers.Dense(4, dtype="float32")(x)
+    model = keras_resnet.Model(inputs, outputs)
+    model.compile(
+        optimizer(),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction),
+        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],
+        **compiling,
+    )
+    return model
+
+
+def sgd(rate=0.1, **options):
+    return lambda: keras.optimizers.SGD(rate, momentum=0.9, **options)
+
+
+def mirrored(cross_device_ops=tf.distribute.ReductionToOneDevice):
+    """A strategy over two devices of this machine."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], cross_device_ops and cross_device_ops())
+
+
+def batches(sizes, weighted=False):
+    """Batches of these sizes, over and over."""
+    ends = np.cumsum(sizes)
+
+    def examples():
+        for start, end in zip(ends - sizes, ends, strict=True):
+            part = slice(start, end)
+            # Copies: TensorFlow takes the arrays as they are, and may compute in their place.
+            yield tuple(array[part].copy() for array in (IMAGES, LABELS, WEIGHTS)[: 3 if weighted else 2])
+
+    specs = [tf.TensorSpec((None, 8, 8, 3)), tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,))]
+    return tf.data.Dataset.from_generator(examples, output_signature=tuple(specs[: 3 if weighted else 2])).repeat()
+
+
+def both(optimizer, sizes=(8,) * 7, weighted=False, class_weight=None, strategy=None, **building):
+    """(model, history) after two epochs on one device and on two."""
+    results = []
+    for place in (tf.distribute.get_strategy(), strategy or mirrored()):
+        with place.scope():
+            model = net(optimizer, **building)
+        history = model.fit(
+            batches(sizes, weighted),
+            epochs=2,
+            steps_per_epoch=len(sizes),
+            class_weight=class_weight,
+            shuffle=False,
+            verbose=0,
+        )
+        results.append((model, history.history))
+    return results
+
+
+def assert_equal(one, two):
+    for ours, theirs in zip(one[0].get_weights(), two[0].get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+        assert np.isfinite(ours).all()
+    for name in one[1]:
+        np.testing.assert_allclose(one[1][name], two[1][name], rtol=1e-4, err_msg=name)
+
+
+def assert_same_scores(one, two):
+    """What `evaluate` and `predict` say of batches of 8, and a last one of 1."""
+    dataset = tf.data.Dataset.from_tensor_slices((IMAGES[:25], LABELS[:25])).batch(8)
+    scores, predictions = zip(
+        *((model.evaluate(dataset, verbose=0), model.predict(dataset, verbose=0)) for model, _ in (one, two)),
+        strict=True,
+    )
+    np.testing.assert_allclose(*scores, rtol=1e-4)
+    np.testing.assert_allclose(*predictions, rtol=1e-3, atol=1e-4)
+    assert len(predictions[1]) == 25
+
+
+def scaled(**options):
+    """Loss scaling as under mixed_float16, whose scale grows within the run."""
+    return lambda: keras.optimizers.LossScaleOptimizer(sgd(**options)(), dynamic_growth_steps=3)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        sgd(),
+        sgd(clipnorm=0.1),
+        sgd(global_clipnorm=0.1),
+        sgd(clipvalue=0.01),
+        sgd(gradient_accumulation_steps=3, clipnorm=0.1),
+        sgd(use_ema=True, ema_momentum=0.8),
+        sgd(use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3),
+        lambda: keras.optimizers.AdamW(0.01, gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=4),
+        scaled(),
+        scaled(gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=2),
+    ],
+    ids=[
+        "sgd", "clipnorm", "global_clipnorm", "clipvalue", "accumulation", "ema", "ema_overwrite", "adamw",
+        "loss_scale", "all",
+    ],
+)  # fmt: skip
+def test_two_devices_make_the_weights_of_one(optimizer):
+    assert_equal(*both(optimizer))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(steps_per_execution=3),
+        dict(class_weight={0: 0.1, 1: 2.0, 2: 1.0, 3: 0.5}),
+        dict(run_eagerly=True, sizes=(8, 5)),
+        dict(layer=lambda: keras.layers.BatchNormalization(synchronized=True), sizes=(8, 5, 1)),
+        dict(reduction="sum", sizes=(8, 5)),
+        dict(reduction="mean_with_sample_weight", sizes=(8, 5), weighted=True),
+    ],
+    ids=["executions", "class_weight", "eager", "synchronized", "sum", "mean_with_sample_weight"],
+)
+def test_ways_of_training(options):
+    assert_equal(*both(sgd(0.01), **options))
+
+
+def test_reduction_that_tensorflow_chooses():
+    assert_equal(*both(sgd(), strategy=mirrored(None), steps_per_execution=2))
+
+
+def test_moving_statistics_are_those_of_all_devices():
+    """Each device normalizes by its own moments; the moving statistics are their mean by share, on both alike."""
+    with mirrored().scope():
+        model = net(sgd(0.0), layer=lambda: keras_resnet.layers.BatchNormalization(momentum=0.0))
+    model.fit(batches((6, 5)), steps_per_epoch=2, shuffle=False, verbose=0)
+    layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    before = keras.Model(model.input, layer.input)
+    last = IMAGES[6:11]
+    parts = [np.asarray(before(part)).reshape(-1, 4).astype("float64") for part in (last[:3], last[3:])]
+    for values, name in ((layer.moving_mean, "mean"), (layer.moving_variance, "var")):
+        options = dict(ddof=1) if name == "var" else {}
+        expected = sum(
+            share * getattr(np, name)(part, axis=0, **options)
+            for share, part in zip((3 / 5, 2 / 5), parts, strict=True)
+        )
+        for replica in values.value.values:
+            np.testing.assert_allclose(replica.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(8, 8, 5), (3, 8), (8, 1, 8), (1, 1)], ids=str)
+def test_uneven_batches_and_replicas_without_an_example(sizes):
+    assert_equal(*both(sgd(), sizes))
+
+
+@pytest.mark.parametrize("sizes", [(8, 8, 8), (8, 5)], ids=str)
+def test_sample_weights(sizes):
+    assert_equal(*both(sgd(), sizes, weighted=True))
+
+
+def test_replica_without_an_example_leaves_statistics_finite():
+    with mirrored().scope():
+        model = create_model("resnet20_cifar", depths=(1, 1), widths=(4, 8), input_shape=(8, 8, 3), classes=4)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.fit(batches((8, 1)), steps_per_epoch=2, shuffle=False, verbose=0)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+class PlantedInfinity(keras.layers.Layer):
+    """Makes a loss infinite whose image has the red corner of the value 255."""
+
+    def call(self, scores, images):
+        return scores + tf.where(images[:, 0, 0, 0] == 255, np.inf, 0.0)[:, None]
+
+
+@pytest.mark.parametrize("place", [0, 6])
+def test_overflow_on_any_replica_is_skipped_everywhere(place):
+    images = np.minimum(IMAGES[:8], 200)
+    images[place, 0, 0, 0] = 255
+    with mirrored().scope():
+        inputs = keras.Input((8, 8, 3))
+        scores = keras.layers.Dense(4)(keras.layers.Flatten()(inputs))
+        model = keras_resnet.Model(inputs, PlantedInfinity()(scores, inputs))
+        optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1e-3), initial_scale=1024.0)
+        model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        before = model.get_weights()
+        dataset = tf.data.Dataset.from_tensors((images, LABELS[:8]))
+        model.fit(dataset, shuffle=False, verbose=0)
+        for weight, old in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(weight, old)
+        assert float(optimizer.dynamic_scale.numpy()) == 512
+        images[place, 0, 0, 0] = 0
+        model.fit(tf.data.Dataset.from_tensors((images, LABELS[:8])), shuffle=False, verbose=0)
+    assert not np.array_equal(model.get_weights()[0], before[0])
+
+
+def test_one_device_is_keras_own():
+    """Bit by bit, against the plain keras.Model."""
+    ours = net(sgd())
+    theirs = keras.Model(ours.inputs, ours.outputs)
+    start = ours.get_weights()
+    histories = []
+    for model in (ours, theirs):
+        model.compile(sgd()(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.set_weights(start)
+        model.fit(batches((8,) * 7), steps_per_epoch=7, shuffle=False, verbose=0)
+        histories.append(model.get_weights())
+    for one, other in zip(*histories, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_evaluate_and_predict_on_two_devices():
+    assert_same_scores(*both(sgd(), (8, 5)))
+
+
+@pytest.mark.parametrize(
+    ("owner", "hook"), [(owner, hook) for owner, hooks in HOOKS.items() for hook in hooks], ids=lambda value: str(value)
+)
+def test_keras_still_has_the_hooks(owner, hook):
+    """If this fails, this version of Keras needs another keras_resnet/distributed/keras_internals.py."""
+    assert list(inspect.signature(getattr(owner, hook)).parameters) == HOOKS[owner][hook]

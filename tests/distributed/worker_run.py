@@ -1,0 +1,35 @@
+"""One host of a small training, alone or under TF_CONFIG: `python worker_run.py WORKDIR`. Prints its process number.
+
+Images are augmented and the net normalizes over all hosts, so that one host and two make the same weights.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+
+import keras_resnet
+from keras_resnet.distributed import strategies
+
+STRATEGY = strategies.auto()
+print("process", os.getpid(), flush=True)
+random = np.random.default_rng(0)
+labels = np.arange(82) % 4
+images = random.integers(0, 150, (82, 8, 8, 3)) + 30 * labels[:, None, None, None]
+recipe = keras_resnet.Recipe(
+    epochs=5, batch_size=8, learning_rate=0.05, schedule="plateau", plateau_patience=1, validation_fraction=1 / 9,
+    pad=1, flip=True, weight_decay=1e-4, sync_batch_norm=True, seed=5,
+)  # fmt: skip
+data = keras_resnet.load_data((images.astype("uint8"), labels), recipe)
+with STRATEGY.scope():
+    keras.utils.set_random_seed(0)
+    model = keras_resnet.create_model(
+        "resnet20_cifar", depths=(1, 1), widths=(8, 16), input_shape=(8, 8, 3), classes=4, norm="sync_batch_norm"
+    )
+try:
+    keras_resnet.train(model, data, recipe, sys.argv[1], strategy=STRATEGY, checkpoint_every=5, verbose=0)
+except ConnectionError as error:
+    sys.exit(f"error: {error}")

@@ -1,0 +1,508 @@
+"""Models against published counts, NumPy written from the paper, and themselves after saving."""
+
+import inspect
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_resnet
+from keras_resnet import VARIANTS, create_model
+
+# Trainable parameters, 1,000 classes (CIFAR: 10).
+GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / "golden" / "logits.json").read_text(encoding="utf-8"))["peers"]
+# Of these, test_golden.py compares every tensor and the count with torchvision's and timm's.
+OF_PEERS = {peer["name"] for peer in GOLDEN if peer["source"] != "keras.applications"}
+PROJECTIONS = (64 * 128 + 2 * 128) + (128 * 256 + 2 * 256) + (256 * 512 + 2 * 512)
+PARAMETERS = {
+    # As torchvision publishes them; v1 has its strides elsewhere, the plain nets lack the three projections.
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "resnet50_v1": 25_557_032,
+    "resnet101_v1": 44_549_160,
+    "resnet152_v1": 60_192_808,
+    "plainnet18": 11_689_512 - PROJECTIONS,
+    "plainnet34": 21_797_672 - PROJECTIONS,
+    "resnext50_32x4d": 25_028_904,
+    "resnext101_32x8d": 88_791_336,
+    "resnext101_64x4d": 83_455_272,
+    "wide_resnet50_2": 68_883_240,
+    "wide_resnet101_2": 126_886_696,
+    # v2 has other normalizations than v1 at the ends of stages and net, so the difference does not grow with depth.
+    "resnetv2_200": 64_673_832 - (25_557_032 - 25_549_352),
+    # Exact counts of the nets that the paper gives as 0.27M to 19.4M (table 6), as
+    # https://github.com/akamaster/pytorch_resnet_cifar10 counts; a plain net has as many.
+    "resnet20_cifar": 269_722,
+    "resnet32_cifar": 464_154,
+    "resnet44_cifar": 658_586,
+    "resnet56_cifar": 853_018,
+    "resnet110_cifar": 1_727_962,
+    "resnet1202_cifar": 19_421_274,
+    "plainnet20_cifar": 269_722,
+    "plainnet32_cifar": 464_154,
+    "plainnet44_cifar": 658_586,
+    "plainnet56_cifar": 853_018,
+    "plainnet110_cifar": 1_727_962,
+    "plainnet1202_cifar": 19_421_274,
+    # As https://github.com/osmr/imgclsmob counts (the papers: 1.7M, 10.2M and 36.5M).
+    "resnetv2_164_cifar": 1_703_258,
+    "resnetv2_1001_cifar": 10_327_706,
+    "wide_resnet28_10_cifar": 36_479_194,
+}
+# Known to the digits of the papers alone, in millions: He et al. 2016, table 4; Zagoruyko and Komodakis 2016,
+# table 4. MLPerf Tiny's net is known by its weights (test_weights.py).
+MILLIONS = {
+    "resnetv2_110_cifar": "1.7",
+    "wide_resnet16_8_cifar": "11.0",
+    "wide_resnet40_4_cifar": "8.9",
+}
+WITHOUT_COUNT = {"resnet8"}
+PAPER_MILLIONS = {20: "0.27", 32: "0.46", 44: "0.66", 56: "0.85", 110: "1.7", 1202: "19.4"}
+
+
+def trainable(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def depth_marks(name):
+    return pytest.param(name, marks=pytest.mark.slow) if "1202" in name or "1001" in name else name
+
+
+def rounded(value, like):
+    """The value with as many decimals as the text `like`."""
+    return f"{value:.{len(like.partition('.')[2])}f}"
+
+
+def randomize(model, seed=0):
+    """Draws every weight, so that no batch normalization is the identity."""
+    random = np.random.default_rng(seed)
+    for variable in model.variables:
+        if "seed" in variable.name:
+            continue
+        low, high = (0.5, 1.5) if variable.name in ("gamma", "moving_variance") else (-0.2, 0.2)
+        variable.assign(random.uniform(low, high, variable.shape))
+
+
+@pytest.fixture
+def photos():
+    return np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype("uint8")
+
+
+@pytest.mark.slow
+def test_deepest_net_has_its_count_and_is_saved_and_loaded(photos, tmp_path):
+    model = create_model("resnet1202_cifar")
+    assert trainable(model) == PARAMETERS["resnet1202_cifar"]
+    model.save(tmp_path / "deep.keras")
+    loaded = keras.saving.load_model(tmp_path / "deep.keras")
+    np.testing.assert_array_equal(loaded(photos[:1]), model(photos[:1]))
+
+
+def test_every_variant_has_its_published_count():
+    assert {*PARAMETERS, *MILLIONS, *OF_PEERS, *WITHOUT_COUNT} == set(VARIANTS)
+
+
+@pytest.mark.parametrize(
+    "name", [depth_marks(name) for name in {**PARAMETERS, **MILLIONS} if name != "resnet1202_cifar"]
+)
+def test_parameters(name):
+    keras.backend.clear_session()
+    model = create_model(name)
+    count = trainable(model)
+    if name in PARAMETERS:
+        assert count == PARAMETERS[name]
+    if name in MILLIONS:
+        assert rounded(count / 1e6, MILLIONS[name]) == MILLIONS[name]
+    assert model.name == name
+
+
+@pytest.mark.parametrize("depth", PAPER_MILLIONS)
+def test_recorded_counts_round_to_the_papers(depth):
+    printed = PAPER_MILLIONS[depth]
+    assert rounded(PARAMETERS[f"resnet{depth}_cifar"] / 1e6, printed) == printed
+
+
+@pytest.mark.parametrize("name", ["plainnet18", "plainnet34", "plainnet20_cifar", "plainnet56_cifar"])
+def test_plain_net_and_option_a_twin_have_the_same_count(name):
+    twin = create_model(name.replace("plainnet", "resnet"), shortcut="A")
+    assert trainable(create_model(name)) == trainable(twin)
+
+
+@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+def test_cifar_nets_have_the_weighted_layers_of_their_name(depth):
+    model = create_model(f"resnet{depth}_cifar")
+    assert sum(isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)) for layer in model.layers) == depth
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_zero_gamma_makes_the_deeper_net_equal_its_shallow_part(block, shortcut, photos):
+    def build(depths):
+        return keras_resnet.ResNet(
+            block, depths, widths=(8, 16), stem="cifar", shortcut=shortcut, input_shape=(32, 32, 3), classes=10
+        )
+
+    shallow, deep = build((1, 1)), build((3, 4))
+    randomize(deep)
+    for layer in shallow.layers:
+        layer.set_weights(deep.get_layer(layer.name).get_weights())
+    last = "bn2" if block == "basic" else "bn3"
+    for layer in deep.layers:
+        added = "_block" in layer.name and "_block1_" not in layer.name
+        if added and layer.name.endswith(last):
+            layer.gamma.assign(np.zeros(layer.gamma.shape))
+            layer.beta.assign(np.zeros(layer.beta.shape))
+        if added and layer.name.endswith("shortcut_conv"):  # option C: let the projection be the identity
+            layer.kernel.assign(np.eye(layer.kernel.shape[-1])[None, None])
+        if added and layer.name.endswith("shortcut_bn"):
+            for weight, value in ((layer.gamma, 1), (layer.beta, 0), (layer.moving_mean, 0)):
+                weight.assign(np.full(weight.shape, value))
+            layer.moving_variance.assign(np.full(layer.gamma.shape, 1 - 1e-5))
+    np.testing.assert_allclose(deep(photos), shallow(photos), rtol=1e-5, atol=1e-6)
+
+
+def test_zero_init_residual_starts_each_block_as_the_identity(photos):
+    deep = create_model("resnet32_cifar", zero_init_residual=True)
+    shallow = create_model("resnet20_cifar", zero_init_residual=True)
+    for name in ("stem_conv", "logits"):
+        shallow.get_layer(name).set_weights(deep.get_layer(name).get_weights())
+    np.testing.assert_allclose(deep(photos), shallow(photos), rtol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------------
+# NumPy, from the paper's text: slow and plain
+
+
+def np_conv(x, kernel, strides):
+    size = kernel.shape[0]
+    x = np.pad(x, ((0, 0), (size // 2,) * 2, (size // 2,) * 2, (0, 0)))
+    height, width = ((side - size) // strides + 1 for side in x.shape[1:3])
+    y = np.zeros((len(x), height, width, kernel.shape[-1]))
+    for i in range(height):
+        for j in range(width):
+            window = x[:, i * strides : i * strides + size, j * strides : j * strides + size]
+            y[:, i, j] = np.tensordot(window, kernel, 3)
+    return y
+
+
+def np_net(model, x, block, depths, shortcut, stride_in):
+    """The forward pass of section 3, with the weights of `model`."""
+
+    def weights(name):
+        return [np.float64(w) for w in model.get_layer(name).get_weights()]
+
+    def conv_bn(x, name, index="", strides=1):
+        y = np_conv(x, *weights(f"{name}_conv{index}"), strides)
+        gamma, beta, mean, variance = weights(f"{name}_bn{index}")
+        return (y - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+
+    def skip(x, y, name, strides):
+        changes = x.shape != y.shape
+        if shortcut == "C" or (shortcut == "B" and changes):
+            return conv_bn(x, f"{name}_shortcut", strides=strides)
+        x = x[:, ::strides, ::strides]
+        new = y.shape[-1] - x.shape[-1]
+        return np.pad(x, ((0, 0), (0, 0), (0, 0), (new // 2, new - new // 2)))
+
+    def relu(x):
+        return np.maximum(x, 0)
+
+    x = (x - np.array([123.675, 116.28, 103.53])) / np.array([58.395, 57.12, 57.375])
+    x = relu(conv_bn(x, "stem"))
+    for stage, depth in enumerate(depths, 1):
+        for index in range(1, depth + 1):
+            name, strides = f"stage{stage}_block{index}", 2 if stage > 1 and index == 1 else 1
+            if block == "basic":
+                y = conv_bn(relu(conv_bn(x, name, 1, strides)), name, 2)
+            else:
+                first, second = (strides, 1) if stride_in == "1x1" else (1, strides)
+                y = conv_bn(relu(conv_bn(relu(conv_bn(x, name, 1, first)), name, 2, second)), name, 3)
+            x = relu(skip(x, y, name, strides) + y if shortcut else y)
+    kernel, bias = weights("logits")
+    z = x.mean((1, 2)) @ kernel + bias
+    e = np.exp(z - z.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("block", "shortcut", "stride_in"),
+    [
+        ("basic", "A", "3x3"),
+        ("basic", "B", "3x3"),
+        ("basic", "C", "3x3"),
+        ("basic", None, "3x3"),
+        ("bottleneck", "B", "3x3"),
+        ("bottleneck", "B", "1x1"),
+        ("bottleneck", "C", "1x1"),
+    ],
+)
+def test_forward_pass_equals_numpy_from_the_paper(block, shortcut, stride_in):
+    model = keras_resnet.ResNet(
+        block,
+        (2, 2),
+        widths=(4, 8),
+        stem="cifar",
+        input_shape=(9, 7, 3),  # odd: padding on the wrong side would show
+        classes=5,
+        residual=shortcut is not None,
+        shortcut=shortcut or "A",
+        stride_in=stride_in,
+    )
+    randomize(model)
+    images = np.random.default_rng(2).integers(0, 256, (2, 9, 7, 3))
+    expected = np_net(model, images, block, (2, 2), shortcut, stride_in)
+    np.testing.assert_allclose(model(images.astype("float32")), expected, rtol=2e-4)
+
+
+def test_imagenet_stem_pads_both_sides():
+    """Against TensorFlow's own operations with the padding of the original written out."""
+    model = create_model("resnet18", input_shape=(64, 64, 3), include_preprocessing=False)
+    x = tf.random.stateless_uniform((1, 64, 64, 3), (1, 2))
+    kernel = model.get_layer("stem_conv").kernel
+    y = tf.nn.conv2d(tf.pad(x, [[0, 0], [3, 3], [3, 3], [0, 0]]), kernel, 2, "VALID")
+    y = tf.nn.relu(y / np.sqrt(1 + 1e-5))
+    y = tf.nn.max_pool2d(y, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    part = keras.Model(model.input, model.get_layer("stem_pool").output)
+    assert part.output_shape == (None, 16, 16, 64)
+    np.testing.assert_allclose(part(x), y, rtol=1e-5, atol=1e-5)
+
+
+def test_he_initialisation():
+    kernel = create_model("resnet18").get_layer("stage4_block2_conv2").kernel.numpy()
+    fan_in = 3 * 3 * 512
+    assert kernel.std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.005)
+    assert abs(kernel.mean()) < 1e-4
+    assert np.abs(kernel).max() > 3 * kernel.std()  # a truncated normal ends at two deviations
+
+
+# ---------------------------------------------------------------------------------------------
+# Input, saving, precision, backends
+
+
+@pytest.mark.parametrize("kind", ["number", "channel", "pixel"])
+def test_normalization(kind, photos):
+    random = np.random.default_rng(3)
+    shape = {"number": (), "channel": (3,), "pixel": (32, 32, 3)}[kind]
+    mean, std = random.uniform(100, 140, shape), random.uniform(40, 80, shape)
+    model = create_model("resnet20_cifar", mean=mean, std=std)
+    layer = keras.Model(model.input, model.get_layer("normalization").output)
+    np.testing.assert_allclose(layer(photos), (photos - mean) / std, rtol=1e-4, atol=1e-4)
+    bare = create_model("resnet20_cifar", include_preprocessing=False)
+    bare.set_weights(model.get_weights())
+    np.testing.assert_allclose(bare((photos - mean) / std), model(photos), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "mean", [100, tuple(range(1, 4)), np.full((32, 32, 3), 9.5)], ids=["number", "channel", "pixel"]
+)
+@pytest.mark.parametrize("name", ["resnet20_cifar", "plainnet20_cifar"])
+def test_saved_model_and_keras_file_give_the_same_outputs(name, mean, photos, tmp_path):
+    model = create_model(name, mean=mean)
+    randomize(model)
+    expected = model(photos).numpy()
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded) is keras_resnet.Model
+    np.testing.assert_array_equal(loaded(photos), expected)
+
+    model.save(tmp_path / "model")
+    served = tf.saved_model.load(tmp_path / "model")
+    np.testing.assert_allclose(served.serve(photos.astype("float32")), expected, rtol=1e-5, atol=1e-7)
+    signature = served.signatures["serving_default"](tf.constant(photos, tf.float32))
+    np.testing.assert_allclose(*signature.values(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_saving_twice_overwrites_a_saved_model_and_nothing_else(tmp_path):
+    model = create_model("resnet20_cifar")
+    model.save(tmp_path / "model")
+    model.save(tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_text("precious")
+    for name in ("photos", "model"):
+        with pytest.raises(FileExistsError, match="exists and is not a SavedModel"):
+            model.save(tmp_path / name, overwrite=name != "model")
+    assert (tmp_path / "photos" / "cat.jpg").read_text() == "precious"
+
+
+def test_head_is_float32_under_mixed_precision(photos):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = create_model("resnet20_cifar")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.get_layer("stage1_block1_conv1").compute_dtype == "bfloat16"
+    assert model.get_layer("normalization").compute_dtype == "float32"
+    assert {model.get_layer(name).compute_dtype for name in ("avg_pool", "logits", "predictions")} == {"float32"}
+    assert model(photos).dtype == tf.float32
+    assert {variable.dtype for variable in model.variables} == {"float32"}
+
+
+def test_include_top_pooling_and_input_tensor():
+    features = keras_resnet.ResNet18(include_top=False)
+    assert features.input_shape == (None, None, None, 3)
+    assert features(np.zeros((1, 65, 96, 3))).shape == (1, 3, 3, 512)
+    for pooling in ("avg", "max"):
+        assert keras_resnet.ResNet18(include_top=False, pooling=pooling).output_shape == (None, 512)
+    image = keras.Input((64, 64, 3))
+    model = keras_resnet.ResNet18(input_tensor=image * 2, classes=7)
+    assert model.input_shape == (None, 64, 64, 3)
+    assert model.output_shape == (None, 7)
+    logits = keras_resnet.ResNet20Cifar(classifier_activation=None)
+    assert logits.layers[-1].name == "logits"
+
+
+def test_weights_from_a_file(photos, tmp_path):
+    model = create_model("resnet20_cifar")
+    randomize(model)
+    model.save_weights(tmp_path / "net.weights.h5")
+    loaded = create_model("resnet20_cifar", weights=str(tmp_path / "net.weights.h5"))
+    np.testing.assert_array_equal(loaded(photos), model(photos))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(shortcut="E"), "Unknown shortcut 'E'; there are 'A', 'B', 'C', 'D'"),
+        (dict(block="botleneck"), "did you mean 'bottleneck'"),
+        (dict(stem="imagenett"), "did you mean 'imagenet'"),
+        (dict(stride_in="2x2"), "Unknown stride_in"),
+        (dict(include_top=False, pooling="mean"), "Unknown pooling 'mean'"),
+        (dict(clases=3), "did you mean 'classes'"),
+        (dict(classes=0), "classes=0 must be"),
+        (dict(depths=(1, 2)), "must name the same stages"),
+        (dict(depths=(1, 2, 0)), "whole numbers from 1"),
+        (dict(input_shape=(32, 32)), "must be three numbers"),
+        (dict(input_shape=(0, 32, 3)), "positive sizes"),
+        (dict(stem="imagenet", input_shape=(31, 32, 3)), "must be at least 32x32"),
+        (dict(mean=(1, 2)), "mean has the shape"),
+        (dict(std=0), "std must be above 0"),
+        (dict(drop_path=1.5), "drop_path=1.5 must be"),
+        (dict(output_stride=4), "Unknown output_stride 4"),
+        (dict(layout="keras_v2"), "needs preactivation"),
+        (dict(blur_pool=True, preactivation=True), "does not go with"),
+        (dict(input_tensor=np.zeros((1, 32, 32, 3))), "must be a Keras tensor"),
+        (dict(weights="nowhere.weights.h5"), "nowhere.weights.h5"),
+    ],
+)
+def test_bad_options_are_one_clear_sentence(options, message):
+    with pytest.raises((ValueError, FileNotFoundError), match="(?s)" + message) as caught:
+        create_model("resnet20_cifar", **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sizes"),
+    [
+        ("resnet18", {}, {"C2": 16, "C3": 8, "C4": 4, "C5": 2}),
+        ("resnet18", {"output_stride": 16}, {"C2": 16, "C3": 8, "C4": 4, "C5": 4}),
+        ("resnet18", {"output_stride": 8}, {"C2": 16, "C3": 8, "C4": 8, "C5": 8}),
+        ("resnetv2_18", {"output_stride": 8}, {"C2": 16, "C3": 8, "C4": 8, "C5": 8}),
+        ("resnet20_cifar", {}, {"C2": 64, "C3": 32, "C4": 16}),
+    ],
+)
+def test_features_and_output_stride(name, options, sizes):
+    model = create_model(name, features=True, input_shape=(64, 64, 3), **options)
+    assert {level: output.shape[1] for level, output in model(np.zeros((1, 64, 64, 3))).items()} == sizes
+
+
+def test_dilation_keeps_the_weights_and_the_answers_at_full_stride():
+    """Past the output stride, every second position of the dilated features is the undilated net's (Yu 2015)."""
+    image = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3))
+    plain = create_model("resnet18", include_top=False, input_shape=(64, 64, 3))
+    randomize(plain)
+    dilated = create_model("resnet18", include_top=False, input_shape=(64, 64, 3), output_stride=16)
+    dilated.set_weights(plain.get_weights())
+    np.testing.assert_allclose(dilated(image)[:, ::2, ::2], plain(image), rtol=1e-3, atol=1e-3)
+
+
+def test_drop_path_drops_whole_branches_of_single_examples():
+    keras.utils.set_random_seed(0)
+    model = create_model("resnet20_cifar", drop_path=0.5)
+    rates = [layer.rate for layer in model.layers if layer.name.endswith("drop_path")]
+    np.testing.assert_allclose(rates, np.arange(1, 9) / 8 * 0.5)  # linear; the first block's is 0
+    layer = model.get_layer("stage3_block3_drop_path")
+    dropped = layer(np.ones((1000, 4, 4, 2), "float32"), training=True).numpy()
+    whole = dropped.reshape(1000, -1)
+    assert ((whole == 0).all(1) | (whole == 2).all(1)).all()
+    assert 0.4 < (whole[:, 0] == 0).mean() < 0.6
+    np.testing.assert_array_equal(layer(dropped, training=False), dropped)
+
+
+@pytest.mark.parametrize(
+    ("options", "layer", "kind"),
+    [
+        (dict(norm="group_norm", widths=(32, 64, 64)), "stage1_block1_gn1", keras.layers.GroupNormalization),
+        (dict(norm="sync_batch_norm"), "stage1_block1_bn1", keras.layers.BatchNormalization),
+        (dict(activation="swish"), "stage1_block1_relu1", keras.layers.Activation),
+        (dict(dropout=0.3), "dropout", keras.layers.Dropout),
+        (dict(block_dropout=0.3), "stage1_block1_dropout", keras.layers.Dropout),
+        (dict(se_ratio=0.25), "stage1_block1_se_reduce", keras.layers.Conv2D),
+        (dict(blur_pool=True), "stage2_block1_blur1", keras_resnet.layers.BlurPool),
+    ],
+)
+def test_options_reach_their_layers_and_survive_saving(options, layer, kind, photos, tmp_path):
+    model = create_model("resnet20_cifar", **options)
+    assert isinstance(model.get_layer(layer), kind)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(photos), model(photos), rtol=1e-6)
+
+
+def test_unknown_model_lists_the_near_ones():
+    with pytest.raises(ValueError, match="Unknown model 'resnet51'; did you mean 'resnet50'"):
+        create_model("resnet51")
+
+
+def test_constructors_have_real_signatures():
+    applications = list(inspect.signature(keras.applications.ResNet50).parameters)
+    for name, variant in (("ResNet50", "resnet50"), ("ResNet20Cifar", "resnet20_cifar")):
+        constructor = getattr(keras_resnet, name)
+        parameters = inspect.signature(constructor).parameters
+        assert list(parameters)[: len(applications)] == applications
+        assert parameters["weights"].default is None
+        assert parameters["classes"].default == VARIANTS[variant].get("classes", 1000)
+        assert parameters["name"].default == variant
+        assert constructor.__name__ == name
+        assert f"keras_resnet.{name}()" in constructor.__doc__
+    with pytest.raises(TypeError, match="clases"):
+        keras_resnet.ResNet50(clases=3)
+
+
+def test_every_variant_has_a_constructor():
+    built_by = {
+        inspect.signature(function).parameters["name"].default
+        for name, function in vars(keras_resnet).items()
+        if re.match("(SE|Plain|Wide)?(Res)?Ne[Xtx]t?", name) and name not in ("ResNet", "Model")
+    }
+    assert built_by == set(VARIANTS)
+
+
+@pytest.mark.parametrize(("data_format", "shortcut"), [("channels_last", "B"), ("channels_first", "A")])
+def test_builds_on_jax_with_the_same_outputs(data_format, shortcut, photos, tmp_path):
+    pytest.importorskip("jax", reason="needs jax, of the test extra")
+    model = create_model("resnet20_cifar", shortcut=shortcut)
+    randomize(model)
+    model.save_weights(tmp_path / "net.weights.h5")
+    np.save(tmp_path / "photos.npy", photos)
+    shape = (32, 32, 3) if data_format == "channels_last" else (3, 32, 32)
+    axes = (0, 1, 2, 3) if data_format == "channels_last" else (0, 3, 1, 2)
+    code = f"""
+import keras, keras_resnet, numpy as np, sys
+keras.config.set_image_data_format({data_format!r})
+model = keras_resnet.ResNet20Cifar(weights="net.weights.h5", shortcut={shortcut!r}, input_shape={shape})
+np.save("out.npy", keras.ops.convert_to_numpy(model(np.load("photos.npy").transpose({axes}))))
+assert "tensorflow" not in sys.modules, "TensorFlow was imported"
+"""
+    environment = {"KERAS_BACKEND": "jax", "PATH": "", "PYTHONPATH": ":".join(sys.path), "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), model(photos), rtol=1e-3, atol=1e-6)

@@ -1,0 +1,134 @@
+"""Runs that cannot come to a good end say so, and what to do; a rehearsal says what a run would take."""
+
+import dataclasses
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_resnet
+from keras_resnet import Recipe, create_model, load_data, train
+from keras_resnet.run_directory import Run
+from keras_resnet.training.checkpoints import latest_checkpoint
+from keras_resnet.training.memory import check_memory
+
+RECIPE = Recipe(epochs=2, batch_size=16, learning_rate=0.05, seed=3)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Planted(keras.layers.Layer):
+    """A factor that turns into `value` at a step of the training; the weights themselves stay as they are."""
+
+    def __init__(self, value, at_step, **kwargs):
+        super().__init__(**kwargs)
+        self.value, self.at_step = value, at_step
+
+    def build(self, input_shape):
+        self.steps = self.add_weight(shape=(), dtype="int32", trainable=False, initializer="zeros")
+
+    def call(self, inputs, training=None):
+        if training:
+            self.steps.assign(self.steps + 1)
+        return inputs * tf.where(self.steps == self.at_step, self.value, 1.0)
+
+    def get_config(self):
+        return {**super().get_config(), "value": self.value, "at_step": self.at_step}
+
+
+def net_with(layer):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = layer(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs)))
+    return keras_resnet.Model(inputs, keras.layers.Dense(4, dtype="float32")(x))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e5])
+def test_diverged_loss_stops_with_the_step_and_the_last_good_checkpoint(value, shapes, tmp_path):
+    data = load_data(shapes)
+    assert len(data.train) == 120  # 8 steps an epoch
+    model = net_with(Planted(value, at_step=11))
+    with pytest.raises(FloatingPointError, match=r"The loss is .* after 3 steps of epoch 2") as error:
+        train(model, data, RECIPE, tmp_path / "run", checkpoint_every=2, verbose=0)
+    saved = latest_checkpoint(Run(tmp_path / "run"))
+    assert (saved.epoch, saved.step) == (1, 2)
+    assert str(saved.variables) in str(error.value)
+    assert "lower learning_rate" in str(error.value)
+    with np.load(saved.variables) as values:
+        assert all(np.isfinite(values[name]).all() for name in values)
+
+
+def test_weights_that_are_not_finite_are_not_saved(shapes, tmp_path):
+    """Their loss would be seen a step later."""
+    data = load_data(shapes)
+    model = net_with(keras.layers.Identity())
+
+    class SpoilWeights(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                self.model.layers[-1].bias.assign([np.inf, 0, 0, 0])
+
+    fit = model.fit
+    model.fit = lambda *args, callbacks, **kwargs: fit(*args, callbacks=[SpoilWeights(), *callbacks], **kwargs)
+    with pytest.raises(FloatingPointError, match=r"bias is not finite after 4 steps of epoch 1"):
+        train(model, data, RECIPE, tmp_path / "run", checkpoint_every=2, verbose=0)
+    saved = latest_checkpoint(Run(tmp_path / "run"))
+    assert (saved.epoch, saved.step) == (0, 2)
+
+
+def test_batch_larger_than_the_memory_is_refused_before_anything_is_written(shapes, tmp_path):
+    data = load_data(shapes)
+    recipe = dataclasses.replace(RECIPE, batch_size=10**9)
+    with pytest.raises(MemoryError, match=r"1000000000 images of 8x8 .* GiB at least.*lower batch_size"):
+        train("resnet20_cifar", data, recipe, tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_memory_that_is_counted_is_what_the_outputs_take():
+    """ResNet-50 puts out 11.11 million values for an image of 224 x 224 from its convolutions (published)."""
+    model = create_model("resnet50")
+    check_memory(model, 32, (224, 224, 3))  # a step that took 5.2 GiB
+    outputs = 2 * 11.11e6 * 4  # float32, of the convolutions and their normalizations
+    with pytest.raises(MemoryError) as error:
+        check_memory(model, 10**6, (224, 224, 3))
+    counted = float(re.search(r"(\d+) GiB at least", str(error.value))[1])
+    assert counted == pytest.approx(10**6 * outputs / 2**30, rel=0.01)
+
+
+def test_error_of_the_allocator_is_explained(shapes, tmp_path, monkeypatch):
+    data = load_data(shapes)
+
+    class NoMemory(keras.layers.Layer):
+        def call(self, inputs):
+            def fail(inputs):
+                raise MemoryError("no memory")  # NumPy's functions raise it; TensorFlow makes ResourceExhausted of it
+
+            outputs = tf.numpy_function(fail, [inputs], inputs.dtype)
+            return tf.ensure_shape(outputs, inputs.shape)
+
+    model = net_with(NoMemory())
+    with pytest.raises(
+        MemoryError, match=r"16 images of 8x8 does not fit into the memory .*no memory.*lower batch_size"
+    ):
+        train(model, data, RECIPE, tmp_path / "run", verbose=0)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_rehearsal_counts_measures_and_writes_nothing(devices, shapes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = load_data(shapes)
+    strategy = tf.distribute.get_strategy() if devices == 1 else tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )  # fmt: skip
+    rehearsal = keras_resnet.dry_run("resnet20_cifar", data, RECIPE, strategy=strategy)
+    model = create_model("resnet20_cifar", input_shape=data.image_shape, classes=4)
+    assert rehearsal.parameters == 269_722 - 6 * 65  # the published count, but for 4 classes in the place of 10
+    assert rehearsal.other_weights == 2 * 688  # mean and variance of 16 + 6 * (16 + 32 + 64) channels
+    assert rehearsal.multiply_adds == keras_resnet.multiply_adds(model)
+    assert (rehearsal.steps, rehearsal.batch_size, rehearsal.replicas) == (16, 16, devices)
+    assert 0 < rehearsal.seconds_per_step < 60
+    assert rehearsal.memory > 50 * 2**20
+    assert not list(tmp_path.iterdir())
+    for word in ("parameters", "GFLOPs", "memory", "images/s", "to the end", f"{devices} device"):
+        assert word in str(rehearsal)

@@ -1,0 +1,293 @@
+"""Weight files: real ones classify exactly as they should; bad ones change nothing and say what they are."""
+
+import hashlib
+import pickle
+import struct
+import subprocess
+import sys
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_resnet import create_model, evaluate, freeze, load_data, load_weights
+from keras_resnet.weights.conversion import NAMINGS
+from keras_resnet.weights.pretrained import PretrainedWeights
+from tests.golden.draw import draw
+
+
+@pytest.fixture(scope="module")
+def cifar10(local_data):
+    return load_data("cifar10", data_dir=local_data / "tfds")
+
+
+def write_safetensors(path, tensors):
+    """The format by its description: header length, JSON header, raw data."""
+    save = pytest.importorskip("safetensors.numpy", reason="needs safetensors, of the weights extra").save_file
+    save(tensors, path)
+    return path
+
+
+def peers_tensors(model, naming):
+    """Drawn tensors under the names and in the layout of a PyTorch peer."""
+    tensors = {}
+    for layer in model.layers:
+        for variable in layer.weights:
+            name = naming.tensor(layer.name, variable.name)
+            shape = tuple(variable.shape)
+            shape = (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else shape[::-1]
+            tensors[name] = draw(name, shape)
+    return tensors
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(1)
+    return create_model("resnet20_cifar")
+
+
+@pytest.fixture
+def akamaster(model, tmp_path):
+    return write_safetensors(tmp_path / "net.safetensors", peers_tensors(model, NAMINGS["akamaster"]))
+
+
+def unchanged(model, before):
+    return all(np.array_equal(one, other) for one, other in zip(model.get_weights(), before, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "file", "right"),
+    [
+        ("resnet20_cifar", "akamaster_cifar10/resnet20.safetensors", 9173),
+        ("resnet20_cifar", "akamaster_cifar10/resnet20-12fca82f.th", 9173),
+        ("resnet32_cifar", "akamaster_cifar10/resnet32.safetensors", 9263),
+        ("resnet8", "mlperf_tiny/pretrainedResnet.h5", 8719),
+    ],
+)
+def test_published_nets_classify_exactly_as_many_images_right(name, file, right, cifar10, local_data):
+    if file.endswith(".th"):
+        pytest.importorskip("torch", reason="needs torch, of the torch extra")
+    model = create_model(name, weights=local_data / "weights" / file)
+    assert abs(evaluate(model, cifar10).top1 - right) <= 2
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_own_files_give_the_same_outputs(suffix, model, tmp_path):
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    path = tmp_path / f"net{suffix}"
+    (model.save if suffix == ".keras" else model.save_weights)(path)
+    other = create_model("resnet20_cifar", weights=path)
+    np.testing.assert_array_equal(other(images), model(images))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_another_number_of_classes_keeps_the_new_classifier(suffix, model, tmp_path):
+    path = tmp_path / f"net{suffix}"
+    (model.save if suffix == ".keras" else model.save_weights)(path)
+    other = create_model("resnet20_cifar", classes=7)
+    before = other.get_layer("logits").get_weights()
+    with pytest.warns(UserWarning, match="another number of classes; all but 'logits'"):
+        load_weights(other, path)
+    np.testing.assert_array_equal(other.get_layer("logits").get_weights()[0], before[0])
+    np.testing.assert_array_equal(other.get_layer("stem_conv").kernel, model.get_layer("stem_conv").kernel)
+
+
+def test_model_without_top_takes_the_rest(akamaster):
+    features = create_model("resnet20_cifar", include_top=False, weights=akamaster)
+    kernel = draw("conv1.weight", (16, 3, 3, 3)).transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(features.get_layer("stem_conv").kernel, kernel)
+
+
+def test_torch_file_is_read_as_the_safetensors(model, tmp_path, akamaster):
+    torch = pytest.importorskip("torch", reason="needs torch, of the torch extra")
+    tensors = peers_tensors(model, NAMINGS["akamaster"])
+    state = {f"module.{name}": torch.from_numpy(value) for name, value in tensors.items()}
+    torch.save({"state_dict": state, "best_prec1": 91.7}, tmp_path / "net.pth")
+    one = create_model("resnet20_cifar", weights=akamaster).get_weights()
+    other = create_model("resnet20_cifar", weights=tmp_path / "net.pth").get_weights()
+    assert all(np.array_equal(x, y) for x, y in zip(one, other, strict=True))
+
+
+def damaged_files(tmp_path, akamaster, model):
+    """(file, what the error says) for each kind of file that must not be loaded."""
+    whole = akamaster.read_bytes()
+    model.save(tmp_path / "whole.keras")
+    tensors = peers_tensors(model, NAMINGS["akamaster"])
+    nan = {**tensors, "conv1.weight": np.full_like(tensors["conv1.weight"], np.nan)}
+    missing = {name: value for name, value in tensors.items() if not name.startswith("layer3.2")}
+    extra = {**tensors, "layer3.3.conv1.weight": np.zeros(3, "float32")}
+    misshapen = {**tensors, "conv1.weight": np.zeros((16, 3, 5, 5), "float32")}
+    for name, content, message in (
+        ("empty.safetensors", b"", "is empty"),
+        ("cut.safetensors", whole[: len(whole) // 2], "is no whole .safetensors file"),
+        ("header.safetensors", struct.pack("<Q", 1 << 60) + b"{}", "is no whole .safetensors file"),
+        ("page.h5", b'<?xml version="1.0"?><Error/>', r"it starts with .*<\?xml"),
+        ("page.keras", b"<!doctype html>", "it starts with .*<!doctype"),
+        ("cut.keras", (tmp_path / "whole.keras").read_bytes()[:5000], "is no whole .keras file"),
+        ("noise.h5", bytes(range(256)) * 9, "is no whole .h5 file"),
+        ("noise.weights.h5", bytes(range(256)) * 9, "noise.weights.h5 is no whole"),
+        ("photo.png", b"\x89PNG", "has none of the suffixes"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        yield tmp_path / name, message
+    yield write_safetensors(tmp_path / "nan.safetensors", nan), "values that are not finite, as in conv1.weight"
+    yield write_safetensors(tmp_path / "missing.safetensors", missing), r"10 missing \(layer3.2.conv1.weight"
+    yield write_safetensors(tmp_path / "extra.safetensors", extra), r"1 left over \(layer3.3.conv1.weight"
+    yield write_safetensors(tmp_path / "misshapen.safetensors", misshapen), r"1 of the wrong shape \(stem_conv/kernel"
+
+
+def test_bad_files_change_nothing_and_say_what_they_are(akamaster, model, tmp_path):
+    before = model.get_weights()
+    for path, message in damaged_files(tmp_path, akamaster, model):
+        with pytest.raises(ValueError, match=message) as caught:
+            load_weights(model, path)
+        assert path.name in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert unchanged(model, before), path
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.safetensors"):
+        load_weights(model, tmp_path / "nowhere.safetensors")
+
+
+class Payload:
+    """Unpickled, it would leave a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_code_in_a_file_is_not_run(model, tmp_path):
+    torch = pytest.importorskip("torch", reason="needs torch, of the torch extra")
+    before = model.get_weights()
+    torch.save({"state_dict": Payload(tmp_path / "ran")}, tmp_path / "zip.pth")
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    for name in ("zip.pth", "plain.pth"):
+        with pytest.raises(ValueError, match=f"{name} is no whole .pth file"):
+            load_weights(model, tmp_path / name)
+    assert not (tmp_path / "ran").exists()
+    assert unchanged(model, before)
+
+
+def test_damaged_published_file(local_data, model):
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="a page, perhaps of an error"):
+        load_weights(model, local_data / "weights" / "damaged" / "resnet50_weights_IS_XML_ERROR_PAGE.h5")
+    assert unchanged(model, before)
+
+
+def test_missing_package_is_named(akamaster):
+    code = f"""
+import sys
+sys.modules["safetensors"] = None
+from keras_resnet.weights.formats import read_tensors
+read_tensors({str(akamaster)!r})
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "needs the package safetensors" in result.stderr
+
+
+def test_keras_applications_file_with_epsilon_and_biases(tmp_path):
+    """Saved by keras.applications itself, in both of its formats: the same probabilities."""
+    keras.utils.set_random_seed(0)
+    peer = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3), classes=10)
+    for index, variable in enumerate(peer.variables):
+        name = variable.path
+        variable.assign(draw(name.rpartition("/")[0] + f"/{index}/" + variable.name, tuple(variable.shape)))
+    image = np.random.default_rng(0).uniform(-100, 100, (2, 64, 64, 3)).astype("float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras calls HDF5 legacy
+        peer.save(tmp_path / "peer.h5")
+    peer.save(tmp_path / "peer.keras")
+    for file in ("peer.h5", "peer.keras"):
+        ours = create_model(
+            "resnet50_v1",
+            weights=tmp_path / file,
+            input_shape=(64, 64, 3),
+            classes=10,
+            include_preprocessing=False,
+        )
+        np.testing.assert_allclose(ours(image), peer(image), rtol=1e-3, atol=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------
+# Published weights
+
+
+@pytest.fixture
+def published(akamaster, tmp_path, monkeypatch):
+    """A row of published weights whose file lies where it would be put by hand."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "models" / "keras_resnet"
+    folder.mkdir(parents=True)
+    (folder / "published.safetensors").write_bytes(akamaster.read_bytes())
+    return PretrainedWeights(
+        id="somewhere/resnet20_cifar",
+        variant="resnet20_cifar",
+        naming="akamaster",
+        file="published.safetensors",
+        url="http://127.0.0.1:9/published.safetensors",
+        checksum=f"sha256:{hashlib.sha256(akamaster.read_bytes()).hexdigest()}",
+        input_size=32,
+        crop_fraction=1.0,
+        interpolation="bilinear",
+        mean=(10, 20, 30),
+        std=(1, 2, 4),
+        channel_order="bgr",
+    )
+
+
+def test_published_weights_set_the_normalization_and_the_order_of_channels(published, akamaster, model):
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    model.predict(images, verbose=0)  # a compiled function must not keep the old normalization
+    load_weights(model, published)
+    plain = create_model("resnet20_cifar", weights=akamaster, include_preprocessing=False)
+    expected = plain(((images - (10, 20, 30)) / (1, 2, 4))[..., ::-1])
+    np.testing.assert_allclose(model(images), expected, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_published_file_that_is_damaged_changes_nothing(published, model, tmp_path):
+    file = tmp_path / "home" / "models" / "keras_resnet" / "published.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="is not the published file"):
+        load_weights(model, published)
+    assert unchanged(model, before)
+
+
+def test_names_of_weights():
+    with pytest.raises(ValueError, match="did you mean 'imagenet'"):
+        create_model("resnet50", weights="imagenett")
+    with pytest.raises(ValueError, match="are for 'resnet18', not 'resnet50'"):
+        create_model("resnet50", weights="timm/resnet18.a1_in1k")
+    with pytest.raises(ValueError, match="No weights of 'plainnet18' are published"):
+        create_model("plainnet18", weights="imagenet")
+
+
+def test_no_network_says_what_was_wanted_and_where_to_put_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_RESNET_MIRROR", "http://127.0.0.1:9")
+    with pytest.raises(OSError, match=r"resnet18.IMAGENET1K_V1 cannot be downloaded from http://127.0.0.1:9/.*by hand"):
+        create_model("resnet18", weights="torchvision/IMAGENET1K_V1")
+
+
+# ---------------------------------------------------------------------------------------------
+# Fine-tuning
+
+
+def test_frozen_layers_keep_their_weights_and_statistics(model, shapes):
+    images = np.repeat(np.repeat(shapes[0][0], 4, 1), 4, 2)
+    freeze(model, through="stage2")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    before = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    model.fit(images, shapes[0][1], verbose=0)
+    for layer in model.layers:
+        if layer.weights:
+            same = all(np.array_equal(x, y) for x, y in zip(layer.get_weights(), before[layer.name], strict=True))
+            assert same == layer.name.startswith(("stem", "stage1", "stage2")), layer.name
+    with pytest.raises(ValueError, match="no part 'stage4'; it has stem, stage1, stage2, stage3"):
+        freeze(model, "stage4")

@@ -1,0 +1,447 @@
+"""The table of published weights, and the download against servers on this machine that misbehave as real ones do."""
+
+import contextlib
+import dataclasses
+import hashlib
+import http.server
+import inspect
+import re
+import sys
+import threading
+
+import pytest
+
+import keras_resnet
+from keras_resnet.weights import downloads
+from keras_resnet.weights.conversion import NAMINGS
+from keras_resnet.weights.downloads import fetch_weights
+from keras_resnet.weights.pretrained import find_weights, list_weights
+from tests.models.test_golden import naming_of
+
+FREE = {"apache-2.0", "mit", "bsd", "bsd-3-clause"}
+PUBLISHED = {  # top-1 in percent, of torchvision's documentation
+    "IMAGENET1K_V1": {"resnet18": 69.758, "resnet34": 73.314, "resnet50": 76.130, "resnet101": 77.374,
+                      "resnet152": 78.312},
+    "IMAGENET1K_V2": {"resnet50": 80.858, "resnet101": 81.886, "resnet152": 82.284},
+}  # fmt: skip
+ROWS = [find_weights(name.split("/")[1].split(".")[0], name) for name in list_weights()]
+CONTENT = bytes(range(256)) * 20_000  # 5.12 MB: more than one chunk
+
+
+# ---------------------------------------------------------------------------------------------
+# The table
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_row_fits_the_package(row):
+    assert row.variant in keras_resnet.VARIANTS
+    assert set(row.options) <= set(inspect.signature(keras_resnet.ResNet).parameters)
+    assert row.naming in NAMINGS
+    assert 0.8 < row.crop_fraction <= 1
+    assert row.input_size % 32 == 0
+    assert (row.interpolation in ("bilinear", "bicubic"), row.classes, row.class_names) == (True, 1000, "imagenet-1k")
+    assert min(row.mean) > 100  # in units of 0 to 255, not 0 to 1
+    assert row.licence or row.note
+    if row.hub:
+        assert (row.id, row.url, row.checksum, row.file) == (row.hub, None, None, "model.safetensors")
+    else:
+        assert row.url.endswith(f"/{row.file}")
+        assert re.fullmatch("sha256:[0-9a-f]{8}|md5:[0-9a-f]{32}", row.checksum)
+        assert bool(row.url_notop) == bool(row.checksum_notop) == row.id.startswith("keras/")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_naming_is_the_one_of_the_golden_outputs(row):
+    source, rest = row.id.split("/")
+    name = rest.split(".")[0]
+    if source == "keras":
+        version = "V2" if row.variant.startswith("resnetv2") else ""
+        source, name = "keras.applications", f"ResNet{re.search('_?([0-9]+)', row.variant).group(1)}{version}"
+    assert NAMINGS[row.naming] is naming_of({"source": source, "name": name})
+
+
+def test_every_variant_with_rows_has_one_free_default():
+    for variant in {row.variant for row in ROWS}:
+        (default,) = [row for row in ROWS if row.variant == variant and row.default]
+        assert default.licence in FREE
+        assert find_weights(variant, "imagenet") == default
+
+
+def test_published_accuracies_and_preprocessing():
+    for tag, accuracies in PUBLISHED.items():
+        for variant, top1 in accuracies.items():
+            row = find_weights(variant, f"torchvision/{tag}")
+            assert row.top1 == top1
+            assert round(row.input_size / row.crop_fraction) == (256 if tag.endswith("1") else 232)
+    imagenet = (keras_resnet.preprocessing.IMAGENET_MEAN, keras_resnet.preprocessing.IMAGENET_STD)
+    assert (row.mean, row.std, row.channel_order) == (*imagenet, "rgb")
+    v1, v2 = find_weights("resnet50_v1", "keras"), find_weights("resnetv2_50", "keras")
+    assert (v1.mean, v1.std, v1.channel_order) == ((123.68, 116.779, 103.939), (1, 1, 1), "bgr")
+    assert (v2.mean, v2.std, v2.channel_order) == ((127.5,) * 3, (127.5,) * 3, "rgb")
+    assert (v1.options, v2.options) == ({}, {"layout": "keras_v2"})
+    assert (v1.top1, v2.top1) == (74.9, 76.0)
+
+
+def test_a_row_builds_its_model():
+    row = find_weights("resnetv2_50", "keras")
+    model = keras_resnet.create_model(row.variant, classes=row.classes, mean=row.mean, std=row.std, **row.options)
+    assert model.count_params() == 25_613_800  # of keras.applications' documentation: 25.6M
+
+
+def test_names():
+    assert find_weights("resnet50", "timm/resnet50.a1_in1k") == find_weights("resnet50", "timm/a1_in1k")
+    assert find_weights("resnet50", "torchvision/IMAGENET1K_V2").id == "torchvision/resnet50.IMAGENET1K_V2"
+    assert find_weights("resnet152_v1", "keras").id == "keras/resnet152_v1"
+    assert list_weights("resnetrs4*") == ["timm/resnetrs420.tf_in1k"]
+    assert list_weights("resnet200") == []
+    assert not any("bamboo" in name or "untrained" in name for name in list_weights())
+
+
+@pytest.mark.parametrize(
+    ("variant", "name", "message"),
+    [
+        ("resnet51", "imagenet", "Unknown model 'resnet51'; did you mean 'resnet50"),
+        ("resnet50", "timm/a9_in1k", "Unknown weights of 'resnet50': 'timm/a9_in1k'; .*'timm/resnet50.a"),
+        ("resnet50", "torchvision/resnet50.IMAGENET1K", "did you mean 'torchvision/resnet50.IMAGENET1K_V1' or"),
+        ("resnet50", "imagnet", "did you mean 'imagenet'"),
+        ("resnet50", "timm/resnet50d.ra2_in1k", "'timm/resnet50d.ra2_in1k' are for 'resnet50d', not 'resnet50'; build"),
+        ("resnet20_cifar", "imagenet", "No weights of 'resnet20_cifar' are published"),
+    ],
+)
+def test_wrong_names(variant, name, message):
+    with pytest.raises(ValueError, match=message):
+        find_weights(variant, name)
+
+
+# ---------------------------------------------------------------------------------------------
+# Servers
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `content` under any path, and notes the requests as (method, path, Range)."""
+
+    def __init__(self, handler):
+        super().__init__(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.requests = []
+        self.content, self.ranges, self.status, self.cuts, self.length = CONTENT, True, 200, [], True
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        server, range_ = self.server, self.headers.get("Range")
+        server.requests.append((self.command, self.path, range_))
+        start = int(range_.removeprefix("bytes=").removesuffix("-")) if range_ and server.ranges else 0
+        size = len(server.content)
+        if start >= size:
+            return self.send_error(416)
+        self.send_response(206 if start else server.status)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        if server.length:
+            self.send_header("Content-Length", str(size - start))
+        self.end_headers()
+        cut = server.cuts.pop(0) if server.cuts else size
+        self.wfile.write(server.content[start:cut])
+        self.close_connection = True
+
+
+class Hub(Handler):
+    """As the hub: the page of a file names commit, size and SHA-256, and sends on to where the file lies."""
+
+    COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+    def do_HEAD(self):
+        server = self.server
+        server.requests.append((self.command, self.path, None))
+        if "/resolve/" not in self.path or server.status != 200:
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        self.send_response(302)
+        self.send_header("Location", f"http://localhost:{server.server_port}/file")  # another host: not followed
+        self.send_header("X-Repo-Commit", self.COMMIT)
+        self.send_header("X-Linked-Size", str(len(server.content)))
+        self.send_header("X-Linked-ETag", f'"{server.etag}"')
+        self.send_header("Content-Length", "0")
+        return self.end_headers()
+
+
+@contextlib.contextmanager
+def serve(handler):
+    with Server(handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    for variable in ("KERAS_RESNET_MIRROR", "HF_ENDPOINT"):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path / "models" / "keras_resnet"
+
+
+@pytest.fixture
+def server(home):
+    with serve(Handler) as running:
+        yield running
+
+
+def on(server, content=CONTENT, digits=8):
+    """A row like torchvision's for that content on the server."""
+    checksum = f"sha256:{hashlib.sha256(content).hexdigest()[:digits]}"
+    row = find_weights("resnet18", "torchvision/IMAGENET1K_V1")
+    return dataclasses.replace(row, file="net.pth", url=f"{server.url}/models/net.pth", checksum=checksum)
+
+
+# ---------------------------------------------------------------------------------------------
+# Files at a URL
+
+
+def test_download_and_second_use(server, home):
+    path = fetch_weights(on(server))
+    assert path == home / "net.pth"
+    assert path.read_bytes() == CONTENT
+    assert fetch_weights(on(server)) == path
+    assert server.requests == [("GET", "/models/net.pth", None)]
+    assert not list(home.glob("*.part"))
+
+
+def test_unchanged_file_is_not_hashed_again_but_a_changed_one_is(server, monkeypatch):
+    path = fetch_weights(on(server))
+    with monkeypatch.context() as patch:
+        patch.setattr(downloads, "_verify", None)
+        fetch_weights(on(server))
+    path.write_bytes(b"changed")
+    with pytest.raises(
+        ValueError, match=r"^net.pth is not the published file: sha256 \w{8} was expected, \w{64} found"
+    ):
+        fetch_weights(on(server))
+    assert not path.exists()
+    assert fetch_weights(on(server)).read_bytes() == CONTENT
+
+
+def test_cut_connections_are_resumed(server):
+    server.cuts = [1_500_000, 4_000_000]
+    assert fetch_weights(on(server)).read_bytes() == CONTENT
+    assert [range_ for _, _, range_ in server.requests] == [None, "bytes=1500000-", "bytes=4000000-"]
+
+
+def test_what_a_failed_call_left_is_resumed(server, home):
+    server.cuts = [2_000_000] * 2  # the second connection brings nothing
+    with pytest.raises(OSError, match=r"connection broke after 2000000 of 5120000 bytes\); try again"):
+        fetch_weights(on(server))
+    assert not (home / "net.pth").exists()
+    assert (home / "net.pth.part").read_bytes() == CONTENT[:2_000_000]
+    assert fetch_weights(on(server)).read_bytes() == CONTENT
+    assert server.requests[-1][2] == "bytes=2000000-"
+
+
+def test_server_without_ranges(server):
+    server.ranges, server.cuts = False, [1_500_000]
+    assert fetch_weights(on(server)).read_bytes() == CONTENT
+    assert [range_ for _, _, range_ in server.requests] == [None, "bytes=1500000-"]
+
+
+def test_server_without_length(server):
+    server.length = False
+    assert fetch_weights(on(server)).read_bytes() == CONTENT
+    server.cuts = [100]
+    with pytest.raises(ValueError, match="100 bytes, now deleted"):
+        fetch_weights(dataclasses.replace(on(server), url=f"{server.url}/other.pth"))
+
+
+@pytest.mark.parametrize("left", [b"another file's start", CONTENT + b"more"])
+def test_part_of_another_file_is_not_taken(server, home, left):
+    home.mkdir(parents=True)
+    (home / "net.pth.part").write_bytes(left)
+    assert fetch_weights(on(server)).read_bytes() == CONTENT
+    assert server.requests[-1][2] is None
+
+
+def test_complete_part_needs_no_download(server, home):
+    home.mkdir(parents=True)
+    (home / "net.pth.part").write_bytes(CONTENT)
+    assert fetch_weights(on(server)).read_bytes() == CONTENT
+    assert [range_ for _, _, range_ in server.requests] == ["bytes=5120000-"]
+
+
+@pytest.mark.parametrize("digits", [8, 64])
+def test_wrong_checksum(server, home, digits):
+    expected = hashlib.sha256(b"another").hexdigest()[:digits]
+    found = hashlib.sha256(CONTENT).hexdigest()
+    with pytest.raises(ValueError, match=f"net.pth .* sha256 {expected} was expected, {found} found"):
+        fetch_weights(on(server, b"another", digits))
+    assert {path.name for path in home.iterdir()} == {"net.pth.lock"}
+
+
+def test_page_with_status_200(server, home):
+    server.content = b"<!DOCTYPE html><title>Sign in</title>"
+    with pytest.raises(ValueError, match=r"found in what looks like a page \(37 bytes, now deleted\)"):
+        fetch_weights(on(server))
+    assert {path.name for path in home.iterdir()} == {"net.pth.lock"}
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_error_status(server, home, status):
+    server.status, server.content = status, b"no"
+    url, path = re.escape(f"{server.url}/models/net.pth"), re.escape(str(home / "net.pth"))
+    with pytest.raises(OSError, match=rf"from {url} \(HTTP {status}\); .* KERAS_RESNET_MIRROR, .* at {path} by hand"):
+        fetch_weights(on(server))
+    assert {path.name for path in home.iterdir()} == {"net.pth.lock"}
+
+
+def test_no_server_then_by_hand(home):
+    with serve(Handler) as server:
+        row = on(server)
+    with pytest.raises(OSError, match=r"torchvision/resnet18\.IMAGENET1K_V1 cannot .*Connection refused\); .* by hand"):
+        fetch_weights(row)
+    (home / "net.pth").write_bytes(CONTENT)
+    assert fetch_weights(row) == home / "net.pth"
+    (home / "net.pth").write_bytes(b"not it")
+    with pytest.raises(ValueError, match="is not the published file"):
+        fetch_weights(row)
+
+
+def test_mirror_and_no_url(server, home, monkeypatch):
+    monkeypatch.setenv("KERAS_RESNET_MIRROR", f"{server.url}/mirror/")
+    row = dataclasses.replace(on(server), url="https://unreachable.invalid/net.pth")
+    assert fetch_weights(row).read_bytes() == CONTENT
+    assert server.requests == [("GET", "/mirror/net.pth", None)]
+    (home / "net.pth").unlink()
+    monkeypatch.setenv("KERAS_RESNET_MIRROR", "mirror")
+    with pytest.raises(OSError, match=r"from mirror/net.pth .*unknown url type"):
+        fetch_weights(row)
+
+
+def test_without_top(server, home):
+    short = CONTENT[:1000]
+    row = dataclasses.replace(
+        on(server), url_notop=f"{server.url}/net_notop.pth", checksum_notop=f"md5:{hashlib.md5(short).hexdigest()}"
+    )
+    server.content = short
+    assert fetch_weights(row, include_top=False) == home / "net_notop.pth"
+    assert fetch_weights(row, include_top=False).read_bytes() == short
+
+
+def test_two_threads_download_once(server):
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(fetch_weights(on(server)))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2
+    assert len(server.requests) == 1
+
+
+def test_folder_that_cannot_be_written(server, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+    with pytest.raises(OSError, match=r"cannot be written .* set KERAS_HOME"):
+        fetch_weights(on(server))
+
+
+def test_progress_only_on_a_terminal(server, monkeypatch, capsys):
+    path = fetch_weights(on(server))
+    assert capsys.readouterr() == ("", "")
+    path.unlink()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    fetch_weights(on(server))
+    assert capsys.readouterr().err.endswith("\rnet.pth: 5 of 5 MB\n")
+
+
+# ---------------------------------------------------------------------------------------------
+# Files on the hub
+
+
+@pytest.fixture
+def hub(home, tmp_path, monkeypatch):
+    """A hub on this machine; the client, which has read its environment already, asks and writes nowhere else."""
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "harnesses.json"), raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    with serve(Hub) as server:
+        server.etag = hashlib.sha256(CONTENT).hexdigest()
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+        if hasattr(huggingface_hub, "close_session"):
+            huggingface_hub.close_session()
+
+
+ON_HUB = find_weights("resnet18", "imagenet")
+HUB_PATH = "timm--resnet18.a1_in1k/model.safetensors"
+
+
+def test_hub_download_and_second_use(hub, home):
+    path = fetch_weights(ON_HUB)
+    assert path == home / HUB_PATH
+    assert path.read_bytes() == CONTENT
+    assert ("HEAD", "/timm/resnet18.a1_in1k/resolve/main/model.safetensors", None) in hub.requests
+    hub.requests.clear()
+    assert fetch_weights(ON_HUB, include_top=False) == path
+    assert hub.requests == []
+
+
+def test_hub_wrong_checksum(hub, home):
+    hub.etag = hashlib.sha256(b"another").hexdigest()
+    with pytest.raises(ValueError, match=f"model.safetensors .* sha256 {hub.etag} was expected"):
+        fetch_weights(ON_HUB)
+    assert not (home / HUB_PATH).exists()
+    hub.etag = hashlib.sha256(CONTENT).hexdigest()
+    assert fetch_weights(ON_HUB).read_bytes() == CONTENT
+
+
+def test_hub_cut_connection(hub):
+    hub.cuts = [2_000_000]
+    with contextlib.suppress(OSError):  # clients before 2.0 leave it to the next call
+        fetch_weights(ON_HUB)
+    assert fetch_weights(ON_HUB).read_bytes() == CONTENT
+
+
+def test_hub_without_sha256(hub):
+    hub.etag = "0" * 40
+    with pytest.raises(OSError, match=r"/resolve/main/model.safetensors states no SHA-256 \(but the etag '0000"):
+        fetch_weights(ON_HUB)
+    assert [method for method, _, _ in hub.requests] == ["HEAD"]
+
+
+def test_hub_without_the_file(hub, home):
+    hub.status = 404
+    path = re.escape(str(home / HUB_PATH))
+    with pytest.raises(OSError, match=f"timm/resnet18.a1_in1k cannot be downloaded from http.* HF_ENDPOINT, .* {path}"):
+        fetch_weights(ON_HUB)
+
+
+def test_hub_not_there_then_by_hand(hub, home, monkeypatch):
+    with serve(Hub) as gone:
+        monkeypatch.setenv("HF_ENDPOINT", gone.url)
+    with pytest.raises(OSError, match=r"Connection refused.*\); .* by hand"):
+        fetch_weights(ON_HUB)
+    (home / HUB_PATH).write_bytes(CONTENT)
+    with pytest.warns(UserWarning, match=r"is used unverified: .*Connection refused"):
+        assert fetch_weights(ON_HUB) == home / HUB_PATH
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)  # which states the checksum
+    assert fetch_weights(ON_HUB) == home / HUB_PATH
+    assert [method for method, _, _ in hub.requests if method == "GET"] == []
+    (home / HUB_PATH).write_bytes(b"not it")
+    with pytest.raises(ValueError, match="is not the published file"):
+        fetch_weights(ON_HUB)
+
+
+def test_hub_without_its_package(hub, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ImportError, match=r"pip install 'resnet-keras\[weights\]'"):
+        fetch_weights(ON_HUB)
