@@ -28,6 +28,7 @@ demo: $(INSTALLED)
 check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml >/dev/null || $(BIN)/lint-imports
 
 test: $(INSTALLED)

@@ -15,6 +15,7 @@ BACKENDS = ["jax>=0.7"]
 KERAS_CV = ["keras-cv>=0.9"]  # no longer developed: nothing of the package needs it
 CHECK = [
     "import-linter>=2.6",
+    "mypy>=1.19",
     "ruff==0.17.6",  # another version may format otherwise
 ]
 TEST = [*DEMO, *WEIGHTS, *BACKENDS, *KERAS_CV, "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6"]

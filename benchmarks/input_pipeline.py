@@ -69,8 +69,8 @@ def ours(paths, case):
     common = dict(batch_size=BATCH_SIZE, flip=True)
     recipes = {
         "crop": Recipe(crop="random_resized", **common),
-        "paper": Recipe(crop="scale_jitter", lighting=0.1, **common),
-        "randaugment": Recipe(crop="random_resized", policy="randaugment", **common),
+        "paper": Recipe(crop="scale_jitter", pca_lighting=0.1, **common),
+        "randaugment": Recipe(crop="random_resized", auto_augment="randaugment", **common),
         "keras randaugment": Recipe(crop="random_resized", **common),
     }
     if case == "decode whole":

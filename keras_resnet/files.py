@@ -28,7 +28,7 @@ def write_atomically(path: pathlib.Path, write: Callable[[str], None]) -> None:
 
 
 def _to_disk(path):
-    """Waits until a file, or a folder's list of names, is on the disk."""
+    """DataTime until a file, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

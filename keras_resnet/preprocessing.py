@@ -18,7 +18,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 def preprocess_input(x, data_format=None):
     """Returns `x` as it is: a model of this package normalises its own input.
 
-    It stands here for code that comes from `keras.applications`. Feed RGB images in 0 to 255.
+    It stands here for code that comes from `keras.applications`. TrainingInput RGB images in 0 to 255.
 
     Example:
         >>> import keras_resnet

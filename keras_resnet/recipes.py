@@ -1,41 +1,47 @@
-"""Recipe: a training setup, all that determines the result. RECIPES: the table of them."""
+"""Recipe: a training setup, everything that determines the result. RECIPES: the table of them."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from keras_resnet.errors import unknown_name
 
-CHOICES = {
-    "schedule": ("steps", "cosine", "plateau", "constant"),
-    "crop": ("center", "scale_jitter", "random_resized"),
-    "policy": ("none", "randaugment", "trivialaugment"),
-    "interpolation": ("bilinear", "bicubic"),
-    "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
-}
-ABOVE_ZERO = (
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "plateau_patience",
-    "image_size",
-    "crop_fraction",
-    "policy_operations",
-    "repeats",
+
+class Rule(NamedTuple):
+    """What holds for a field's value, and how an error says it."""
+
+    holds: Callable[[Any], bool]
+    text: str
+
+
+ABOVE_ZERO = Rule(lambda value: value > 0, "must be above 0")
+NOT_NEGATIVE = Rule(lambda value: value >= 0, "must not be negative")
+FRACTION = Rule(lambda value: 0 <= value <= 1, "must lie between 0 and 1")
+FRACTION_ABOVE_ZERO = Rule(lambda value: 0 < value <= 1, "must be above 0 and at most 1")
+RISING_FRACTIONS = Rule(
+    lambda values: list(values) == sorted(values) and all(0 < value < 1 for value in values), "must rise within 0 and 1"
 )
-NOT_NEGATIVE = ("momentum", "weight_decay", "pad", "warmup_rate", "seed", "color_jitter", "lighting", "mixup", "cutmix")
-SHARES = ("validation_fraction", "warmup", "warmup_error", "crop_fraction", "erasing", "label_smoothing")
-PAIRS = {"scale_jitter": float("inf"), "crop_area": 1}  # and the highest value
+RISING_PAIR = Rule(lambda pair: len(pair) == 2 and 0 < pair[0] <= pair[1], "must be two rising numbers above 0")
+RISING_PAIR_OF_FRACTIONS = Rule(
+    lambda pair: len(pair) == 2 and 0 < pair[0] <= pair[1] <= 1, "must be two rising numbers above 0, at most 1"
+)
+
+
+def _field(default: Any, help: str, rule: Rule | None = None, choices: tuple[str, ...] = ()) -> Any:
+    """A field of `Recipe`, with its help text and what holds for its values."""
+    return dataclasses.field(default=default, metadata={"help": help, "rule": rule, "choices": choices})
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How a model is trained.
 
-    Whatever changes the result is a field here; beside those stand only `source` and `expected`.
-    Times in `schedule_steps` and `warmup` are fractions of the whole run, so that a shorter run
-    (another `epochs`) keeps the shape of its schedule.
+    Every setting that changes the result is a field; `source` and `expected` only describe it. Times in `milestones`
+    and `warmup_fraction` are fractions of the whole run, so a shorter run (fewer `epochs`) keeps the shape of its
+    schedule. Each field's help text and rules are in its `dataclasses.field` metadata.
 
     Raises:
-        ValueError: a value outside its range, said by name.
+        ValueError: a value is outside its range; the message names the field.
 
     Example:
         >>> import dataclasses, keras_resnet
@@ -45,63 +51,100 @@ class Recipe:
     """
 
     source: str = dataclasses.field(default="", compare=False)  # where the recipe comes from
-    expected: str = dataclasses.field(default="", compare=False)  # what it gives: published, or measured here
-    epochs: float = 10  # passes over the training images; a fraction ends within the last pass
-    batch_size: int = 128  # images a step, over all devices
-    learning_rate: float = 0.1  # the base rate, at batch_size
-    momentum: float = 0.9  # of SGD, 0 to 1
-    nesterov: bool = False  # look ahead by the momentum
-    weight_decay: float = 0.0  # lambda of lambda / 2 x |w|^2 in the loss, over every trainable weight
-    schedule: str = "constant"  # "steps", "cosine" to zero, "plateau" or "constant"
-    schedule_steps: tuple[float, ...] = ()  # where "steps" divides the rate by 10, fractions of the run
-    warmup: float = 0.0  # linear from zero to the base rate, fraction of the run
-    warmup_rate: float = 0.0  # rate until the training error is below warmup_error; 0 for none
-    warmup_error: float = 0.8  # running training error of an epoch, 0 to 1
-    warmup_depth: int = 110  # warmup_rate applies to nets of at least so many weighted layers
-    plateau_patience: int = 10  # epochs without a lower validation error before the rate is divided by 10
-    validation_fraction: float = 0.0  # of the training images, held out where the data have no validation split
-    per_pixel_mean: bool = False  # subtract the mean training image, instead of ImageNet's mean and deviation
-    image_size: int = 224  # side of the images, pixels; where all have one size, they keep it
-    crop: str = "center"  # of training images: "center", "scale_jitter" (2015 paper) or "random_resized" (GoogLeNet)
-    scale_jitter: tuple[float, ...] = (256 / 224, 480 / 224)  # least and greatest short side, in image_size
-    crop_area: tuple[float, ...] = (0.08, 1.0)  # least and greatest share of the image that "random_resized" takes
-    pad: int = 0  # black pixels around a training image before a random crop of its size
-    flip: bool = False  # mirror half of the training images
-    color_jitter: float = 0.0  # brightness, contrast and saturation change by up to this share
-    lighting: float = 0.0  # deviation of AlexNet's PCA colour; the papers' is 0.1
-    policy: str = "none"  # "randaugment", "trivialaugment" or "none"
-    policy_operations: int = 2  # of RandAugment on an image
-    policy_magnitude: int = 9  # of RandAugment's operations, 0 to 30
-    erasing: float = 0.0  # share of the images that lose a rectangle
-    mixup: float = 0.0  # alpha of mixup's Beta(alpha, alpha); 0 for none
-    cutmix: float = 0.0  # alpha of CutMix's; with mixup, each batch gets one of them
-    label_smoothing: float = 0.0  # share of a label that is spread over all classes
-    crop_fraction: float = 1.0  # share of the resized short side that the centre crop of a test takes
-    interpolation: str = "bilinear"  # of a test's resizing, or "bicubic"
-    repeats: int = 1  # augmented copies of an image in a batch; an epoch then visits 1 / repeats of the images
-    sync_batch_norm: bool = False  # normalize by the images of all devices together
-    precision: str = "float32"  # or "mixed_bfloat16" (CPU, GPU), "mixed_float16" (GPU)
-    seed: int = 0  # of the weights, the split, the order and the augmentation
+    expected: str = dataclasses.field(default="", compare=False)  # its accuracy: published, or measured here
+
+    epochs: float = _field(10, "Passes over the training images; a fraction ends within the last pass.", ABOVE_ZERO)
+    batch_size: int = _field(128, "Images per step, over all devices.", ABOVE_ZERO)
+    learning_rate: float = _field(0.1, "Base learning rate, for this batch_size.", ABOVE_ZERO)
+    momentum: float = _field(0.9, "Momentum of SGD, 0 to 1.", NOT_NEGATIVE)
+    nesterov: bool = _field(False, "Use Nesterov momentum.")
+    weight_decay: float = _field(0.0, "L2 penalty: lambda / 2 x |w|^2 over every trainable weight.", NOT_NEGATIVE)
+    schedule: str = _field(
+        "constant",
+        "Learning rate schedule: constant, steps (divided by 10 at each milestone), cosine (to zero) or plateau.",
+        choices=("steps", "cosine", "plateau", "constant"),
+    )
+    milestones: tuple[float, ...] = _field(
+        (), "Where the steps schedule divides the rate by 10, fractions of the run.", RISING_FRACTIONS
+    )
+    warmup_fraction: float = _field(0.0, "Linear warm-up from zero to the base rate, fraction of the run.", FRACTION)
+    warmup_learning_rate: float = _field(
+        0.0,
+        "Learning rate until the training error is below warmup_until_error; 0 to start at the base rate.",
+        NOT_NEGATIVE,
+    )
+    warmup_until_error: float = _field(
+        0.8, "Training error, 0 to 1, below which the base rate takes over from warmup_learning_rate.", FRACTION
+    )
+    warmup_min_layers: int = _field(110, "Weighted layers from which a network starts at warmup_learning_rate.")
+    plateau_patience: int = _field(
+        10, "Epochs without a lower validation error before the plateau schedule divides the rate by 10.", ABOVE_ZERO
+    )
+    validation_fraction: float = _field(
+        0.0, "Fraction of the training images to hold out, if the data have no validation split.", FRACTION
+    )
+    per_pixel_mean: bool = _field(
+        False, "Subtract the mean training image, instead of normalizing by ImageNet's mean and standard deviation."
+    )
+    image_size: int = _field(224, "Side of the images, pixels. Images that all have one size keep it.", ABOVE_ZERO)
+    crop: str = _field(
+        "center",
+        "Crop of training images: center, scale_jitter (the 2015 paper) or random_resized (GoogLeNet).",
+        choices=("center", "scale_jitter", "random_resized"),
+    )
+    scale_jitter: tuple[float, ...] = _field(
+        (256 / 224, 480 / 224),
+        "Least and greatest short side for scale_jitter, in multiples of image_size.",
+        RISING_PAIR,
+    )
+    crop_area: tuple[float, ...] = _field(
+        (0.08, 1.0), "Least and greatest fraction of the image that random_resized crops.", RISING_PAIR_OF_FRACTIONS
+    )
+    pad: int = _field(0, "Black pixels to add on each side of a training image before a random crop.", NOT_NEGATIVE)
+    flip: bool = _field(False, "Mirror half of the training images.")
+    color_jitter: float = _field(
+        0.0, "Change brightness, contrast and saturation by up to this fraction.", NOT_NEGATIVE
+    )
+    pca_lighting: float = _field(
+        0.0, "Standard deviation of AlexNet's PCA color augmentation; 0.1 in the papers.", NOT_NEGATIVE
+    )
+    auto_augment: str = _field(
+        "none",
+        "Automatic augmentation: none, randaugment or trivialaugment.",
+        choices=("none", "randaugment", "trivialaugment"),
+    )
+    randaugment_operations: int = _field(2, "Operations that RandAugment applies to an image.", ABOVE_ZERO)
+    randaugment_magnitude: int = _field(9, "Magnitude of RandAugment's operations, 0 to 30.")
+    random_erasing: float = _field(0.0, "Probability of erasing a random rectangle of an image.", FRACTION)
+    mixup: float = _field(0.0, "Alpha of mixup's Beta(alpha, alpha); 0 for none.", NOT_NEGATIVE)
+    cutmix: float = _field(
+        0.0,
+        "Alpha of CutMix's Beta(alpha, alpha); 0 for none. With mixup, each batch gets one of the two.",
+        NOT_NEGATIVE,
+    )
+    label_smoothing: float = _field(0.0, "Fraction of a label that is spread over all classes.", FRACTION)
+    crop_fraction: float = _field(1.0, "Center crop / resized short side of test images.", FRACTION_ABOVE_ZERO)
+    interpolation: str = _field(
+        "bilinear", "Interpolation of test images: bilinear or bicubic.", choices=("bilinear", "bicubic")
+    )
+    repeated_augmentation: int = _field(
+        1, "Augmented copies of an image in a batch; an epoch then visits one image in so many.", ABOVE_ZERO
+    )
+    sync_batch_norm: bool = _field(False, "Synchronize batch normalization over all devices.")
+    precision: str = _field(
+        "float32",
+        "Precision of training: float32, mixed_bfloat16 (CPU, GPU) or mixed_float16 (GPU).",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    seed: int = _field(0, "Seed of the weights, the split, the order and the augmentation.", NOT_NEGATIVE)
 
     def __post_init__(self):
-        for field in ABOVE_ZERO:
-            if not getattr(self, field) > 0:
-                raise ValueError(f"recipe: {field}={getattr(self, field)} must be above 0.")
-        for field in NOT_NEGATIVE:
-            if not getattr(self, field) >= 0:
-                raise ValueError(f"recipe: {field}={getattr(self, field)} must not be negative.")
-        for field in SHARES:
-            if not 0 <= getattr(self, field) <= 1:
-                raise ValueError(f"recipe: {field}={getattr(self, field)} must lie between 0 and 1.")
-        for field, highest in PAIRS.items():
-            pair = getattr(self, field)
-            if not (len(pair) == 2 and 0 < pair[0] <= pair[1] <= highest):
-                raise ValueError(f"recipe: {field}={pair} must be two rising numbers above 0, at most {highest}.")
-        for field, choices in CHOICES.items():
-            if getattr(self, field) not in choices:
-                raise unknown_name(field, getattr(self, field), choices)
-        if list(self.schedule_steps) != sorted(self.schedule_steps) or not all(0 < s < 1 for s in self.schedule_steps):
-            raise ValueError(f"recipe: schedule_steps={self.schedule_steps} must rise within 0 and 1.")
+        for field in setting_fields():
+            value, choices, rule = getattr(self, field.name), field.metadata["choices"], field.metadata["rule"]
+            if choices and value not in choices:
+                raise unknown_name(field.name, value, choices)
+            if rule and not rule.holds(value):
+                raise ValueError(f"recipe: {field.name}={value} {rule.text}.")
         if self.crop == "scale_jitter" and self.scale_jitter[0] < 1:
             raise ValueError(f"recipe: scale_jitter={self.scale_jitter} must start at 1 or above, to hold the crop.")
 
@@ -111,6 +154,33 @@ class Recipe:
         return bool(self.mixup or self.cutmix or self.label_smoothing)
 
 
+# Fields that have another name since version 0.1.0, by the earlier one: what a run directory may still hold.
+RENAMED_FIELDS = {
+    "policy": "auto_augment",
+    "policy_operations": "randaugment_operations",
+    "policy_magnitude": "randaugment_magnitude",
+    "erasing": "random_erasing",
+    "repeats": "repeated_augmentation",
+    "lighting": "pca_lighting",
+    "schedule_steps": "milestones",
+    "warmup": "warmup_fraction",
+    "warmup_rate": "warmup_learning_rate",
+    "warmup_error": "warmup_until_error",
+    "warmup_depth": "warmup_min_layers",
+}
+
+
+def setting_fields() -> list[dataclasses.Field]:
+    """The fields that determine the result: all but `source` and `expected`.
+
+    Example:
+        >>> from keras_resnet.recipes import setting_fields
+        >>> setting_fields()[1].name, setting_fields()[1].metadata["help"]
+        ('batch_size', 'Images per step, over all devices.')
+    """
+    return [field for field in dataclasses.fields(Recipe) if field.compare]
+
+
 # Section 4.2 of the paper, whole: 45k/5k split, pad 4 and random crop, flip, per-pixel mean, batch
 # 128, rate 0.1 divided by 10 at 32k and 48k of 64k iterations, weight decay 1e-4, momentum 0.9, and
 # for 110 layers a rate of 0.01 until the training error is below 80 %.
@@ -118,7 +188,7 @@ _CIFAR_STEPS_PER_EPOCH = 352  # batches of 128 that 45,000 images make
 _CIFAR = dict(weight_decay=1e-4, validation_fraction=0.1, per_pixel_mean=True, pad=4, flip=True)
 # What both of ImageNet's recipes share; where there is no validation set, a tenth of the images serves.
 _IMAGENET = dict(
-    batch_size=256, weight_decay=1e-4, validation_fraction=0.1, flip=True, lighting=0.1, crop_fraction=0.875
+    batch_size=256, weight_decay=1e-4, validation_fraction=0.1, flip=True, pca_lighting=0.1, crop_fraction=0.875
 )
 RECIPES = {
     "cifar_he2015": Recipe(
@@ -127,8 +197,8 @@ RECIPES = {
         expected="published: CIFAR-10 test error 8.75 % (resnet20_cifar) to 6.43 % (resnet110_cifar)",
         epochs=64_000 / _CIFAR_STEPS_PER_EPOCH,  # 64k iterations
         schedule="steps",
-        schedule_steps=(32 / 64, 48 / 64),
-        warmup_rate=0.01,
+        milestones=(32 / 64, 48 / 64),
+        warmup_learning_rate=0.01,
     ),
     "cifar_he2015_plateau": Recipe(
         **_CIFAR,
@@ -136,7 +206,7 @@ RECIPES = {
         expected="not published",
         epochs=64_000 / _CIFAR_STEPS_PER_EPOCH,
         schedule="plateau",
-        warmup_rate=0.01,
+        warmup_learning_rate=0.01,
     ),
     "cifar_quick": Recipe(
         **_CIFAR,
@@ -145,7 +215,7 @@ RECIPES = {
         epochs=20,
         nesterov=True,
         schedule="cosine",
-        warmup=0.1,
+        warmup_fraction=0.1,
     ),
     "he2015": Recipe(
         **_IMAGENET,
@@ -164,7 +234,7 @@ RECIPES = {
         expected="published: ImageNet 1-crop error 30.43 % (resnet18) to 22.16 % (resnet152)",
         epochs=90,
         schedule="steps",
-        schedule_steps=(30 / 90, 60 / 90),
+        milestones=(30 / 90, 60 / 90),
         nesterov=True,
         crop="random_resized",
         color_jitter=0.4,
@@ -179,7 +249,7 @@ RECIPES = {
         nesterov=True,
         weight_decay=5e-4,
         schedule="cosine",
-        warmup=0.1,
+        warmup_fraction=0.1,
         validation_fraction=0.1,
         image_size=64,
         crop="random_resized",
@@ -195,7 +265,7 @@ RECIPES = {
         learning_rate=0.01,
         weight_decay=1e-4,
         schedule="cosine",
-        warmup=0.1,
+        warmup_fraction=0.1,
         validation_fraction=0.1,
         flip=True,
     ),
@@ -207,7 +277,7 @@ RECIPES = {
         nesterov=True,
         weight_decay=1e-4,
         schedule="cosine",
-        warmup=0.1,
+        warmup_fraction=0.1,
         validation_fraction=0.1,
         per_pixel_mean=True,
         pad=1,
@@ -223,7 +293,7 @@ def settings(recipe: Recipe) -> dict:
         >>> keras_resnet.recipes.settings(keras_resnet.Recipe())["batch_size"]
         128
     """
-    return {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe) if field.compare}
+    return {field.name: getattr(recipe, field.name) for field in setting_fields()}
 
 
 def get_recipe(recipe: str | Recipe) -> Recipe:
@@ -234,7 +304,7 @@ def get_recipe(recipe: str | Recipe) -> Recipe:
 
     Example:
         >>> import keras_resnet
-        >>> keras_resnet.get_recipe("cifar_he2015").schedule_steps
+        >>> keras_resnet.get_recipe("cifar_he2015").milestones
         (0.5, 0.75)
     """
     if isinstance(recipe, Recipe):

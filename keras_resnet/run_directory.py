@@ -14,7 +14,7 @@ import keras
 
 from keras_resnet.errors import first_line
 from keras_resnet.files import SCRATCH, write_text
-from keras_resnet.recipes import Recipe
+from keras_resnet.recipes import RENAMED_FIELDS, Recipe
 from keras_resnet.transforms.views import View
 
 BEFORE_RECIPE = ("checkpoints", "labels.txt")
@@ -60,6 +60,13 @@ class Run:
         before = self.read_json("recipe.json")
         if not all(isinstance(before.get(part), dict) for part in self.IDENTITY):
             raise ValueError(f"{self.file('recipe.json')} is damaged or of another program; choose another workdir.")
+        renamed = sorted({*before["recipe"]} & {*RENAMED_FIELDS})
+        if renamed:
+            raise FileExistsError(
+                f"workdir {self.directory} holds a run of an earlier version, whose recipe has other field "
+                f"names ({', '.join(renamed)}): evaluation and prediction can use it, but it cannot be resumed; choose another "
+                "workdir."
+            )
         now = json.loads(json.dumps(description))
         differences = [
             f"{part}.{key}: {before[part].get(key)} there, {now[part].get(key)} asked"
@@ -119,7 +126,12 @@ class Run:
     def recipe(self) -> Recipe:
         """The recipe that the run was trained with."""
         settings = self.read_json("recipe.json")["recipe"]
-        return Recipe(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+        return Recipe(
+            **{
+                RENAMED_FIELDS.get(name, name): tuple(value) if isinstance(value, list) else value
+                for name, value in settings.items()
+            }
+        )
 
     def class_names(self) -> list[str]:
         """The lines of labels.txt."""

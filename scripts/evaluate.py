@@ -30,7 +30,7 @@ IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Side of the crop [the run
 CROP_FRACTION = flags.DEFINE_float("crop_fraction", None, "Crop / resized short side [the run's, or the weights'].")
 INTERPOLATION = flags.DEFINE_enum("interpolation", None, ["bilinear", "bicubic"], "[the run's, or the weights']")
 PER_CLASS = flags.DEFINE_string("per_class", None, "CSV file to write each class's accuracy to.")
-REASSESS = flags.DEFINE_string("reassess", None, "real.json: ReaL's labels of ImageNet's validation images.")
+REAL_LABELS = flags.DEFINE_string("real_labels", None, "real.json: ReaL's labels of ImageNet's validation images.")
 RECALIBRATE = flags.DEFINE_integer(
     "recalibrate_batchnorm", 0, "Training images to compute batch normalization's statistics over first.", lower_bound=0
 )
@@ -66,10 +66,14 @@ def load(data) -> keras.Model:
 
 def report(result):
     """Prints a result."""
-    print(f"{result.top1} of {result.images} right" + (f", {result.top5} in the top 5" if result.top5 else ""), end="")
+    print(
+        f"{result.top1_correct} of {result.images} right"
+        + (f", {result.top5_correct} in the top 5" if result.top5_correct else ""),
+        end="",
+    )
     print(f", {result.images / result.seconds:.1f} images/s")
-    if result.reassessed:
-        right, judged = result.reassessed
+    if result.real_labels_correct:
+        right, judged = result.real_labels_correct
         print(f"{right} of {judged} right by ReaL's labels ({right / judged:.4f})")
     for image, reason in result.errors:
         print(f"error: {image} {reason}")
@@ -85,7 +89,7 @@ def main(_):
         keras_resnet.recalibrate_batchnorm(model, data, recipe, RECALIBRATE.value)
     scales = [int(scale) for scale in SCALES.value] if SCALES.value else None
     for protocol in PROTOCOL.value:
-        result = keras_resnet.evaluate(model, data, SPLIT.value, protocol, scales=scales, reassess=REASSESS.value)
+        result = keras_resnet.evaluate(model, data, SPLIT.value, protocol, scales=scales, real_labels=REAL_LABELS.value)
         report(result)
     if PER_CLASS.value:
         result.write_classes(PER_CLASS.value)

@@ -2,7 +2,7 @@
 
     python scripts/launch_local.py [--workers=2] scripts/train_imagenet.py --data_dir=PHOTOS --workdir=runs/two
 
-What stands behind the script's name are its own flags. The processes find each other by TF_CONFIG, as hosts in a
+What stands behind the script's name are its own flags. The processes find each other by TF_CONFIG, as workers in a
 network do; each line of their output begins with the number of its process. If one ends with an error, the others have
 a minute to end by themselves.
 """

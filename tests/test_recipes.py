@@ -19,11 +19,11 @@ def test_cifar_he2015_is_section_4_2_of_the_paper():
     rates = {step: recipe.learning_rate * rate_factor(recipe, step / 64_000) for step in (0, 31_999, 32_000, 47_999)}
     assert rates == pytest.approx({0: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01})
     assert recipe.learning_rate * rate_factor(recipe, 48_000 / 64_000) == pytest.approx(0.001)
-    assert (recipe.warmup_rate, recipe.warmup_error, recipe.warmup_depth) == (0.01, 0.8, 110)
+    assert (recipe.warmup_learning_rate, recipe.warmup_until_error, recipe.warmup_min_layers) == (0.01, 0.8, 110)
 
 
 def test_cosine_schedule_rises_then_falls_to_zero():
-    recipe = Recipe(schedule="cosine", warmup=0.25)
+    recipe = Recipe(schedule="cosine", warmup_fraction=0.25)
     factors = [rate_factor(recipe, step / 100) for step in range(101)]
     np.testing.assert_allclose(factors[:26], np.arange(26) / 25)
     np.testing.assert_allclose(factors[25:], 0.5 * (1 + np.cos(np.linspace(0, np.pi, 76))), atol=1e-12)
@@ -45,7 +45,7 @@ def test_each_recipe_says_where_it_is_from_and_what_it_gives(name):
         (dict(learning_rate=0), "learning_rate=0 must be above 0"),
         (dict(momentum=-0.9), "momentum=-0.9 must not be negative"),
         (dict(validation_fraction=1.5), "validation_fraction=1.5 must lie between 0 and 1"),
-        (dict(schedule_steps=(0.7, 0.5)), "must rise within 0 and 1"),
+        (dict(milestones=(0.7, 0.5)), "must rise within 0 and 1"),
         (dict(schedule="step"), "did you mean 'steps'"),
         (dict(precision="bfloat16"), "did you mean 'mixed_bfloat16'"),
     ],

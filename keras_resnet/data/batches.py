@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_resnet.data.decoding import decode, decode_bytes
 from keras_resnet.data.examples import Encoded, Examples
-from keras_resnet.data.unreadable import BadImages
+from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.distributed.sharding import part
 from keras_resnet.recipes import Recipe
 from keras_resnet.transforms.crops import center_box, part_of, whole
@@ -31,19 +31,19 @@ def training_batches(
     *,
     classes: int | None = None,
     layer: Callable | None = None,
-    bad: BadImages | None = None,
-    share: tuple[int, int] = (0, 1),
+    bad: UnreadableImages | None = None,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches (images, labels), from a step of an epoch on (both from 0).
 
-    Each epoch visits every example once (with `recipe.repeats` of r: every r-th, r times); its last batch may be
-    smaller.
+    Each epoch visits every example once, or with `recipe.repeated_augmentation=r` every r-th example r times. The last
+    batch of an epoch may be smaller.
 
     Args:
         classes: their number, for the rows of probabilities that labels become where `recipe.soft_labels`.
         layer: a Keras augmentation layer for batches of images, 0 to 255.
         bad: where images that cannot be read are reported; default: nowhere.
-        share: (index, count): make one of so many parts of each batch, as one of several hosts does. Mixup and CutMix
+        shard: (index, count): make one of so many parts of each batch, as one of several workers does. Mixup and CutMix
             then mix within it.
 
     Example:
@@ -57,7 +57,7 @@ def training_batches(
 
     def steps_of(epoch):
         handles = examples.handles((recipe.seed, tf.cast(epoch, tf.int32)))
-        steps = _asked(handles, recipe.repeats, len(examples), recipe.batch_size).enumerate()
+        steps = _asked(handles, recipe.repeated_augmentation, len(examples), recipe.batch_size).enumerate()
         return steps.map(lambda step, asked: (epoch, step, asked))
 
     def batch_of(epoch, step, asked):
@@ -66,7 +66,7 @@ def training_batches(
             return augment(pixels, seed, recipe, examples.image_shape), label
 
         batch_seed = example_seed(recipe.seed, epoch, -1 - step)  # of no example
-        return _assembled(examples, asked, prepare, bad, share).map(
+        return _assembled(examples, asked, prepare, bad, shard).map(
             lambda images, labels: augment_batch(images, labels, batch_seed, recipe, classes, layer)
         )
 
@@ -78,15 +78,15 @@ def evaluation_batches(
     examples: Examples,
     batch_size: int,
     view: Callable,
-    bad: BadImages | None = None,
-    share: tuple[int, int] = (0, 1),
+    bad: UnreadableImages | None = None,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Every example once, in order, as batches (views, labels, indices).
 
     Args:
         view: function of an image, (H, W, C), that gives a tensor; it must have the same shape for all.
         bad: where images that cannot be read are reported; default: nowhere. They are left out.
-        share: as of `training_batches`.
+        shard: as of `training_batches`.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -101,7 +101,7 @@ def evaluation_batches(
         return view(pixels(whole)), label, index
 
     asked = _asked(examples.handles(), 1, len(examples), batch_size)
-    return _in_turn(asked, lambda *asked: _assembled(examples, asked, prepare, bad, share))
+    return _in_turn(asked, lambda *asked: _assembled(examples, asked, prepare, bad, shard))
 
 
 def _in_turn(steps, batch_of):
@@ -120,12 +120,12 @@ def _asked(handles, repeats, count, batch_size):
     return pairs.take(count).batch(batch_size)
 
 
-def _assembled(examples, asked, prepare, bad, share):
-    """A data set of one batch: `prepare(pixels, label, index, copy)` of the share of the examples asked for."""
-    if share == (0, 1):
+def _assembled(examples, asked, prepare, bad, shard):
+    """A data set of one batch: `prepare(pixels, label, index, copy)` of the shard of the examples asked for."""
+    if shard == (0, 1):
         return _batch_of(examples, asked, prepare, bad)
-    start, end = part(tf.shape(tf.nest.flatten(asked)[0], tf.int64)[0], *share)
-    # A share of none is made of one example, which is then cut off: there is no other batch of length 0.
+    start, end = part(tf.shape(tf.nest.flatten(asked)[0], tf.int64)[0], *shard)
+    # A shard of none is made of one example, which is then cut off: there is no other batch of length 0.
     own = tf.nest.map_structure(lambda values: values[start : tf.maximum(end, start + 1)], asked)
     return _batch_of(examples, own, prepare, bad).map(
         lambda *batch: tf.nest.map_structure(lambda values: values[: end - start], batch)

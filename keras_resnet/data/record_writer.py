@@ -18,7 +18,7 @@ from keras_resnet.data.decoding import FORMATS, decode_bytes
 from keras_resnet.data.examples import Files
 from keras_resnet.data.loading import Data
 from keras_resnet.data.records import MANIFEST
-from keras_resnet.data.unreadable import BadImages, default_limit
+from keras_resnet.data.unreadable import UnreadableImages, default_limit
 from keras_resnet.files import SCRATCH, checksum, write_atomically, write_text
 from keras_resnet.progress import bar_shown
 
@@ -79,7 +79,7 @@ def prepare_records(
     _begin(folder, data, short_side)
     total = sum(map(len, data.splits.values()))
     limit = 0 if on_bad_image == "error" else default_limit(total) if max_bad_images is None else max_bad_images
-    bad = BadImages(folder / BAD, limit)
+    bad = UnreadableImages(folder / BAD, limit)
     progress = _Progress(total, verbose)
     splits = {
         split: _write_split(folder, split, examples, short_side, bad, progress)

@@ -1,4 +1,4 @@
-"""BadImages: the images of a run that cannot be read, each listed once with the reason."""
+"""UnreadableImages: the images of a run that cannot be read, each listed once with the reason."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from keras_resnet.files import write_text
 SHARE, LEAST = 1 / 1000, 10  # of the training images that may be bad
 
 
-class BadImages:
+class UnreadableImages:
     """Collects what cannot be read, and says when it is too much.
 
     Args:
@@ -18,8 +18,8 @@ class BadImages:
         limit: more than so many raise an error; None for no limit.
 
     Example:
-        >>> from keras_resnet.data.unreadable import BadImages
-        >>> bad = BadImages(limit=1)
+        >>> from keras_resnet.data.unreadable import UnreadableImages
+        >>> bad = UnreadableImages(limit=1)
         >>> bad.report("a.jpg", "is empty")
         >>> bad.reasons
         {'a.jpg': 'is empty'}

@@ -54,7 +54,7 @@ class HookedModel(keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras takes a batch to build with: one that is missing from the data then, and whose replicas' parts it adds
-        # up, which fails where these differ in length, or lie on other hosts. The shapes of the data will do.
+        # up, which fails where these differ in length, or lie on other workers. The shapes of the data will do.
         if iterator is not None and self.replicas > 1:
             data_batch = keras.tree.map_structure(_described, iterator.data_adapter.get_tf_dataset().element_spec)
             iterator = None

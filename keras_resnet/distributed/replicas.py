@@ -32,7 +32,7 @@ class ReplicatedModel(HookedModel):
         if self.replicas == 1 or not self.trainable_variables:
             return super().train_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        part = Part(x)
+        part = BatchShard(x)
         statistics = self._moving_statistics()
         before = [tf.identity(statistic) for statistic in statistics]
         with tf.GradientTape() as tape:
@@ -50,7 +50,7 @@ class ReplicatedModel(HookedModel):
         if self.replicas == 1:
             return super().test_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        part = Part(x)
+        part = BatchShard(x)
         y_pred = self._predictions(part, training=False)
         loss = self._part_of_loss(part, y, y_pred, sample_weight, training=False)
         self.loss_tracker.update_state(sum_over_replicas(loss), sample_weight=part.size)
@@ -60,7 +60,7 @@ class ReplicatedModel(HookedModel):
         if self.replicas == 1:
             return super().predict_step(data)
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._predictions(Part(x), training=False)
+        return self._predictions(BatchShard(x), training=False)
 
     def _predictions(self, part, training):
         with samples_counted(self.normalizations(), part.size):
@@ -105,7 +105,7 @@ class ReplicatedModel(HookedModel):
         return [variable for layer in layers for variable in layer.non_trainable_variables]
 
 
-class Part:
+class BatchShard:
     """The part of a batch that one replica has.
 
     Args:

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_resnet.distributed.workers import hosts_configured
+from keras_resnet.distributed.workers import configured_workers
 from keras_resnet.errors import first_line
 
 
@@ -12,7 +12,7 @@ def one_device():
 
 
 def mirrored():
-    """All GPUs of this host, or all logical CPUs where there is no GPU."""
+    """All GPUs of this worker, or all logical CPUs where there is no GPU."""
     if tf.config.list_logical_devices("GPU"):
         return tf.distribute.MirroredStrategy()
     cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
@@ -21,18 +21,18 @@ def mirrored():
 
 
 def multi_worker():
-    """All GPUs, or the CPU, of each of the hosts in TF_CONFIG; must come before TensorFlow does anything else.
+    """All GPUs, or the CPU, of each of the workers in TF_CONFIG; must come before TensorFlow does anything else.
 
     Raises:
         ValueError: there is no TF_CONFIG, or it cannot be read.
-        OSError: the other hosts did not answer.
+        OSError: the other workers did not answer.
     """
-    if not hosts_configured():
-        raise ValueError("Several hosts find each other by the environment variable TF_CONFIG, which is not set.")
+    if not configured_workers():
+        raise ValueError("Several workers find each other by the environment variable TF_CONFIG, which is not set.")
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
-        raise ConnectionError(f"The hosts of TF_CONFIG did not all answer ({first_line(error)}).") from None
+        raise ConnectionError(f"The workers of TF_CONFIG did not all answer ({first_line(error)}).") from None
 
 
 def tpu():
@@ -49,8 +49,8 @@ def tpu():
 
 
 def auto():
-    """The hosts of TF_CONFIG; or all GPUs of this host (or logical CPUs) if there are several; else the one device."""
-    if hosts_configured() > 1:
+    """The workers of TF_CONFIG; else all GPUs (or logical CPUs) of this machine if it has several; else one device."""
+    if configured_workers() > 1:
         return multi_worker()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return mirrored() if len(devices) > 1 else one_device()

@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.loading import Data
-from keras_resnet.data.unreadable import BadImages
+from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.errors import unknown_name
-from keras_resnet.evaluation.protocols import PROTOCOLS, _passes
-from keras_resnet.evaluation.real_labels import _count_reassessed, _read_reassessment
+from keras_resnet.evaluation.protocols import PROTOCOLS, passes_of
+from keras_resnet.evaluation.real_labels import count_by_real_labels, read_real_labels
 from keras_resnet.files import write_text
 from keras_resnet.models.model import ends_in_softmax
 from keras_resnet.progress import bar_shown
@@ -24,26 +24,36 @@ from keras_resnet.progress import bar_shown
 class Result:
     """How good a model is on the images of a split.
 
-    `top1` and `top5` count the images whose class is the most probable, and among the five most probable; `top5` is
-    None below six classes. `classes` has a row (name, images, top1) for each class. `errors` has the name and the
-    reason of each image that could not be read; they are in no count. `reassessed` counts
+    `top1_correct` and `top5_correct` count the images whose class is the most probable, and among the five most
+    probable; `top5_correct` is None below six classes. `classes` has a row (name, images, correct) for each class.
+    `errors` has the name and the reason of each unreadable image; no count includes these. `real_labels_correct` counts
     the images that are right by ReaL's labels, and those that have such labels. `seconds` is the time it took.
     """
 
     split: str
     images: int
-    top1: int
-    top5: int | None
+    top1_correct: int
+    top5_correct: int | None
     protocol: str
     classes: tuple[tuple[str, int, int], ...] = ()
     errors: tuple[tuple[str, str], ...] = ()
-    reassessed: tuple[int, int] | None = None
+    real_labels_correct: tuple[int, int] | None = None
     seconds: float = dataclasses.field(default=0.0, compare=False)
 
     @property
+    def top1_accuracy(self) -> float:
+        """Fraction of the images whose most probable class is right, 0 to 1."""
+        return self.top1_correct / self.images
+
+    @property
+    def top5_accuracy(self) -> float | None:
+        """Fraction of the images whose class is among the five most probable; None below six classes."""
+        return None if self.top5_correct is None else self.top5_correct / self.images
+
+    @property
     def accuracy(self) -> float:
-        """The share of the images that are classified right, 0 to 1."""
-        return self.top1 / self.images
+        """The same as `top1_accuracy`."""
+        return self.top1_accuracy
 
     def __str__(self):
         error = 100 * (1 - self.accuracy)
@@ -67,7 +77,7 @@ def evaluate(
     protocol: str = "center",
     *,
     scales=None,
-    reassess=None,
+    real_labels=None,
     note: str = "",
     verbose="auto",
 ) -> Result:
@@ -83,7 +93,7 @@ def evaluate(
             classifier applied to every place and its scores averaged, as the last layers of a ResNet do for an
             image of any size. Probabilities are averaged over views. Source: He et al. 2015, section 3.4.
         scales: short sides for "multi_scale", pixels; default 224, 256, 384, 480 and 640, times the model's size / 224.
-        reassess: path of ReaL's labels (Beyer et al. 2020, `real.json`) for ImageNet's validation images: a list, in
+        real_labels: path of ReaL's labels (Beyer et al. 2020, `real.json`) for ImageNet's validation images: a list, in
             the order of the file names, of the labels that each image may have.
         note: what the protocol should say besides, as "final weights".
         verbose: 1 for a progress bar, 0 for none, "auto" for one on a terminal.
@@ -104,17 +114,17 @@ def evaluate(
     if split not in data.splits:
         raise ValueError(f"{data.name} has no split {split!r}; it has {', '.join(data.splits)}.")
     examples = data.splits[split]
-    likely = _read_reassessment(reassess, examples) if reassess else None
-    passes, described = _passes(model, data, examples, protocol, scales)
+    likely = read_real_labels(real_labels, examples) if real_labels else None
+    passes, described = passes_of(model, data, examples, protocol, scales)
     start = time.perf_counter()
-    bad = BadImages()
+    bad = UnreadableImages()
     scores, labels, seen = _averaged(passes, examples, len(data.class_names), bad, verbose)
     seconds = time.perf_counter() - start
     if not seen.any():
         raise ValueError(f"None of the {len(examples)} {split} images of {data.name} can be read.")
     counts = _count(scores, labels, seen, data.class_names)
     if likely:
-        counts["reassessed"] = _count_reassessed(scores, seen, likely)
+        counts["real_labels_correct"] = count_by_real_labels(scores, seen, likely)
     errors = tuple(bad.reasons.items())
     described = ", ".join(filter(None, (described, note)))
     return Result(split, int(seen.sum()), protocol=described, errors=errors, seconds=seconds, **counts)
@@ -163,8 +173,8 @@ def _count(scores, labels, seen, class_names):
     images = np.bincount(labels[seen], minlength=len(class_names))
     top1 = np.bincount(labels[seen], weights=right[:, 0], minlength=len(class_names)).astype(int)
     return dict(
-        top1=int(right[:, 0].sum()),
-        top5=int(right.sum()) if len(class_names) > 5 else None,
+        top1_correct=int(right[:, 0].sum()),
+        top5_correct=int(right.sum()) if len(class_names) > 5 else None,
         classes=tuple(zip(class_names, images.tolist(), top1.tolist(), strict=True)),
     )
 

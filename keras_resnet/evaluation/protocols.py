@@ -16,7 +16,7 @@ SCALES = tuple(side / 224 for side in (224, 256, 384, 480, 640))  # He et al. 20
 
 # ---------------------------------------------------------------------------------------------
 # Passes over the images: (a function of a batch of images, the batches (views, labels, indices))
-def _passes(model, data, examples, protocol, scales):
+def passes_of(model, data, examples, protocol, scales):
     """The passes that a protocol takes, and its description."""
     view, whole = data.view, isinstance(examples, Arrays)
     width_by_height = "x".join(map(str, view.size[::-1]))

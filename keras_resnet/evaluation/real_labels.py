@@ -8,7 +8,7 @@ import numpy as np
 from keras_resnet.data.examples import Arrays
 
 
-def _read_reassessment(path, examples):
+def read_real_labels(path, examples):
     """For each example, the labels that ReaL gives its image."""
     labels = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     if isinstance(examples, Arrays) or len(labels) != len(examples):
@@ -18,7 +18,7 @@ def _read_reassessment(path, examples):
     return [labels[places[name]] for name in names]
 
 
-def _count_reassessed(scores, seen, likely):
+def count_by_real_labels(scores, seen, likely):
     """(images whose most probable class is one of their labels, images that have any)."""
     best = scores.argmax(axis=1)
     judged = [index for index in np.flatnonzero(seen) if likely[index]]

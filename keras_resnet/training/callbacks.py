@@ -64,12 +64,12 @@ class Checkpoint(keras.callbacks.Callback):
         steps_per_epoch: of a whole epoch.
         resumed: the checkpoint to start from, or None.
         stateful: callbacks whose attributes in `STATE` are kept and restored.
-        host: the `Host` that this is; the chief alone writes, when any of the hosts wants it.
+        worker: the `Worker` that this is; the chief alone writes, when any of the workers wants it.
     """
 
-    def __init__(self, run, monitor, every, steps_per_epoch, resumed, stateful, host):
+    def __init__(self, run, monitor, every, steps_per_epoch, resumed, stateful, worker):
         super().__init__()
-        self.run, self.monitor, self.every, self.stateful, self.host = run, monitor, every, stateful, host
+        self.run, self.monitor, self.every, self.stateful, self.worker = run, monitor, every, stateful, worker
         self.steps_per_epoch = steps_per_epoch
         self.state = resumed.state if resumed else None  # to restore when `fit` begins
         self.skipped = resumed.step if resumed else 0  # steps of the epoch that `fit` begins with, made before
@@ -105,7 +105,7 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs[self.monitor] > self.best:
             self.best = float(logs[self.monitor])
-            if self.host.is_chief:
+            if self.worker.is_chief:
                 write_atomically(self.run.file("best.keras"), self.model.save)
         self.skipped = 0
         first_of_all = self.cost is None and not self.every.steps
@@ -118,7 +118,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _save_if_due(self, epoch, step, at_any_rate=False):
         since = time.perf_counter() - self.saved
         due = at_any_rate or self.every.is_due(epoch * self.steps_per_epoch + step, since, self.cost)
-        asked_to_stop, due = self.host.any(self.asked_to_stop, due)
+        asked_to_stop, due = self.worker.any(self.asked_to_stop, due)
         if asked_to_stop or due:
             self._save(epoch, step)
         if asked_to_stop:
@@ -127,8 +127,8 @@ class Checkpoint(keras.callbacks.Callback):
     def _save(self, epoch, step):
         """The variables first: the record beside them, with their checksum, makes them a checkpoint."""
         start = time.perf_counter()
-        state = self._state()  # of all hosts: each has a part of the metrics
-        if self.host.is_chief:
+        state = self._state()  # of all workers: each has a part of the metrics
+        if self.worker.is_chief:
             check_finite(self.model, place(epoch, step), self.run)
             save(self.run, self.model, epoch, step, state)
         self.saved = time.perf_counter()

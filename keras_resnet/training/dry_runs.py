@@ -8,17 +8,17 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.data.loading import Data
-from keras_resnet.data.unreadable import BadImages
+from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.models.complexity import multiply_adds, trainable_parameters
 from keras_resnet.recipes import Recipe, get_recipe
-from keras_resnet.training.loop import Feed
+from keras_resnet.training.loop import TrainingInput
 from keras_resnet.training.memory import peak_memory
-from keras_resnet.training.throughput import Waits
+from keras_resnet.training.throughput import DataTime
 from keras_resnet.training.trainer import compiled
 
 
 @dataclasses.dataclass(frozen=True)
-class Rehearsal:
+class DryRun:
     """What `keras_resnet.dry_run` found."""
 
     model: str
@@ -64,7 +64,7 @@ class StepTimes(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self.start)
 
 
-def dry_run(model, data: Data, recipe: str | Recipe, *, augmentation=None, strategy=None) -> Rehearsal:
+def dry_run(model, data: Data, recipe: str | Recipe, *, augmentation=None, strategy=None) -> DryRun:
     """Builds all that `train` builds, runs two steps, and writes nothing.
 
     Args: those of `train`.
@@ -80,26 +80,26 @@ def dry_run(model, data: Data, recipe: str | Recipe, *, augmentation=None, strat
         (269722, 6)
     """
     recipe = get_recipe(recipe)
-    model, host = compiled(model, data, recipe, strategy)
-    return rehearse(model, Feed(data, recipe, augmentation, BadImages(), host))
+    model, worker = compiled(model, data, recipe, strategy)
+    return rehearse(model, TrainingInput(data, recipe, augmentation, UnreadableImages(), worker))
 
 
-def rehearse(model, feed) -> Rehearsal:
+def rehearse(model, feed) -> DryRun:
     """Runs two steps of a compiled model."""
     times = StepTimes()
     try:
-        batches = feed.training(0, 0, Waits())
+        batches = feed.training(0, 0, DataTime())
         model.fit(batches, steps_per_epoch=2, callbacks=[times], shuffle=False, verbose=0)
     except tf.errors.ResourceExhaustedError as error:
         raise feed.too_large(error) from None
     trained = trainable_parameters(model)
-    return Rehearsal(
+    return DryRun(
         model=model.name,
         parameters=trained,
         other_weights=model.count_params() - trained,
         multiply_adds=multiply_adds(model),
         batch_size=min(feed.recipe.batch_size, len(feed.data.train)),
-        replicas=feed.host.strategy.num_replicas_in_sync,
+        replicas=feed.worker.strategy.num_replicas_in_sync,
         memory=peak_memory(),
         seconds_per_step=times.seconds[-1],
         epochs=feed.recipe.epochs,

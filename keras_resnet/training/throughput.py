@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 
-class Waits:
+class DataTime:
     """Adds up the seconds that training waits for its next batch."""
 
     def __init__(self):
@@ -18,7 +18,7 @@ class Waits:
         return np.int64(0)
 
 
-def timed(dataset: tf.data.Dataset, waits: Waits) -> tf.data.Dataset:
+def measure_data_time(dataset: tf.data.Dataset, waits: DataTime) -> tf.data.Dataset:
     """The data set, each element of which tells `waits` how long it was waited for."""
 
     def clock():
@@ -32,9 +32,9 @@ def timed(dataset: tf.data.Dataset, waits: Waits) -> tf.data.Dataset:
 
 
 class Throughput(keras.callbacks.Callback):
-    """Adds `images_per_second`, `input_wait` and `learning_rate` to the logs.
+    """Adds `images_per_second`, `data_time` and `learning_rate` to the logs.
 
-    `input_wait` is the share of the time, 0 to 1, that was spent waiting for images. The first step of an epoch is left
+    `data_time` is the share of the time, 0 to 1, that was spent waiting for images. The first step of an epoch is left
     out: it compiles, or fills the input pipeline. Says once that training is bound by its input, if it is.
     """
 
@@ -60,7 +60,7 @@ class Throughput(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs["images_per_second"] = round(self.speed, 1)
-        logs["input_wait"] = round(self.waiting, 4)
+        logs["data_time"] = round(self.waiting, 4)
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         if self.waiting > self.BOUND and not self.told:
             self.told = True

@@ -8,9 +8,9 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.data.loading import Data
-from keras_resnet.data.unreadable import BadImages, default_limit
+from keras_resnet.data.unreadable import UnreadableImages, default_limit
 from keras_resnet.distributed.strategies import auto
-from keras_resnet.distributed.workers import Host
+from keras_resnet.distributed.workers import Worker
 from keras_resnet.errors import unknown_name
 from keras_resnet.evaluation.classification import Result, check_fits, evaluate
 from keras_resnet.files import write_atomically
@@ -21,11 +21,11 @@ from keras_resnet.reporting.report import write_report
 from keras_resnet.run_directory import Run
 from keras_resnet.training.checkpoints import Every, latest_checkpoint, restore
 from keras_resnet.training.compilation import compile_for
-from keras_resnet.training.loop import Feed, fit
+from keras_resnet.training.loop import TrainingInput, fit
 from keras_resnet.training.memory import check_memory
 
 ON_BAD_IMAGE = ("skip", "error")
-HOSTS_ALIKE = (
+WORKERS_ALIKE = (
     "give all of them the same flags and the same data, and a workdir in a folder that they share, where they find the "
     "same checkpoints."
 )
@@ -76,7 +76,7 @@ def train(
         ValueError: model, data and recipe do not fit, or too many images cannot be read.
         FloatingPointError: the loss is no number any more, or has grown beyond measure.
         MemoryError: a batch does not fit into the memory.
-        ConnectionError: another host has ended.
+        ConnectionError: another worker has ended.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -93,35 +93,35 @@ def train(
     run = Run(workdir)
     description = describe(model, data, recipe, augmentation)
     begun = run.check(description)
-    model, host = compiled(model, data, recipe, strategy)
+    model, worker = compiled(model, data, recipe, strategy)
     checkpoint = latest_checkpoint(run) if begun else None
     if checkpoint:
         restore(model, checkpoint)
     asked = zlib.crc32(json.dumps(description, sort_keys=True).encode())
-    host.check_agreement((asked, begun, *(checkpoint[:2] if checkpoint else (0, 0))), HOSTS_ALIKE)
-    if host.is_chief:
+    worker.check_agreement((asked, begun, *(checkpoint[:2] if checkpoint else (0, 0))), WORKERS_ALIKE)
+    if worker.is_chief:
         run.sweep()
-    if host.is_chief and not begun:
+    if worker.is_chief and not begun:
         run.create(description, data.class_names)
     limit = 0 if on_bad_image == "error" else max_bad_images
     limit = min(default_limit(len(data.train)) if limit is None else limit, len(data.train) - 1)
-    bad = BadImages(run.file(f"bad_images{host.suffix}.tsv"), limit)
-    fit(model, Feed(data, recipe, augmentation, bad, host), run, checkpoint, every, verbose)
-    return finish(model, data, run, host)
+    bad = UnreadableImages(run.file(f"bad_images{worker.suffix}.tsv"), limit)
+    fit(model, TrainingInput(data, recipe, augmentation, bad, worker), run, checkpoint, every, verbose)
+    return finish(model, data, run, worker)
 
 
 def compiled(model, data, recipe, strategy):
-    """(the model, built if it is a name and compiled as the recipe says; the host that this is under the strategy)."""
+    """(the model, built if it is a name, and compiled as the recipe says; this process as a worker of the strategy)."""
     if recipe.precision == "mixed_float16" and not tf.config.list_logical_devices("GPU"):
         raise ValueError("mixed_float16 needs a GPU; on a CPU take mixed_bfloat16 or float32.")
     strategy = strategy or default_strategy(model)
-    host = Host(strategy)
+    worker = Worker(strategy)
     with strategy.scope():
         model = build(model, data, recipe)
         check_fits(model, data)
-        check_memory(model, recipe.batch_size // max(1, len(host.addresses)), data.image_shape)
+        check_memory(model, recipe.batch_size // max(1, len(worker.addresses)), data.image_shape)
         compile_for(model, recipe)
-    return model, host
+    return model, worker
 
 
 def default_strategy(model):
@@ -147,12 +147,12 @@ def build(model, data, recipe):
         keras.config.set_dtype_policy(policy)
 
 
-def finish(model, data, run, host) -> Result:
+def finish(model, data, run, worker) -> Result:
     """Tests the final weights; the chief writes what only the end of a run can: result, model, pictures."""
-    result = evaluate(model, data, note="final weights", verbose="auto" if host.is_chief else 0)
-    if host.is_chief:
+    result = evaluate(model, data, note="final weights", verbose="auto" if worker.is_chief else 0)
+    if worker.is_chief:
         write_results(model, run, result)
-    host.check_agreement((0,), "they ended at different times.")  # or the chief would miss the others while it writes
+    worker.check_agreement((0,), "they ended at different times.")  # or the chief would miss the others while it writes
     return result
 
 

@@ -138,7 +138,7 @@ def crop(pixels, seed, recipe, size):
     Args:
         pixels: function of (a box function, a size), as `decoding.decode`, that gives a part of the image.
     """
-    rounded = not (recipe.color_jitter or recipe.lighting)  # else what follows would make it float32 again
+    rounded = not (recipe.color_jitter or recipe.pca_lighting)  # else what follows would make it float32 again
     if recipe.crop == "center":
         return resized(pixels(center_box, size), size, rounded)
     box_of, draws = BOXES[recipe.crop]

@@ -38,15 +38,15 @@ def augment(pixels, seed, recipe, image_shape):
         image = pad_and_crop(image, pad_seed, recipe.pad)
     if recipe.flip:
         image = random_flip(image, flip_seed)
-    if recipe.policy == "randaugment":
-        image = rand_augment(image, policy_seed, recipe.policy_operations, recipe.policy_magnitude)
-    if recipe.policy == "trivialaugment":
+    if recipe.auto_augment == "randaugment":
+        image = rand_augment(image, policy_seed, recipe.randaugment_operations, recipe.randaugment_magnitude)
+    if recipe.auto_augment == "trivialaugment":
         image = trivial_augment(image, policy_seed)
     if recipe.color_jitter:
         image = color_jitter(image, jitter_seed, recipe.color_jitter)
-    if recipe.lighting:
-        image = lighting(image, lighting_seed, recipe.lighting)
-    return random_erasing(image, erasing_seed, recipe.erasing) if recipe.erasing else image
+    if recipe.pca_lighting:
+        image = lighting(image, lighting_seed, recipe.pca_lighting)
+    return random_erasing(image, erasing_seed, recipe.random_erasing) if recipe.random_erasing else image
 
 
 def augment_batch(images, labels, seed, recipe, classes, layer=None):

@@ -157,19 +157,19 @@ HEAD = "logits"
 
 
 @dataclasses.dataclass(frozen=True)
-class Translation:
+class Conversion:
     """A file's tensors as a model's: `values` by (layer, variable), and what did not go over."""
 
     values: dict[tuple[str, str], np.ndarray]
     missing: list[str]  # names that the model needs and the file has not
-    left_over: list[str]  # names of the file that the model has no use for
-    misshapen: list[str]  # "name: shape there, shape wanted"
+    unexpected: list[str]  # names of the file that the model has no use for
+    mismatched: list[str]  # "name: shape there, shape wanted"
     head_differs: bool  # the classifier is for another number of classes
 
 
-def translate(model, tensors: Tensors, naming: Naming) -> Translation:
+def convert(model, tensors: Tensors, naming: Naming) -> Conversion:
     """The tensors under the names, in the layout and with the epsilon of the model's layers."""
-    values, missing, misshapen, used = {}, [], [], set()
+    values, missing, mismatched, used = {}, [], [], set()
     layers = [layer for layer in model.layers if layer.weights]
     for layer in layers:
         for variable in layer.weights:
@@ -178,13 +178,13 @@ def translate(model, tensors: Tensors, naming: Naming) -> Translation:
                 missing.append(value)
                 continue
             if value.shape != tuple(variable.shape):
-                misshapen.append(f"{layer.name}/{variable.name}: {value.shape} there, {tuple(variable.shape)} wanted")
+                mismatched.append(f"{layer.name}/{variable.name}: {value.shape} there, {tuple(variable.shape)} wanted")
             values[layer.name, variable.name] = value
     _absorb_biases(layers, values, tensors, naming, used)
-    left_over = [name for name in tensors if name not in used and not _dispensable(name, naming)]
-    of_head = [text for text in misshapen if text.startswith(f"{HEAD}/")]
-    others = [text for text in misshapen if not text.startswith(f"{HEAD}/")]
-    return Translation(values, missing, left_over, others, bool(of_head))
+    unexpected = [name for name in tensors if name not in used and not _dispensable(name, naming)]
+    of_head = [text for text in mismatched if text.startswith(f"{HEAD}/")]
+    others = [text for text in mismatched if not text.startswith(f"{HEAD}/")]
+    return Conversion(values, missing, unexpected, others, bool(of_head))
 
 
 def _dispensable(name, naming):

@@ -5,7 +5,7 @@ import pathlib
 import warnings
 
 from keras_resnet.preprocessing import set_normalization
-from keras_resnet.weights.conversion import HEAD, NAMINGS, translate
+from keras_resnet.weights.conversion import HEAD, NAMINGS, convert
 from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.formats import READERS, read_tensors
 from keras_resnet.weights.pretrained import PretrainedWeights, find_weights
@@ -65,13 +65,13 @@ def _translate(model, path, namings):
     """The file's tensors as the model's, under the naming that fits best; raises ValueError where none fits."""
     tensors = read_tensors(path, model)
     name, translation = max(
-        ((name, translate(model, tensors, naming)) for name, naming in namings.items()),
-        key=lambda named: (-len(named[1].missing), -len(named[1].left_over), -len(named[1].misshapen)),
+        ((name, convert(model, tensors, naming)) for name, naming in namings.items()),
+        key=lambda named: (-len(named[1].missing), -len(named[1].unexpected), -len(named[1].mismatched)),
     )
     problems = [
         _listed("missing", translation.missing),
-        _listed("left over", translation.left_over),
-        _listed("of the wrong shape", translation.misshapen),
+        _listed("left over", translation.unexpected),
+        _listed("of the wrong shape", translation.mismatched),
     ]
     if any(problems):
         raise ValueError(

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_resnet import Recipe, load_data, prepare_records
 from keras_resnet.data.batches import evaluation_batches, training_batches
 from keras_resnet.data.decoding import decode_bytes
-from keras_resnet.data.unreadable import BadImages
+from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.transforms.views import center_view
 from tests.photos import encode, scene, write_scenes
 
@@ -93,7 +93,7 @@ def test_crops_show_the_photo_pixel_by_pixel(tmp_path):
 
 
 def test_repeats_show_each_photo_several_times_apart(photos):
-    recipe = dataclasses.replace(RECIPE, repeats=3, batch_size=6)
+    recipe = dataclasses.replace(RECIPE, repeated_augmentation=3, batch_size=6)
     train = load_data(photos, recipe).train
     epoch = batches_of(train, recipe, 5)
     images = np.concatenate([images for images, _ in epoch])
@@ -118,7 +118,7 @@ def damaged(photos, tmp_path):
 
 def test_bad_images_are_left_out_and_listed_and_change_nothing_else(photos, damaged, tmp_path):
     good, train = load_data(photos, RECIPE).train, load_data(damaged, RECIPE).train
-    bad = BadImages(tmp_path / "bad.tsv", limit=3)
+    bad = UnreadableImages(tmp_path / "bad.tsv", limit=3)
     expected, batches = batches_of(good, RECIPE, 8), batches_of(train, RECIPE, 8, bad=bad)
     assert sum(len(labels) for _, labels in batches) == 2 * 27
     unchanged = {image.tobytes() for images, _ in expected for image in images}
@@ -129,12 +129,12 @@ def test_bad_images_are_left_out_and_listed_and_change_nothing_else(photos, dama
     assert lines[0] == "image\treason"
     assert len(lines) == 4
     assert any("is truncated" in line or "truncated" in line for line in lines)
-    assert BadImages(tmp_path / "bad.tsv").reasons == bad.reasons
+    assert UnreadableImages(tmp_path / "bad.tsv").reasons == bad.reasons
     np.testing.assert_equal(batches_of(train, RECIPE, 3, 1, 1), batches[5:])
 
 
 def test_one_bad_image_too_many_stops(damaged):
-    bad = BadImages(limit=2)
+    bad = UnreadableImages(limit=2)
     with pytest.raises(tf.errors.OpError):
         batches_of(load_data(damaged, RECIPE).train, RECIPE, 8, bad=bad)
     assert "3 images cannot be read, more than the 2 that may be skipped" in bad.failure
@@ -150,7 +150,7 @@ def test_a_batch_of_bad_images_is_replaced(damaged):
 
 def test_evaluation_shows_every_readable_image_in_order(damaged):
     data = load_data(damaged, RECIPE)
-    bad = BadImages()
+    bad = UnreadableImages()
     batches = evaluation_batches(data.train, 8, lambda image: center_view(image, data.view)[0], bad)
     indices = np.concatenate([indices for _, _, indices in batches])
     np.testing.assert_array_equal(indices, [i for i in range(30) if i not in (3, 10, 29)])

@@ -1,4 +1,4 @@
-"""Two processes that train one model, as two hosts do; started by scripts/launch_local.py."""
+"""Two processes that train one model, as two workers do; started by scripts/launch_local.py."""
 
 import os
 import pathlib
@@ -15,7 +15,7 @@ import tensorflow as tf
 import keras_resnet
 from keras_resnet.distributed.sharding import split
 from keras_resnet.distributed.strategies import multi_worker, tpu
-from keras_resnet.distributed.workers import Host, hosts_configured
+from keras_resnet.distributed.workers import Worker, configured_workers
 
 ROOT = pathlib.Path(__file__).parents[2]
 CASES, RUN = (pathlib.Path(__file__).with_name(name) for name in ("worker_cases.py", "worker_run.py"))
@@ -34,12 +34,12 @@ def test_two_hosts_make_the_weights_of_one_device():
     output, _ = (process := launch(CASES)).communicate(timeout=300)
     assert process.returncode == 0, output
     names = ["uneven", "none", "weighted", "all", "synchronized"]
-    for host in (0, 1):
-        assert re.findall(rf"^{host}: equal: (\w+)$", output, re.MULTILINE) == names
+    for worker in (0, 1):
+        assert re.findall(rf"^{worker}: equal: (\w+)$", output, re.MULTILINE) == names
 
 
 def started(workdir):
-    """(the launcher, the process numbers of both hosts) once the run has made another checkpoint."""
+    """(the launcher, the process numbers of both workers) once the run has made another checkpoint."""
     before = {path.name for path in workdir.glob("checkpoints/*.json")}
     launcher = launch(RUN, workdir)
     processes = {}
@@ -55,14 +55,14 @@ def started(workdir):
 
 
 @pytest.fixture(scope="module")
-def of_one_host(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("hosts") / "one"
+def of_one_worker(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("workers") / "one"
     subprocess.run([sys.executable, RUN, workdir], env=ENVIRONMENT, check=True)
     return workdir
 
 
 @pytest.mark.slow
-def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_host, tmp_path):
+def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_worker, tmp_path):
     workdir = tmp_path / "two"
 
     launcher, processes = started(workdir)
@@ -78,7 +78,7 @@ def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_ho
     assert "The last good checkpoint is" in message
 
     launcher, processes = started(workdir)
-    os.kill(processes[1], signal.SIGTERM)  # of one host alone: both save, and end
+    os.kill(processes[1], signal.SIGTERM)  # of one worker alone: both save, and end
     output, _ = launcher.communicate(timeout=90)
     assert launcher.returncode == 128 + signal.SIGTERM, output
     assert "0: Resuming" in output
@@ -86,15 +86,15 @@ def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_ho
 
     output, _ = (launcher := launch(RUN, workdir)).communicate(timeout=120)
     assert launcher.returncode == 0, output
-    one, two = (keras_resnet.load_model(run / "final.keras") for run in (of_one_host, workdir))
+    one, two = (keras_resnet.load_model(run / "final.keras") for run in (of_one_worker, workdir))
     for ours, theirs in zip(one.get_weights(), two.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=2e-5)
-    logs = [np.genfromtxt(run / "log.csv", delimiter=",", names=True) for run in (of_one_host, workdir)]
+    logs = [np.genfromtxt(run / "log.csv", delimiter=",", names=True) for run in (of_one_worker, workdir)]
     np.testing.assert_array_equal(logs[1]["epoch"], range(5))
     for column in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
         np.testing.assert_allclose(logs[0][column], logs[1][column], rtol=1e-3)
     # The chief alone has written.
-    assert {path.name for path in of_one_host.iterdir()} == {path.name for path in workdir.iterdir()}
+    assert {path.name for path in of_one_worker.iterdir()} == {path.name for path in workdir.iterdir()}
 
 
 def test_launcher_passes_errors_on(tmp_path):
@@ -111,10 +111,10 @@ def test_shares_of_hosts_make_up_each_batch():
     recipe = keras_resnet.Recipe(batch_size=4, flip=True, seed=2)
     data = keras_resnet.load_data((images, np.arange(11)), recipe)
 
-    def batches(**share):
-        return keras_resnet.data.batches.training_batches(data.train, recipe, 1, 1, **share).take(5)
+    def batches(**shard):
+        return keras_resnet.data.batches.training_batches(data.train, recipe, 1, 1, **shard).take(5)
 
-    parts = [list(batches(share=(host, 3))) for host in range(3)]
+    parts = [list(batches(shard=(worker, 3))) for worker in range(3)]
     for step, (whole, labels) in enumerate(batches()):
         np.testing.assert_array_equal(np.concatenate([part[step][0] for part in parts]), whole)
         np.testing.assert_array_equal(np.concatenate([part[step][1] for part in parts]), labels)
@@ -122,36 +122,36 @@ def test_shares_of_hosts_make_up_each_batch():
         assert max(lengths) - min(lengths) <= 1
 
 
-def test_split_for_the_devices_of_a_host():
+def test_split_for_the_devices_of_a_worker():
     batches = tf.data.Dataset.from_tensor_slices((np.arange(7), np.arange(7) * 10)).batch(5)
     parts = [(numbers.numpy().tolist(), tens.numpy().tolist()) for numbers, tens in split(batches, 2)]
     assert parts == [([0, 1], [0, 10]), ([2, 3, 4], [20, 30, 40]), ([5], [50]), ([6], [60])]
 
 
 def test_one_device_is_the_chief():
-    host = Host(tf.distribute.get_strategy())
-    assert (host.is_chief, host.several, host.suffix) == (True, False, "")
-    assert host.any(True, False) == [True, False]
+    worker = Worker(tf.distribute.get_strategy())
+    assert (worker.is_chief, worker.several, worker.suffix) == (True, False, "")
+    assert worker.any(True, False) == [True, False]
 
 
 @pytest.mark.parametrize(
-    ("text", "hosts"),
+    ("text", "workers"),
     [
         ("", 0),
         ('{"cluster": {"worker": ["a:1"]}}', 1),
         ('{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}}', 3),
     ],
 )
-def test_hosts_of_tf_config(text, hosts, monkeypatch):
+def test_hosts_of_tf_config(text, workers, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
-    assert hosts_configured() == hosts
+    assert configured_workers() == workers
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"cluster": 3}'])
 def test_tf_config_that_cannot_be_read(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG must be JSON"):
-        hosts_configured()
+        configured_workers()
 
 
 def test_strategies_that_find_nothing(monkeypatch):

@@ -1,6 +1,6 @@
-"""One host of a small training, alone or under TF_CONFIG: `python worker_run.py WORKDIR`. Prints its process number.
+"""One worker of a small training, alone or under TF_CONFIG: `python worker_run.py WORKDIR`. Prints its process number.
 
-Images are augmented and the net normalizes over all hosts, so that one host and two make the same weights.
+Images are augmented and the net normalizes over all workers, so that one worker and two make the same weights.
 """
 
 import os

@@ -33,8 +33,8 @@ def test_counts_are_numpys(model, data, tmp_path):
     rank = (scores > scores[np.arange(300), data.test.labels][:, None]).sum(1)
     result = evaluate(model, data)
     assert (result.split, result.images) == ("test", 300)
-    assert (result.top1, result.top5) == ((rank < 1).sum(), (rank < 5).sum())
-    assert result.accuracy == result.top1 / 300
+    assert (result.top1_correct, result.top5_correct) == ((rank < 1).sum(), (rank < 5).sum())
+    assert result.accuracy == result.top1_correct / 300
     assert evaluate(model, data, "train").images == 10
 
     result.write_classes(tmp_path / "classes.csv")
@@ -125,8 +125,8 @@ def ten_crops(image):
 def check(result, labels, scores):
     best = np.argsort(-scores, axis=1)
     assert result.images == len(labels) == 24
-    assert result.top1 == (best[:, 0] == labels).sum()
-    assert result.top5 == (best[:, :5] == labels[:, None]).sum()
+    assert result.top1_correct == (best[:, 0] == labels).sum()
+    assert result.top5_correct == (best[:, :5] == labels[:, None]).sum()
     assert [reason for _, reason in result.errors] == [
         "is no image of a known format (JPEG, PNG, GIF, BMP, WEBP, TIFF, PPM), or damaged in its header"
     ]
@@ -204,8 +204,8 @@ def test_reassessed_labels_are_counted_in_the_order_of_the_file_names(net, photo
     assert len(truth) < len(photos.validation)  # names repeat over classes: not ImageNet's, so refused by position
     (tmp_path / "real.json").write_text(json.dumps([[int(label)] for label in photos.validation.labels[:-1]]))
     with pytest.raises(ValueError, match="has labels for 24 image files, but the split has 25 images"):
-        evaluate(net, photos, reassess=tmp_path / "real.json")
-    assert plain.reassessed is None
+        evaluate(net, photos, real_labels=tmp_path / "real.json")
+    assert plain.real_labels_correct is None
 
 
 def test_reassessed_labels(net, tmp_path):
@@ -225,7 +225,7 @@ def test_reassessed_labels(net, tmp_path):
     ]
     labels = [[] if number % 2 else [best[number], 5 - best[number]] for number in range(8)]
     (tmp_path / "real.json").write_text(json.dumps(labels))
-    assert evaluate(net, data, reassess=tmp_path / "real.json").reassessed == (4, 4)
+    assert evaluate(net, data, real_labels=tmp_path / "real.json").real_labels_correct == (4, 4)
     labels[0] = [(best[0] + 1) % 6]
     (tmp_path / "real.json").write_text(json.dumps(labels))
-    assert evaluate(net, data, reassess=tmp_path / "real.json").reassessed == (3, 4)
+    assert evaluate(net, data, real_labels=tmp_path / "real.json").real_labels_correct == (3, 4)

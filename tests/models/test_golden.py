@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from keras_resnet import create_model
-from keras_resnet.weights.conversion import NAMINGS, translate
+from keras_resnet.weights.conversion import NAMINGS, convert
 from tests.golden.draw import draw, fingerprint, image
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / "golden" / "logits.json").read_text(encoding="utf-8"))
@@ -100,8 +100,8 @@ def test_logits_are_the_peers(peer):
     if peer["source"] != "keras.applications":  # whose v1 has biases that are absorbed here
         assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == peer["parameters"]
 
-    translation = translate(model, {name: draw(name, shape) for name, shape in shapes.items()}, naming)
-    assert (translation.missing, translation.left_over, translation.misshapen) == ([], [], [])
+    translation = convert(model, {name: draw(name, shape) for name, shape in shapes.items()}, naming)
+    assert (translation.missing, translation.unexpected, translation.mismatched) == ([], [], [])
     for layer in model.layers:
         for variable in layer.weights:
             variable.assign(translation.values[layer.name, variable.name])

@@ -91,7 +91,7 @@ def strike(process, workdir, number, before):
 
 def log(workdir):
     with open(workdir / "log.csv", newline="") as file:
-        return [{key: row[key] for key in row if key not in ("images_per_second", "input_wait")}
+        return [{key: row[key] for key in row if key not in ("images_per_second", "data_time")}
                 for row in csv.DictReader(file)]  # fmt: skip
 
 

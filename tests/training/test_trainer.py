@@ -16,7 +16,7 @@ import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
 from keras_resnet.training.compilation import compile_for
 from keras_resnet.training.schedules import LearningRate, needs_warmup
-from keras_resnet.training.throughput import Throughput, Waits, timed
+from keras_resnet.training.throughput import DataTime, Throughput, measure_data_time
 from tests.photos import write_scenes
 
 RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.05, weight_decay=1e-4, schedule="cosine", pad=1, seed=3)
@@ -376,7 +376,7 @@ def test_bad_photos_are_skipped_and_listed_once(devices, photos, tmp_path):
     assert result.images + len(result.errors) == 6
     rows = keras_resnet.run_directory.Run(tmp_path / "run").log()
     assert len(rows) == 2
-    assert all(0 <= row["input_wait"] <= 1 for row in rows)
+    assert all(0 <= row["data_time"] <= 1 for row in rows)
 
     labels = keras_resnet.predict(tmp_path / "run", sorted(photos.glob("*/*.jpg")), top=1)
     assert sum(isinstance(label, ValueError) for label in labels) == 2
@@ -395,12 +395,12 @@ def test_too_many_bad_photos_stop_the_run(photos, tmp_path):
 
 def test_waiting_for_images_is_measured_and_said(capsys):
     """A data set that gives a batch only every 20 ms to a consumer that takes 5."""
-    waits = Waits()
+    waits = DataTime()
 
     def late(index):
         return tf.numpy_function(lambda index: (time.sleep(0.02), index)[1], [index], tf.int64)
 
-    dataset = timed(tf.data.Dataset.range(20).map(late), waits)
+    dataset = measure_data_time(tf.data.Dataset.range(20).map(late), waits)
     values = []
     for value in dataset:
         values.append(int(value))
@@ -418,7 +418,7 @@ def test_waiting_for_images_is_measured_and_said(capsys):
     waits.add(0.05)
     throughput.on_train_batch_end(1, logs)
     throughput.on_epoch_end(0, logs)
-    assert 0.3 < logs["input_wait"] <= 0.5
+    assert 0.3 < logs["data_time"] <= 0.5
     assert "Input-bound" in capsys.readouterr().out
 
 

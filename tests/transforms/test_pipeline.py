@@ -63,9 +63,9 @@ def test_layers_keep_float32_under_a_mixed_policy():
 @pytest.mark.parametrize(
     "change",
     [
-        dict(color_jitter=0.4, lighting=0.1, erasing=0.5),
-        dict(policy="randaugment", mixup=0.2, cutmix=1.0),
-        dict(policy="trivialaugment", label_smoothing=0.1),
+        dict(color_jitter=0.4, pca_lighting=0.1, random_erasing=0.5),
+        dict(auto_augment="randaugment", mixup=0.2, cutmix=1.0),
+        dict(auto_augment="trivialaugment", label_smoothing=0.1),
     ],
 )
 def test_recipes_reach_the_batches(change):

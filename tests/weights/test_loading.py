@@ -70,7 +70,7 @@ def test_published_nets_classify_exactly_as_many_images_right(name, file, right,
     if file.endswith(".th"):
         pytest.importorskip("torch", reason="needs torch, of the torch extra")
     model = create_model(name, weights=local_data / "weights" / file)
-    assert abs(evaluate(model, cifar10).top1 - right) <= 2
+    assert abs(evaluate(model, cifar10).top1_correct - right) <= 2
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
@@ -118,7 +118,7 @@ def damaged_files(tmp_path, akamaster, model):
     nan = {**tensors, "conv1.weight": np.full_like(tensors["conv1.weight"], np.nan)}
     missing = {name: value for name, value in tensors.items() if not name.startswith("layer3.2")}
     extra = {**tensors, "layer3.3.conv1.weight": np.zeros(3, "float32")}
-    misshapen = {**tensors, "conv1.weight": np.zeros((16, 3, 5, 5), "float32")}
+    mismatched = {**tensors, "conv1.weight": np.zeros((16, 3, 5, 5), "float32")}
     for name, content, message in (
         ("empty.safetensors", b"", "is empty"),
         ("cut.safetensors", whole[: len(whole) // 2], "is no whole .safetensors file"),
@@ -135,7 +135,7 @@ def damaged_files(tmp_path, akamaster, model):
     yield write_safetensors(tmp_path / "nan.safetensors", nan), "values that are not finite, as in conv1.weight"
     yield write_safetensors(tmp_path / "missing.safetensors", missing), r"10 missing \(layer3.2.conv1.weight"
     yield write_safetensors(tmp_path / "extra.safetensors", extra), r"1 left over \(layer3.3.conv1.weight"
-    yield write_safetensors(tmp_path / "misshapen.safetensors", misshapen), r"1 of the wrong shape \(stem_conv/kernel"
+    yield write_safetensors(tmp_path / "mismatched.safetensors", mismatched), r"1 of the wrong shape \(stem_conv/kernel"
 
 
 def test_bad_files_change_nothing_and_say_what_they_are(akamaster, model, tmp_path):
