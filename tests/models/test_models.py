@@ -480,7 +480,9 @@ def test_constructors_have_real_signatures():
 
 @pytest.mark.parametrize("package", [keras_resnet, keras_resnet.models])
 def test_every_variant_has_a_constructor(package):
-    constructors = [getattr(package, name) for name in dir(package) if re.match("(SE|Plain|Wide)?(Res)?Ne[Xtx]t?", name)]
+    constructors = [
+        getattr(package, name) for name in dir(package) if re.match("(SE|Plain|Wide)?(Res)?Ne[Xtx]t?", name)
+    ]
     built = [inspect.signature(function).parameters["name"].default for function in constructors]
     assert sorted(built) == sorted([*VARIANTS, "resnet"])  # and the builder itself
 
