@@ -1,7 +1,7 @@
 """ResNets for Keras: models, training and prediction.
 
-`import keras_resnet` loads the models, layers and recipes. The names in `_LAZY` need TensorFlow's data stack, which
-is imported when one of them is first used.
+`import keras_resnet` loads the models, layers and recipes. The names in `_LAZY` need TensorFlow's data stack and are
+imported on first use.
 """
 
 import importlib
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_LAZY = {
+_LAZY = {  # the name, and the module that has it
     "Data": "data",
     "dry_run": "training",
     "evaluate": "evaluation",
@@ -70,6 +70,7 @@ __all__ = [
 __all__ += list(CONSTRUCTORS)
 
 
+# The names of the constructors are computed from the table of variants, so no statement can define them one by one.
 def __getattr__(name: str) -> Any:
     if name in CONSTRUCTORS:
         return CONSTRUCTORS[name]

@@ -1,13 +1,13 @@
-"""Error messages: unknown names with their nearest, and the line of an error that says what is wrong."""
+"""Error messages: suggestions for unknown names, and the first line of an error."""
 
 import difflib
 from collections.abc import Iterable
 
-NEAR, MANY = 4, 12  # names that a sentence proposes, and that it lists where none is near
+SUGGESTED, LISTED = 4, 12  # names to suggest, and to list if none is similar
 
 
-def unknown_name(kind: str, name, known: Iterable) -> ValueError:
-    """The error to raise for `name`, which is none of the `known` names of that `kind`.
+def unknown_name(kind: str, name: object, known: Iterable) -> ValueError:
+    """The error for a `name` that is not one of the `known` names of its `kind`, with suggestions.
 
     Example:
         >>> from keras_resnet.errors import unknown_name
@@ -15,24 +15,25 @@ def unknown_name(kind: str, name, known: Iterable) -> ValueError:
         Unknown recipe 'cifar_quik'; did you mean 'cifar_quick'?
     """
     known = list(known)
-    longer = [k for k in map(str, known) if name and k.startswith(str(name))]
-    near = longer[:NEAR] or difflib.get_close_matches(str(name), [str(k) for k in known], n=NEAR, cutoff=0.6)
-    if near:
-        return ValueError(f"Unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near))}?")
-    listed = ", ".join(map(repr, known[:MANY])) + (", ..." if len(known) > MANY else "")
-    return ValueError(f"Unknown {kind} {name!r}; there are {listed}.")
+    names = [str(k) for k in known]
+    longer = [k for k in names if name and k.startswith(str(name))]
+    similar = longer[:SUGGESTED] or difflib.get_close_matches(str(name), names, n=SUGGESTED, cutoff=0.6)
+    if similar:
+        return ValueError(f"Unknown {kind} {name!r}; did you mean {' or '.join(map(repr, similar))}?")
+    listed = ", ".join(map(repr, known[:LISTED])) + (", ..." if len(known) > LISTED else "")
+    return ValueError(f"Unknown {kind} {name!r}; available: {listed}.")
 
 
-# How the lines begin that TensorFlow puts before the message: where in the graph the error arose.
+# Prefixes of the lines that TensorFlow puts before the message, about the error's place in the graph.
 GRAPH_LOCATION = ("Graph execution error", "Detected at", " ", "\t")
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message that says what is wrong, without a full stop; else the error's type.
+    r"""The first line of an error's message that says what is wrong, without a period; else the error's type.
 
     Example:
         >>> from keras_resnet.errors import first_line
-        >>> first_line(ValueError("The file is truncated.\\nTraceback ..."))
+        >>> first_line(ValueError("The file is truncated.\nTraceback ..."))
         'The file is truncated'
     """
     text = str(getattr(error, "message", None) or error).strip()

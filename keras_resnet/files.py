@@ -1,4 +1,4 @@
-"""Files: written atomically, and verified by their checksums."""
+"""Atomic writes, and checksums."""
 
 import hashlib
 import os
@@ -6,29 +6,31 @@ import pathlib
 import tempfile
 from collections.abc import Callable
 
-SCRATCH = ".writing-"  # how the folders begin that files are written in before they get their name
+SCRATCH = ".writing-"  # prefix of the temporary folders that files are first written to
 
 
-def write_atomically(path: pathlib.Path, write: Callable[[str], None]) -> None:
-    """Calls `write(scratch)` with a scratch path of the same suffixes, then renames that to `path`.
+def write_atomically(path: pathlib.Path, write: Callable[[str], object]) -> None:
+    """Calls `write` with a temporary path that has the same suffixes, then renames that file to `path`.
 
-    A reader, or a crash at any moment, sees the old file or the new one whole.
+    A reader always sees either the complete old file or the complete new one, even after a crash.
+
+    Raises:
+        OSError: the file cannot be written; an existing file is unchanged.
     """
     path = pathlib.Path(path)
-    suffixes = "".join(path.suffixes)
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
-            scratch = os.path.join(folder, f"file{suffixes}")
-            write(scratch)
-            _to_disk(scratch)
-            os.replace(scratch, path)
-            _to_disk(path.parent)  # the new name, too, survives a power cut
+            scratch = pathlib.Path(folder, f"file{''.join(path.suffixes)}")
+            write(str(scratch))
+            _sync(scratch)
+            scratch.replace(path)
+            _sync(path.parent)  # so that the new name also survives a power failure
     except OSError as error:
-        raise type(error)(f"{path} cannot be written ({error.strerror or error}); what was there is kept.") from error
+        raise type(error)(f"{path} cannot be written ({error.strerror or error}); any earlier file is kept.") from error
 
 
-def _to_disk(path):
-    """DataTime until a file, or a folder's list of names, is on the disk."""
+def _sync(path: pathlib.Path) -> None:
+    """Waits until a file, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -41,12 +43,12 @@ def write_text(path: pathlib.Path, text: str) -> None:
     write_atomically(path, lambda scratch: pathlib.Path(scratch).write_text(text, encoding="utf-8"))
 
 
-def checksum(path: pathlib.Path, algorithm: str = "sha256") -> str:
-    """The checksum of a file's content, in hexadecimal digits.
+def checksum(path: str | os.PathLike, algorithm: str = "sha256") -> str:
+    """The checksum of a file's content, as hexadecimal digits.
 
     Args:
         path: the file.
-        algorithm: a name that `hashlib.new` knows.
+        algorithm: an algorithm's name, as for `hashlib.new`.
 
     Raises:
         OSError: the file cannot be read.
@@ -58,5 +60,5 @@ def checksum(path: pathlib.Path, algorithm: str = "sha256") -> str:
         >>> checksum(pathlib.Path("empty"))[:8]
         'e3b0c442'
     """
-    with open(path, "rb") as file:
+    with pathlib.Path(path).open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

@@ -1,29 +1,34 @@
-"""The few layers that Keras lacks."""
+"""Layers that Keras lacks, or that are faster here."""
+
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+Tensor = Any  # of Keras's backend
+Shape = tuple[Any, ...]  # None where a size is variable
 
-def channel_axis():
-    """The axis of the channels in a batch of images: -1, or 1 where Keras is set so."""
+
+def channel_axis() -> int:
+    """The channel axis of a batch of images: -1, or 1 if Keras's image data format is "channels_first"."""
     return -1 if keras.config.image_data_format() == "channels_last" else 1
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
 class ZeroPaddedShortcut(keras.layers.Layer):
-    """Shortcut option A: subsample in space, pad the new channels with zeros; no parameters.
+    """Shortcut option A: subsamples the image and pads the channels with zeros; without parameters.
 
     Source: He et al. 2015, section 3.3, "identity mapping with extra zero entries padded". The
-    paper does not say on which side; a net that trains from scratch cannot tell. Half of the
-    zeros come before the old channels and half after, as in the published CIFAR weights.
+    paper does not say on which side, which makes no difference when training from scratch. Here half
+    of the zeros precede the input's channels and half follow, as in the published CIFAR weights.
 
     Args:
-        filters: channels of the output, at least those of the input.
-        strides: every `strides`-th row and column is kept.
+        filters: channels of the output, at least as many as the input has.
+        strides: the stride; every `strides`-th row and column is kept.
 
     Shapes: (batch, H, W, C) to (batch, ceil(H / strides), ceil(W / strides), filters), or the
-    same with channels first where Keras is configured so.
+    same with channels first, as Keras is configured.
 
     Example:
         >>> import keras, keras_resnet
@@ -32,37 +37,37 @@ class ZeroPaddedShortcut(keras.layers.Layer):
         (1, 4, 4, 32)
     """
 
-    def __init__(self, filters, strides=1, **kwargs):
+    def __init__(self, filters: int, strides: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides
         self.channels_last = channel_axis() == -1
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         channels = input_shape[-1 if self.channels_last else 1]
         if self.filters < channels:
             raise ValueError(
-                f"A zero-padded shortcut cannot go from {channels} channels to {self.filters}; "
+                f"A zero-padded shortcut cannot reduce {channels} channels to {self.filters}; "
                 "use a projection (shortcut='B')."
             )
         before = (self.filters - channels) // 2
         self.padding = (before, self.filters - channels - before)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         if self.channels_last:
-            # The mean of one value: several times as fast as a strided slice, whose gradient runs on one core.
+            # Average pooling over one pixel: several times as fast as a strided slice, whose gradient uses one core.
             kept = ops.average_pool(inputs, 1, self.strides, data_format="channels_last")
             return ops.pad(kept, ((0, 0), (0, 0), (0, 0), self.padding))
         kept = inputs[:, :, :: self.strides, :: self.strides]
         return ops.pad(kept, ((0, 0), self.padding, (0, 0), (0, 0)))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, *rest = input_shape
         space = rest[:-1] if self.channels_last else rest[1:]
         space = [None if size is None else -(-size // self.strides) for size in space]
         return (batch, *space, self.filters) if self.channels_last else (batch, self.filters, *space)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "strides": self.strides}
 
 
@@ -71,10 +76,10 @@ class BlurPool(keras.layers.Layer):
     """Blurs with a 3x3 binomial filter and keeps every second row and column.
 
     Source: Zhang 2019, "Making Convolutional Networks Shift-Invariant Again",
-    https://arxiv.org/abs/1904.11486. The border is mirrored.
+    https://arxiv.org/abs/1904.11486. Padding is by reflection.
 
     Shapes: (batch, H, W, C) to (batch, ceil(H / 2), ceil(W / 2), C), H and W at least 2; or the same with
-    channels first where Keras is configured so.
+    channels first, as Keras is configured.
 
     Example:
         >>> import keras, keras_resnet
@@ -86,18 +91,18 @@ class BlurPool(keras.layers.Layer):
         super().__init__(**kwargs)
         self.axis = channel_axis()
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         row = np.array([1.0, 2.0, 1.0]) / 4
         self.kernel = np.tile(np.outer(row, row)[:, :, None, None], (1, 1, input_shape[self.axis], 1))
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         space = [(1, 1), (1, 1)]
         padding = [(0, 0), *space, (0, 0)] if self.axis == -1 else [(0, 0), (0, 0), *space]
         padded = ops.pad(inputs, padding, mode="reflect")
         kernel = ops.convert_to_tensor(self.kernel, dtype=self.compute_dtype)
         return ops.depthwise_conv(padded, kernel, strides=2, padding="valid")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         def halved(sizes):
             return [None if size is None else -(-size // 2) for size in sizes]
 
@@ -107,9 +112,9 @@ class BlurPool(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
 class PaddedMaxPooling2D(keras.layers.MaxPooling2D):
-    """`keras.layers.MaxPooling2D` of stride 2 over a border of minus infinity on all sides, as PyTorch's.
+    """`keras.layers.MaxPooling2D` of stride 2, padded with minus infinity on all sides, as in PyTorch.
 
-    Where the input may be negative, zeros around it would win.
+    With zero padding, the maximum of negative inputs at the border would be wrong.
 
     Shapes: (batch, H, W, C) to (batch, ceil(H / 2), ceil(W / 2), C), or the same with channels first.
 
@@ -119,31 +124,31 @@ class PaddedMaxPooling2D(keras.layers.MaxPooling2D):
         np.float32(-1.0)
     """
 
-    def __init__(self, pool_size, strides=2, **kwargs):
+    def __init__(self, pool_size: int | tuple[int, int], strides: int | tuple[int, int] = 2, **kwargs):
         super().__init__(pool_size, strides, **{**kwargs, "padding": "valid"})
 
-    def _padded(self, shape):
+    def _padded(self, shape: Shape) -> Shape:
         border = [2 * (size // 2) for size in self.pool_size]
         first = 1 if self.data_format == "channels_last" else 2
         space = [None if side is None else side + b for side, b in zip(shape[first : first + 2], border, strict=True)]
         return (*shape[:first], *space, *shape[first + 2 :])
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         space = [(size // 2, size // 2) for size in self.pool_size]
         padding = [(0, 0), *space, (0, 0)] if self.data_format == "channels_last" else [(0, 0), (0, 0), *space]
         return super().call(ops.pad(inputs, padding, constant_values=float("-inf")))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return super().compute_output_shape(self._padded(input_shape))
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` whose 1x1 kernels train faster in bfloat16 on a CPU.
+    """`keras.layers.Conv2D` with 1x1 kernels that train faster in bfloat16 on a CPU.
 
-    There the gradient of a 1x1 kernel is computed as what it is, a matrix product, which takes a half to a fifth of the
-    time of TensorFlow's kernel for it. Same arguments, weights and configuration as Keras's layer; every other case,
-    and inference, is Keras's own.
+    In that case, the gradient of the kernel is computed as a matrix product, in a half to a fifth of the time of
+    TensorFlow's operation for it. Arguments, weights and configuration are those of Keras's layer, as is the
+    computation in all other cases and in inference.
 
     Example:
         >>> import keras, keras_resnet
@@ -151,12 +156,12 @@ class Conv2D(keras.layers.Conv2D):
         (1, 2, 2, 8)
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if training and self._is_product(inputs):
             return _convolution_of_pixels(inputs, self.kernel, self.strides)
         return super().call(inputs)
 
-    def _is_product(self, inputs):
+    def _is_product(self, inputs: Tensor) -> bool:
         return (
             keras.backend.backend() == "tensorflow"
             and self.kernel_size == (1, 1)
@@ -169,46 +174,46 @@ class Conv2D(keras.layers.Conv2D):
         )
 
 
-def _convolution_of_pixels(images, kernel, strides):
-    """A convolution with a 1x1 kernel, and its gradients; images and kernel of one dtype, channels last."""
+def _convolution_of_pixels(images: Tensor, kernel: Tensor, strides: tuple[int, int]) -> Tensor:
+    """A convolution with a 1x1 kernel, and its gradients, for images and kernel of the same dtype, channels last."""
     import tensorflow as tf
 
     @tf.custom_gradient
     def convolution(images, kernel):
         def gradients(upstream):
-            of_images = tf.raw_ops.Conv2DBackpropInput(
+            images_gradient = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(images),
                 filter=kernel,
                 out_backprop=upstream,
                 strides=(1, *strides, 1),
                 padding="VALID",
             )
-            seen = tf.nn.avg_pool2d(images, 1, strides, "VALID") if max(strides) > 1 else images
-            of_kernel = tf.matmul(_pixels(seen), _pixels(upstream), transpose_a=True)
-            return of_images, tf.reshape(of_kernel, kernel.shape)
+            used = tf.nn.avg_pool2d(images, 1, strides, "VALID") if max(strides) > 1 else images
+            kernel_gradient = tf.matmul(_pixels(used), _pixels(upstream), transpose_a=True)
+            return images_gradient, tf.reshape(kernel_gradient, kernel.shape)
 
         return tf.nn.conv2d(images, kernel, strides, "VALID"), gradients
 
     return convolution(images, tf.convert_to_tensor(kernel))
 
 
-def _pixels(images):
-    """(batch, H, W, C) as (pixels, C)."""
+def _pixels(images: Tensor) -> Tensor:
+    """Reshapes (batch, H, W, C) to (pixels, C)."""
     return ops.reshape(images, (-1, images.shape[-1]))
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` through TensorFlow's fused kernel where that applies.
+    """`keras.layers.BatchNormalization` with TensorFlow's fused kernel where possible.
 
-    Keras 3 normalises with elementwise operations in float32; the fused kernel does the same in
-    one pass, and reads and writes bfloat16 or float16 with float32 statistics. It serves images
-    (rank 4, channels last) on the TensorFlow backend; any other case (other axes, masks,
-    synchronized or renormalised statistics, other backends, float64) is Keras's own.
+    Keras 3 normalizes with elementwise operations in float32. The fused kernel does the same in
+    one pass, and reads and writes bfloat16 or float16 with float32 statistics. It is used for images
+    (rank 4, channels last) on the TensorFlow backend. All other cases (other axes, masks,
+    synchronized or renormalized statistics, other backends, float64) are computed by Keras's layer.
 
-    Same arguments, weights and configuration as Keras's layer. One difference: the moving variance
-    averages the *unbiased* variance of each batch, n / (n - 1) times Keras's, as Caffe and PyTorch
-    do (n = batch x height x width values a channel).
+    Arguments, weights and configuration are those of Keras's layer. One difference: the moving variance
+    averages the *unbiased* variance of each batch, n / (n - 1) times Keras's, as in Caffe and PyTorch
+    (n = batch x height x width values per channel).
 
     Example:
         >>> import keras, keras_resnet
@@ -217,12 +222,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
         (2, 4, 4, 8)
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         if not self._fused(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         return self._fused_call(inputs, training=bool(training and self.trainable))
 
-    def _fused(self, inputs, mask):
+    def _fused(self, inputs: Tensor, mask: Tensor | None) -> bool:
         return (
             keras.backend.backend() == "tensorflow"
             and len(inputs.shape) == 4
@@ -236,10 +241,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and keras.backend.standardize_dtype(self.gamma.dtype) == "float32"
         )
 
-    def _fused_call(self, inputs, training):
+    def _fused_call(self, inputs: Tensor, training: bool) -> Tensor:
         import tensorflow as tf
 
-        # The raw op, because tf.compat.v1.nn.fused_batch_norm raises epsilon to 1.001e-5.
+        # The raw operation, because tf.compat.v1.nn.fused_batch_norm raises epsilon to 1.001e-5.
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=tf.convert_to_tensor(self.gamma),

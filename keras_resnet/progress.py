@@ -1,8 +1,8 @@
-"""TODO progress."""
+"""Whether to show progress bars."""
 
 import sys
 
 
-def bar_shown(verbose) -> int:
-    """1 where `verbose` asks for a progress bar; "auto" asks for one on a terminal."""
+def bar_shown(verbose: int | bool | str) -> int:
+    """The `verbose` argument for Keras: 1 to show a progress bar, else 0; "auto" shows it only on a terminal."""
     return int(sys.stdout.isatty() if verbose == "auto" else bool(verbose))

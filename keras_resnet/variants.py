@@ -1,10 +1,13 @@
-"""VARIANTS: one row per architecture, nothing but data.
+"""VARIANTS: one row per architecture.
 
 A row holds the keyword arguments of `keras_resnet.ResNet` that differ from the builder's
-defaults. Names follow timm where timm has the model. The comment gives the parameters of
-the row as it stands (1,000 classes, or CIFAR-10's ten).
+defaults. Names follow timm if timm has the model. Comments give the number of parameters
+(with 1,000 classes, or CIFAR-10's ten).
 """
 
+from typing import Any
+
+Row = dict[str, Any]
 IMAGENET_CLASSES = 1000
 # Depths of the four stages. He et al. 2015, table 1; 200: He et al. 2016; 270 to 420: Bello et al. 2021.
 _18 = dict(block="basic", depths=(2, 2, 2, 2))
@@ -13,7 +16,7 @@ _50 = dict(block="bottleneck", depths=(3, 4, 6, 3))
 _101 = dict(block="bottleneck", depths=(3, 4, 23, 3))
 _152 = dict(block="bottleneck", depths=(3, 8, 36, 3))
 _200 = dict(block="bottleneck", depths=(3, 24, 36, 3))
-# The paper's: stride in the first 1x1 convolution of a bottleneck.
+# The paper: stride in the first 1x1 convolution of a bottleneck.
 _V1 = dict(stride_in="1x1")
 # He et al. 2016, "Identity Mappings in Deep Residual Networks", https://arxiv.org/abs/1603.05027.
 _V2 = dict(preactivation=True)
@@ -24,15 +27,15 @@ _SE = dict(se_ratio=1 / 16)
 # Bello et al. 2021, "Revisiting ResNets", https://arxiv.org/abs/2103.07579.
 _RS = dict(block="bottleneck", stem="deep_strided", shortcut="D", se_ratio=1 / 4)
 # The paper's section 4.2: 3x3 stem without pooling, three stages of 16, 32 and 64 filters, and
-# shortcuts without parameters ("option A everywhere").
+# shortcuts without parameters (option A).
 _CIFAR_SIZES = dict(stem="cifar", input_shape=(32, 32, 3), classes=10)
 _CIFAR = dict(_CIFAR_SIZES, block="basic", widths=(16, 32, 64), shortcut="A")
 _PLAIN_CIFAR = dict(_CIFAR, residual=False)
-# He et al. 2016: basic blocks with option A at 110 layers; bottlenecks, projected where they widen, deeper.
+# He et al. 2016: basic blocks with option A for 110 layers; bottlenecks with projections for deeper nets.
 _V2_CIFAR = dict(_CIFAR_SIZES, **_V2, block="bottleneck", widths=(16, 32, 64))
 # Zagoruyko and Komodakis 2016, "Wide Residual Networks", https://arxiv.org/abs/1605.07146.
 _WIDE_CIFAR = dict(_CIFAR_SIZES, **_V2, block="basic", stem_width=16)
-VARIANTS = {
+VARIANTS: dict[str, Row] = {
     # Stride in the 3x3 convolution of a bottleneck ("v1.5": fb.resnet.torch, torchvision, timm).
     "resnet18": dict(_18),  # 11.7M
     "resnet34": dict(_34),  # 21.8M
@@ -66,7 +69,7 @@ VARIANTS = {
     "resnext50_32x4d": dict(_50, groups=32, base_width=4),  # 25.0M
     "resnext101_32x8d": dict(_101, groups=32, base_width=8),  # 88.8M
     "resnext101_64x4d": dict(_101, groups=64, base_width=4),  # 83.5M
-    # Zagoruyko and Komodakis 2016: the 3x3 convolutions twice as wide.
+    # Zagoruyko and Komodakis 2016: 3x3 convolutions of twice the width.
     "wide_resnet50_2": dict(_50, base_width=128),  # 68.9M
     "wide_resnet101_2": dict(_101, base_width=128),  # 126.9M
     "resnetblur50": dict(_50, blur_pool=True),  # 25.6M
@@ -94,11 +97,11 @@ VARIANTS = {
     "resnetv2_110_cifar": dict(_CIFAR, **_V2, depths=(18, 18, 18)),  # 1.7M
     "resnetv2_164_cifar": dict(_V2_CIFAR, depths=(18, 18, 18)),  # 1.7M
     "resnetv2_1001_cifar": dict(_V2_CIFAR, depths=(111, 111, 111)),  # 10.3M
-    # Wide nets for CIFAR: 6n + 4 layers, k times as wide.
+    # Wide nets for CIFAR: 6n + 4 layers, k times the width.
     "wide_resnet16_8_cifar": dict(_WIDE_CIFAR, depths=(2, 2, 2), widths=(128, 256, 512)),  # 11.0M
     "wide_resnet28_10_cifar": dict(_WIDE_CIFAR, depths=(4, 4, 4), widths=(160, 320, 640)),  # 36.5M
     "wide_resnet40_4_cifar": dict(_WIDE_CIFAR, depths=(6, 6, 6), widths=(64, 128, 256)),  # 8.9M
-    # MLPerf Tiny's (https://arxiv.org/abs/2106.07597): TensorFlow's padding, shortcuts projected.
+    # MLPerf Tiny (https://arxiv.org/abs/2106.07597): TensorFlow's padding, projections as shortcuts.
     "resnet8": dict(
         _CIFAR_SIZES, block="basic", depths=(1, 1, 1), widths=(16, 32, 64), padding="same", include_preprocessing=False
     ),  # 0.08M

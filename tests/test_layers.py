@@ -177,5 +177,5 @@ def test_zero_padded_shortcut(strides, filters):
 
 
 def test_zero_padded_shortcut_cannot_drop_channels():
-    with pytest.raises(ValueError, match="cannot go from 8 channels to 4; use a projection"):
+    with pytest.raises(ValueError, match="cannot reduce 8 channels to 4; use a projection"):
         ZeroPaddedShortcut(4)(np.zeros((1, 2, 2, 8)))

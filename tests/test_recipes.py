@@ -30,7 +30,7 @@ def test_cosine_schedule_rises_then_falls_to_zero():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_each_recipe_says_where_it_is_from_and_what_it_gives(name):
+def test_each_recipe_states_its_source_and_expected_accuracy(name):
     assert RECIPES[name].source
     assert RECIPES[name].expected
     assert get_recipe(name) is RECIPES[name]
@@ -44,17 +44,17 @@ def test_each_recipe_says_where_it_is_from_and_what_it_gives(name):
         (dict(batch_size=-1), "batch_size=-1 must be above 0"),
         (dict(learning_rate=0), "learning_rate=0 must be above 0"),
         (dict(momentum=-0.9), "momentum=-0.9 must not be negative"),
-        (dict(validation_fraction=1.5), "validation_fraction=1.5 must lie between 0 and 1"),
-        (dict(milestones=(0.7, 0.5)), "must rise within 0 and 1"),
+        (dict(validation_fraction=1.5), "validation_fraction=1.5 must be between 0 and 1"),
+        (dict(milestones=(0.7, 0.5)), "must be increasing numbers between 0 and 1"),
         (dict(schedule="step"), "did you mean 'steps'"),
         (dict(precision="bfloat16"), "did you mean 'mixed_bfloat16'"),
     ],
 )
-def test_bad_values_are_one_clear_sentence(change, message):
+def test_invalid_values_raise_one_clear_sentence(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(RECIPES["cifar_quick"], **change)
 
 
-def test_unknown_recipe_lists_the_near_ones():
+def test_unknown_recipe_suggests_similar_names():
     with pytest.raises(ValueError, match="Unknown recipe 'cifar_he2016'; did you mean 'cifar_he2015'"):
         get_recipe("cifar_he2016")

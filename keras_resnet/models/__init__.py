@@ -1,4 +1,4 @@
-"""The networks: blocks, the builder, and a constructor for each variant."""
+"""The networks: stems, blocks, head, the builder, and a constructor for each variant."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,10 @@ from keras_resnet.models.model import Model
 from keras_resnet.models.resnet import ResNet
 
 __all__ = ["CONSTRUCTORS", "Model", "ResNet", "create_model", "list_models"]
+__all__ += list(CONSTRUCTORS)
 
 
+# The names of the constructors are computed from the table of variants, so no statement can define them one by one.
 def __getattr__(name: str) -> Callable[..., Model]:
     if name in CONSTRUCTORS:
         return CONSTRUCTORS[name]

@@ -1,17 +1,19 @@
-"""What a model costs: its parameters, and its arithmetic for one image."""
+"""The cost of a model: its layers, parameters and arithmetic."""
 
 import math
 
 import keras
 
+WEIGHTED = (keras.layers.Conv2D, keras.layers.Dense)
 
-def multiply_adds(model) -> int:
+
+def multiply_adds(model: keras.Model) -> int:
     """Multiply-adds of all convolutions and fully connected layers for one image.
 
-    This is what the papers and torchvision call FLOPs (4.1e9 for ResNet-50 at 224 x 224).
+    The papers and torchvision call this FLOPs (4.1e9 for ResNet-50 at 224 x 224).
 
     Raises:
-        ValueError: the model's input size is left open.
+        ValueError: the model's input size is variable.
 
     Example:
         >>> import keras_resnet
@@ -19,21 +21,19 @@ def multiply_adds(model) -> int:
         4.09
     """
     if None in model.input_shape[1:]:
-        raise ValueError(f"{model.name} leaves its input size open; build it with input_shape.")
-    return sum(
-        _multiply_adds(layer) for layer in model.layers if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
-    )
+        raise ValueError(f"{model.name} has a variable input size; build it with input_shape.")
+    return sum(_multiply_adds(layer) for layer in model.layers if isinstance(layer, WEIGHTED))
 
 
-def _multiply_adds(layer):
-    """Each weight of a kernel is used once for each position of the output."""
+def _multiply_adds(layer: keras.layers.Layer) -> int:
+    """Each weight of the kernel is used once per output position."""
     shape = layer.output.shape
     positions = math.prod(shape[1:]) // layer.kernel.shape[-1]
     return math.prod(layer.kernel.shape) * positions
 
 
-def trainable_parameters(model) -> int:
-    """The number of parameters that training changes, as the papers count them.
+def trainable_parameters(model: keras.Model) -> int:
+    """The number of trainable parameters, which the papers report.
 
     Example:
         >>> import keras_resnet
@@ -42,3 +42,17 @@ def trainable_parameters(model) -> int:
         25557032
     """
     return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+
+
+def weighted_layers(model: keras.Model) -> int:
+    """The number of convolutions and fully connected layers, projections of shortcuts excluded.
+
+    This is the depth in the names of the papers' networks.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.models.complexity import weighted_layers
+        >>> weighted_layers(keras_resnet.ResNet50())
+        50
+    """
+    return sum(isinstance(layer, WEIGHTED) and "shortcut" not in layer.name for layer in model.layers)

@@ -1,10 +1,10 @@
-"""A constructor for each row of `VARIANTS`, as `ResNet50()`; `create_model` and `list_models`."""
+"""One constructor per row of `VARIANTS`, such as `ResNet50()`; `create_model` and `list_models`."""
 
 import fnmatch
 import inspect
 import re
-from collections.abc import Callable, Sequence
-from typing import Concatenate, ParamSpec
+from collections.abc import Callable
+from typing import Any
 
 from keras_resnet.errors import unknown_name
 from keras_resnet.models.model import Model
@@ -13,9 +13,7 @@ from keras_resnet.variants import VARIANTS
 from keras_resnet.weights.loading import is_published
 from keras_resnet.weights.pretrained import find_weights
 
-P = ParamSpec("P")
-
-# How the names of variants begin, and those of their constructors; the first that fits.
+# Prefixes of variants' names, and of their constructors' names; the first match counts.
 FAMILIES = {
     "wide_resnet": "WideResNet",
     "plainnet": "PlainNet",
@@ -39,11 +37,12 @@ def constructor_name(variant: str) -> str:
     prefix = next(prefix for prefix in FAMILIES if variant.startswith(prefix))
     size, *rest = variant.removeprefix(prefix).split("_")
     words = [f"_{word}" if word[0].isdigit() else word.capitalize() for word in rest]
+    # A letter after the digits is a capital: resnet50d is ResNet50D.
     return FAMILIES[prefix] + "".join(re.sub(r"(?<=\d)[a-z]$", lambda last: last[0].upper(), w) for w in (size, *words))
 
 
-def build_variant(variant: str, options: dict) -> Model:
-    """The builder with, from weakest to strongest: the row of the variant, of published weights, and the options."""
+def build_variant(variant: str, options: dict[str, Any]) -> Model:
+    """Builds a variant. `options` override the options of published weights, which override the variant's row."""
     settings = {**VARIANTS[variant], "name": variant}
     if is_published(options.get("weights")):
         published = find_weights(variant, options["weights"])
@@ -52,30 +51,28 @@ def build_variant(variant: str, options: dict) -> Model:
     return ResNet(**{**settings, **options})
 
 
-def constructor(
-    variant: str, builder: Callable[Concatenate[str, Sequence[int], P], Model] = ResNet
-) -> Callable[P, Model]:
+def constructor(variant: str) -> Callable[..., Model]:
     """The function that builds `VARIANTS[variant]`: the builder with the row as its defaults."""
     name, row = constructor_name(variant), VARIANTS[variant]
     defaults = {**row, "name": variant}
     parameters = [
         parameter.replace(default=defaults.get(parameter.name, parameter.default))
-        for parameter in inspect.signature(builder).parameters.values()
+        for parameter in inspect.signature(ResNet).parameters.values()
         if parameter.name not in ("block", "depths")
     ]
     signature = inspect.Signature(parameters, return_annotation=Model)
 
-    def construct(*args: P.args, **kwargs: P.kwargs) -> Model:
+    def construct(*args: Any, **kwargs: Any) -> Model:
         return build_variant(variant, signature.bind(*args, **kwargs).arguments)
 
-    construct.__signature__ = signature
+    construct.__signature__ = signature  # type: ignore[attr-defined]  # inspect.signature and help() read it
     construct.__name__ = construct.__qualname__ = name
     settings = ", ".join(f"{option}={value!r}" for option, value in row.items())
     construct.__doc__ = f"""Builds `{variant}`: the network of `keras_resnet.ResNet` with {settings}.
 
     Arguments, returned model and errors are those of `keras_resnet.ResNet`, in the order of
     `keras.applications`. Bottlenecks have their stride in the 3x3 convolution ("v1.5": torchvision,
-    timm); `stride_in="1x1"` gives the paper's.
+    timm) unless `stride_in="1x1"` (the paper).
 
     Example:
         >>> import keras_resnet
@@ -84,14 +81,16 @@ def constructor(
     return construct
 
 
-CONSTRUCTORS = {constructor_name(variant): constructor(variant) for variant in VARIANTS}
+CONSTRUCTORS: dict[str, Callable[..., Model]] = {
+    constructor_name(variant): constructor(variant) for variant in VARIANTS
+}
 
 
-def create_model(name: str, /, **options) -> Model:
-    """Builds the variant `name` with any option of `keras_resnet.ResNet`.
+def create_model(name: str, /, **options: Any) -> Model:
+    """Builds the variant `name`, with any option of `keras_resnet.ResNet`.
 
     Raises:
-        ValueError: no such variant or option (the message lists the nearest), or a bad value.
+        ValueError: the variant or an option is unknown (the message suggests similar names), or a value is invalid.
 
     Example:
         >>> import keras_resnet

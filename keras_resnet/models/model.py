@@ -1,4 +1,4 @@
-"""`Model`: what every constructor of this package returns."""
+"""`Model`: the class of every model of this package."""
 
 import contextlib
 import os
@@ -6,19 +6,21 @@ import pathlib
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 
 import keras
 
 if keras.backend.backend() == "tensorflow":
     from keras_resnet.distributed.replicas import ReplicatedModel
-else:
-    ReplicatedModel = keras.Model  # tf.distribute is TensorFlow's
+else:  # tf.distribute is TensorFlow's
+    ReplicatedModel = keras.Model  # type: ignore[misc]
+
 LAYERS_IN_A_ROW = 20_000  # ResNet-1202 has 4,205
 
 
 @contextlib.contextmanager
-def _recursion_limit(at_least):
-    """Keras walks a functional graph by recursion, a frame for each layer in a row; Python stops at 1,000."""
+def _recursion_limit(at_least: int) -> Iterator[None]:
+    """Raises Python's recursion limit of 1,000: Keras walks a functional graph with a frame per layer in a row."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, at_least))
     try:
@@ -29,7 +31,7 @@ def _recursion_limit(at_least):
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
 class Model(ReplicatedModel):
-    """A functional `keras.Model` that `save` also writes as a SavedModel.
+    """A functional `keras.Model` that `save` can also write as a SavedModel.
 
     Example:
         >>> import keras_resnet
@@ -38,34 +40,39 @@ class Model(ReplicatedModel):
         >>> model.save("resnet20.keras")  # a Keras file
     """
 
-    # The parameters are named so that Keras still recreates the model from a functional configuration.
+    # Keras recreates a functional model from its configuration only if these parameters have their usual names.
     def __init__(self, *args, **kwargs):
         with _recursion_limit(LAYERS_IN_A_ROW):
             super().__init__(*args, **kwargs)
 
-    def save(self, filepath, overwrite=True, **kwargs):
-        """Writes `filepath`: a SavedModel where the name has no suffix, else what Keras writes.
+    def save(self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs) -> None:
+        """Saves the model: as a SavedModel if `filepath` has no suffix, else as Keras does.
 
-        The folder appears whole or not at all. Its signature `serving_default` and its
-        function `serve` take a float32 batch of images as the model does.
+        A SavedModel folder is written completely or not at all. Its signature `serving_default` and its
+        function `serve` take a float32 batch of images, as the model does.
 
         Raises:
-            FileExistsError: `filepath` exists and is no SavedModel, or `overwrite` is false.
+            FileExistsError: the SavedModel's folder exists, and `overwrite` is false or it holds something else.
         """
         path = pathlib.Path(filepath)
         if path.suffix:
-            return super().save(filepath, overwrite=overwrite, **kwargs)
+            super().save(filepath, overwrite=overwrite, **kwargs)
+        else:
+            self._save_folder(path, overwrite)
+
+    def _save_folder(self, path: pathlib.Path, overwrite: bool) -> None:
+        """Writes a SavedModel into a temporary folder, then moves it to `path`."""
         if path.exists() and not (overwrite and (path / "saved_model.pb").is_file()):
             raise FileExistsError(f"{path} exists and is not a SavedModel to overwrite; choose another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
-            new, old = os.path.join(scratch, "new"), os.path.join(scratch, "old")
-            self.export(new, format="tf_saved_model", verbose=False)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+            new, old = pathlib.Path(folder, "new"), pathlib.Path(folder, "old")
+            self.export(str(new), format="tf_saved_model", verbose=False)
             if path.exists():
                 shutil.move(path, old)
-            os.rename(new, path)
+            new.rename(path)
 
 
-def ends_in_softmax(model) -> bool:
-    """Whether the model puts out probabilities; else they are logits."""
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether the model outputs probabilities rather than logits."""
     return getattr(model.layers[-1], "activation", None) is keras.activations.softmax

@@ -1,6 +1,5 @@
-"""TODO models.resnet."""
+"""`ResNet`: the builder of every network of this package."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 import keras
@@ -8,9 +7,12 @@ import numpy as np
 
 from keras_resnet.errors import unknown_name
 from keras_resnet.layers import channel_axis
-from keras_resnet.models.blocks import BLOCKS, NORMS, POOLINGS, STEMS, Style, classifier, norm_act, stages
+from keras_resnet.models.blocks import BLOCKS, stages
+from keras_resnet.models.head import POOLINGS, classifier
 from keras_resnet.models.model import Model
-from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalization
+from keras_resnet.models.stems import STEMS
+from keras_resnet.models.style import NORMS, Style, norm_act
+from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Statistic, normalization
 from keras_resnet.variants import IMAGENET_CLASSES
 from keras_resnet.weights.loading import load_weights
 
@@ -20,7 +22,7 @@ def ResNet(
     depths: Sequence[int],
     include_top: bool = True,
     weights: str | None = None,
-    input_tensor=None,
+    input_tensor: keras.KerasTensor | None = None,
     input_shape: Sequence[int | None] | None = None,
     pooling: str | None = None,
     classes: int = IMAGENET_CLASSES,
@@ -49,53 +51,54 @@ def ResNet(
     output_stride: int | None = None,
     features: bool = False,
     include_preprocessing: bool = True,
-    mean=IMAGENET_MEAN,
-    std=IMAGENET_STD,
+    mean: Statistic = IMAGENET_MEAN,
+    std: Statistic = IMAGENET_STD,
 ) -> Model:
     """Builds a residual (or plain) network for images.
 
-    Source: He et al. 2015, https://arxiv.org/abs/1512.03385, and where an option names another.
+    Source: He et al. 2015, https://arxiv.org/abs/1512.03385, unless an option names another.
 
     Args:
         block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3, 1x1).
-        depths: blocks in each stage.
-        include_top: whether the classifier is part of the model.
-        weights: None for random weights, or what `keras_resnet.load_weights` takes.
-        input_tensor: a Keras tensor to build the model on.
-        input_shape: (height, width, channels) of the images; None for a size left open. Default
-            (224, 224, 3), and (None, None, 3) with `include_top=False`; the CIFAR nets (32, 32, 3).
-        pooling: what follows the last stage with `include_top=False`: None, "avg" or "max".
+        depths: number of blocks in each stage.
+        include_top: whether to include the classifier.
+        weights: None for random weights, or any source that `keras_resnet.load_weights` takes.
+        input_tensor: a Keras tensor to use as the model's input.
+        input_shape: (height, width, channels) of the images; None for a variable size. Default: (224, 224, 3);
+            (None, None, 3) with `include_top=False`; (32, 32, 3) for the CIFAR nets.
+        pooling: global pooling after the last stage with `include_top=False`: None, "avg" or "max".
         classes: number of classes of the classifier.
         classifier_activation: activation of the classifier; None or "linear" for logits.
         name: name of the model.
-        widths: filters of the 3x3 convolutions of each stage; a bottleneck puts out 4 times as many.
+        widths: filters of the 3x3 convolutions of each stage; a bottleneck outputs 4 times as many channels.
         stem: "imagenet" (7x7 convolution and pooling, stride 4), "cifar" (3x3, stride 1), "deep" (three 3x3
-            and pooling: ResNet-D) or "deep_strided" (a strided 3x3 for the pooling: ResNet-RS).
-        stem_width: filters of the stem; default the first of `widths`.
-        residual: False for the plain net: the same layers without shortcuts.
-        shortcut: "A" (identity, zero-padded where channels grow), "B" (projection where they do), "C"
-            (projection everywhere) (section 3.3), or "D" (average-pooled, then projected: ResNet-D).
-        stride_in: convolution of a bottleneck that halves the size: "3x3" (torchvision, timm;
+            and pooling: ResNet-D) or "deep_strided" (a strided 3x3 instead of pooling: ResNet-RS).
+        stem_width: filters of the stem; by default the first of `widths`.
+        residual: False for the plain network: the same layers without shortcuts.
+        shortcut: "A" (identity, zero-padded if the number of channels grows), "B" (projection if it changes), "C"
+            (projection everywhere) (section 3.3), or "D" (average pooling before the projection: ResNet-D).
+        stride_in: the convolution of a bottleneck that has the stride: "3x3" (torchvision, timm;
             "v1.5") or "1x1" (the paper, Caffe, keras.applications).
-        layout: "standard", or "keras_v2" as keras.applications' v2: stages but the last halve the size in their last
-            block, and convolutions that no normalization follows have biases.
-        preactivation: normalization and nonlinearity in front of each convolution (v2: He et al. 2016).
+        layout: "standard", or "keras_v2" as in keras.applications' v2: all stages but the last halve the size, in their
+            last block, and convolutions without a normalization after them have biases.
+        preactivation: normalization and activation before each convolution (v2: He et al. 2016).
         groups: groups of the 3x3 convolution of a bottleneck (ResNeXt: 32).
         base_width: filters of each of those groups, at width 64 (ResNeXt: 4; Wide ResNet-50-2: 128 in one group).
-        se_ratio: squeeze and excitation at the end of each block, reduced to this share of its channels; 0 for none.
-        blur_pool: blur before each subsampling of the branches and the stem (Zhang 2019).
+        se_ratio: squeeze-and-excitation at the end of each block, reduced to this fraction of its channels; 0 for none.
+        blur_pool: blur before each subsampling of the residual branches and the stem (Zhang 2019).
         padding: of strided convolutions: "symmetric" (Caffe, PyTorch) or "same" (TensorFlow: bottom and right).
         norm: "batch_norm", "sync_batch_norm" (over all devices) or "group_norm" (32 groups).
-        activation: the nonlinearity, by its Keras name.
-        zero_init_residual: start with the last gamma (v2: the last convolution) of each block at zero, so that each
-            block is the identity (Goyal et al. 2017, section 5.1).
-        drop_path: share of examples that skip the last block's branch in training, less linearly before it.
-        block_dropout: share of values dropped before the last convolution of each block (Wide ResNet).
-        dropout: share of values dropped before the classifier.
-        output_stride: 8, 16 or 32: past it, stages dilate their convolutions instead of halving the size.
-        features: return the outputs of all stages, as a dict "C2", "C3", ... (for detectors and segmenters).
+        activation: name of a Keras activation function.
+        zero_init_residual: initialize the last gamma (v2: the last convolution) of each block with zeros, so that each
+            block starts as the identity (Goyal et al. 2017, section 5.1).
+        drop_path: probability that an example skips the last block's branch in training; linearly lower in earlier
+            blocks.
+        block_dropout: dropout rate before the last convolution of each block (Wide ResNet).
+        dropout: dropout rate before the classifier.
+        output_stride: 8, 16 or 32: from there on, stages dilate their convolutions instead of halving the size.
+        features: return the outputs of all stages, as a dict "C2", "C3", ... (for detection and segmentation).
         include_preprocessing: whether the model itself maps RGB in 0 to 255 to (x - mean) / std.
-        mean: of the images, in units of 0 to 255: a number, one a channel, or an image.
+        mean: mean of the images, in units of 0 to 255: a number, one per channel, or an image.
         std: their standard deviation, likewise.
 
     Returns:
@@ -103,7 +106,7 @@ def ResNet(
         255. Output: (batch, classes) with `include_top`, else the features of the last stage.
 
     Raises:
-        ValueError: for an option that does not exist or does not fit the others.
+        ValueError: an option is unknown, out of range or incompatible with another.
 
     Example:
         >>> import keras_resnet
@@ -112,10 +115,25 @@ def ResNet(
         >>> model.output_shape
         (None, 10)
     """
-    options = dict(locals())  # the arguments by name: first line, so nothing else is in it
-    _check_choices(options)
-    _check_sizes(options)
-    style = Style(**{field.name: options[field.name] for field in dataclasses.fields(Style)})
+    style = Style(
+        residual=residual,
+        shortcut=shortcut,
+        stride_in=stride_in,
+        layout=layout,
+        preactivation=preactivation,
+        groups=groups,
+        base_width=base_width,
+        se_ratio=se_ratio,
+        blur_pool=blur_pool,
+        padding=padding,
+        norm=norm,
+        activation=activation,
+        zero_init_residual=zero_init_residual,
+        drop_path=drop_path,
+        block_dropout=block_dropout,
+    )
+    _check_choices(block, stem, style, pooling, output_stride)
+    _check_sizes(depths, widths, classes, style, dropout)
     image = _image(input_tensor, input_shape, include_top and not features)
     _check_image(image.shape[1:], stem)
 
@@ -126,75 +144,87 @@ def ResNet(
     if preactivation:
         outputs[-1] = norm_act(outputs[-1], style, name="head")
     if features:
-        x = {f"C{stage}": output for stage, output in enumerate(outputs, start=2)}
+        y = {f"C{stage}": output for stage, output in enumerate(outputs, start=2)}
+    elif include_top:
+        y = classifier(outputs[-1], classes, dropout, classifier_activation)
     else:
-        x = (
-            classifier(outputs[-1], classes, dropout, classifier_activation)
-            if include_top
-            else POOLINGS[pooling](outputs[-1])
-        )
+        y = POOLINGS[pooling](outputs[-1])
 
     inputs = image if input_tensor is None else keras.utils.get_source_inputs(image)
-    model = Model(inputs, x, name=name)
-    if weights is not None:
-        load_weights(model, weights)
-    return model
+    model = Model(inputs, y, name=name)
+    return model if weights is None else load_weights(model, weights)
 
 
-CHOICES = {
-    "block": BLOCKS,
-    "stem": STEMS,
-    "shortcut": ("A", "B", "C", "D"),
-    "stride_in": ("3x3", "1x1"),
-    "layout": ("standard", "keras_v2"),
-    "padding": ("symmetric", "same"),
-    "norm": NORMS,
-    "pooling": POOLINGS,
-    "output_stride": (None, 8, 16, 32),
-}
-
-
-def _check_choices(options):
-    for option, known in CHOICES.items():
-        if options[option] not in known:
-            raise unknown_name(option, options[option], known)
-    if options["layout"] == "keras_v2" and not options["preactivation"]:
+def _check_choices(block: str, stem: str, style: Style, pooling: str | None, output_stride: int | None) -> None:
+    """Raises ValueError if a choice is unknown or incompatible with another."""
+    for option, choice, known in (
+        ("block", block, BLOCKS),
+        ("stem", stem, STEMS),
+        ("shortcut", style.shortcut, ("A", "B", "C", "D")),
+        ("stride_in", style.stride_in, ("3x3", "1x1")),
+        ("layout", style.layout, ("standard", "keras_v2")),
+        ("padding", style.padding, ("symmetric", "same")),
+        ("norm", style.norm, NORMS),
+        ("pooling", pooling, POOLINGS),
+        ("output_stride", output_stride, (None, 8, 16, 32)),
+    ):
+        if choice not in known:
+            raise unknown_name(option, choice, known)
+    if style.layout == "keras_v2" and not style.preactivation:
         raise ValueError("layout='keras_v2' needs preactivation=True.")
-    if options["blur_pool"] and options["preactivation"]:
-        raise ValueError("blur_pool does not go with preactivation; choose one of them.")
+    if style.blur_pool and style.preactivation:
+        raise ValueError("blur_pool does not work with preactivation; choose one of them.")
 
 
-def _check_sizes(options):
-    depths, widths = options["depths"], options["widths"]
+def _check_sizes(depths: Sequence[int], widths: Sequence[int], classes: int, style: Style, dropout: float) -> None:
+    """Raises ValueError if a number is out of range."""
     if not depths or len(depths) != len(widths):
-        raise ValueError(f"depths={tuple(depths)} and widths={tuple(widths)} must name the same stages, at least one.")
-    for option in ("depths", "widths", "classes", "groups", "base_width"):
-        values = options[option] if option in ("depths", "widths") else (options[option],)
-        if not all(isinstance(value, (int, np.integer)) and value >= 1 for value in values):
-            raise ValueError(f"{option}={options[option]} must be whole numbers from 1.")
-    for option in ("se_ratio", "drop_path", "block_dropout", "dropout"):
-        if not 0 <= options[option] < 1:
-            raise ValueError(f"{option}={options[option]} must be at least 0 and below 1.")
+        raise ValueError(f"depths={tuple(depths)} and widths={tuple(widths)} must have one number for each stage.")
+    for option, sizes in (("depths", depths), ("widths", widths)):
+        if not all(map(_is_positive_integer, sizes)):
+            raise ValueError(f"{option}={tuple(sizes)} must be positive integers.")
+    for option, size in (("classes", classes), ("groups", style.groups), ("base_width", style.base_width)):
+        if not _is_positive_integer(size):
+            raise ValueError(f"{option}={size} must be a positive integer.")
+    for option, fraction in (
+        ("se_ratio", style.se_ratio),
+        ("drop_path", style.drop_path),
+        ("block_dropout", style.block_dropout),
+        ("dropout", dropout),
+    ):
+        if not 0 <= fraction < 1:
+            raise ValueError(f"{option}={fraction} must be at least 0 and below 1.")
 
 
-def _image(input_tensor, input_shape, include_top):
-    """The Keras tensor that the model starts from."""
+def _is_positive_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and int(value) >= 1
+
+
+def _image(
+    input_tensor: keras.KerasTensor | None, input_shape: Sequence[int | None] | None, include_top: bool
+) -> keras.KerasTensor:
+    """The Keras tensor that the model takes as input."""
     if input_tensor is not None:
         if not keras.utils.is_keras_tensor(input_tensor):
-            raise ValueError("input_tensor must be a Keras tensor, as keras.Input returns; feed arrays to the model.")
+            raise ValueError(
+                "input_tensor must be a Keras tensor, as returned by keras.Input; call the model on arrays."
+            )
         return input_tensor
     if input_shape is None:
         size = (224, 224) if include_top else (None, None)
         input_shape = (*size, 3) if channel_axis() == -1 else (3, *size)
     if len(input_shape) != 3:
-        raise ValueError(f"input_shape={tuple(input_shape)} must be three numbers, as (224, 224, 3).")
+        raise ValueError(f"input_shape={tuple(input_shape)} must be three numbers, such as (224, 224, 3).")
     if input_shape[channel_axis()] is None or any(side is not None and side < 1 for side in input_shape):
-        raise ValueError(f"input_shape={tuple(input_shape)} must name the channels, and positive sizes.")
+        raise ValueError(f"input_shape={tuple(input_shape)} must have a number of channels, and positive sizes.")
     return keras.Input(tuple(input_shape), name="image")
 
 
-def _check_image(shape, stem):
-    """As in keras.applications: 32 x 32 is the least that an ImageNet stem and three halvings leave a pixel of."""
+def _check_image(shape: Sequence[int | None], stem: str) -> None:
+    """Raises ValueError if images are too small.
+
+    As in keras.applications, the minimum is 32 x 32, of which an ImageNet stem and three halvings leave one pixel.
+    """
     sides = shape[:-1] if channel_axis() == -1 else shape[1:]
     if stem != "cifar" and any(side is not None and side < 32 for side in sides):
         raise ValueError(f"Input size must be at least 32x32, not {sides[0]}x{sides[1]}; stem='cifar' takes less.")

@@ -1,18 +1,18 @@
-"""freeze(): what a model has learned elsewhere and should keep."""
+"""Changes to a built model: frozen layers, and images of any size."""
 
 import keras
 import numpy as np
 
 
-def freeze(model, through: str):
-    """Makes the layers up to the end of a part untrainable; their batch normalization then keeps its statistics.
+def freeze(model: keras.Model, through: str) -> keras.Model:
+    """Freezes a model's layers up to and including a part: no training of their weights and batch statistics.
 
     Args:
         model: a model of this package.
-        through: "stem", or a stage: "stage1", "stage2", ... Everything before it is frozen, too.
+        through: the last part to freeze: "stem", "stage1", "stage2", ...
 
     Returns:
-        The model. Compile it (again) afterwards.
+        The same model. Compile it (again) afterwards.
 
     Raises:
         ValueError: the model has no such part.
@@ -23,45 +23,47 @@ def freeze(model, through: str):
         >>> [variable.path for variable in model.trainable_variables]
         ['logits/kernel', 'logits/bias']
     """
-    parts = sorted({part_of(layer) for layer in model.layers} - {None}, key=lambda part: (part != "stem", part))
+    found = {part for layer in model.layers if (part := part_of(layer))}
+    parts = sorted(found, key=lambda part: (part != "stem", part))
     if through not in parts:
-        raise ValueError(f"{model.name} has no part {through!r}; it has {', '.join(parts)}.")
+        raise ValueError(f"{model.name} has no part {through!r}; its parts are {', '.join(parts)}.")
     frozen = parts[: parts.index(through) + 1]
     for layer in model.layers:
         layer.trainable = part_of(layer) not in frozen
     return model
 
 
-def part_of(layer) -> str | None:
-    """The part of the network that a layer belongs to: "stem", "stage1", ...; None for its input and head."""
+def part_of(layer: keras.layers.Layer) -> str | None:
+    """The part of the network that a layer belongs to: "stem", "stage1", ...; None for the input and the head."""
     part = layer.name.partition("_")[0]
     return part if part.startswith(("stem", "stage")) else None
 
 
-def fully_convolutional(model):
-    """The model, with its layers, for images of any size.
+def fully_convolutional(model: keras.Model) -> keras.Model:
+    """The model for images of any size. It shares the layers, except for the normalization.
 
-    Its classifier after the average over all places is the same as a 1x1 convolution before it. A mean image, which
-    has a size, is replaced by the mean of its pixels, a value for each channel.
+    The classifier after global average pooling equals a 1x1 convolution before it. A mean image, whose size is
+    fixed, is replaced by its mean per channel.
 
     Raises:
-        ValueError: the model has no such form, as one that flattens.
+        ValueError: the model needs its input size, for example because it flattens.
     """
-
-    def layer_for_any_size(layer):
-        if not isinstance(layer, keras.layers.Rescaling):
-            return layer
-        config = layer.get_config()
-        for name in ("scale", "offset"):
-            if np.ndim(config[name]) == 3:
-                config[name] = np.mean(config[name], axis=(0, 1)).tolist()
-        return type(layer).from_config(config)
-
     channels = model.input_shape[-1]
     images = keras.Input((None, None, channels), dtype=model.inputs[0].dtype)
     try:
-        wide = keras.models.clone_model(model, input_tensors=images, clone_function=layer_for_any_size)
-        wide(keras.ops.zeros((1, 64, 96, channels)))  # some layers see only now that the size is not theirs
-        return wide
+        wide = keras.models.clone_model(model, input_tensors=images, clone_function=_for_any_size)
+        wide(keras.ops.zeros((1, 64, 96, channels)))  # some layers notice another size only when they are called
     except ValueError as error:
-        raise ValueError(f"{model.name} cannot take images of any size, which multi-scale needs.") from error
+        raise ValueError(f"{model.name} cannot take images of any size, as multi-scale evaluation needs.") from error
+    return wide
+
+
+def _for_any_size(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer itself, or a normalization by a mean image as one by channel."""
+    if not isinstance(layer, keras.layers.Rescaling):
+        return layer
+    config = layer.get_config()
+    for name in ("scale", "offset"):
+        if np.ndim(config[name]) == 3:
+            config[name] = np.mean(config[name], axis=(0, 1)).tolist()
+    return type(layer).from_config(config)

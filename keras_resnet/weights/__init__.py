@@ -1,4 +1,4 @@
-"""Weights from elsewhere: published files and their formats, converted and loaded."""
+"""Weights from files: published weights, downloads, formats, conversion and loading."""
 
 from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.loading import is_published, load_weights

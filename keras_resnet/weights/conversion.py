@@ -1,16 +1,18 @@
-"""What the layers of this package are called in the weight files of others: tables of rules, and their use.
+"""Conversion of a weight file's tensors to a model's variables.
 
-A file's tensors are known by name, as "layer1.0.conv1.weight" or "conv2_block1_1_conv/kernel". A
-`Naming` tells for each layer of a model what its tensors are called there.
+A file identifies tensors by name, such as "layer1.0.conv1.weight" or "conv2_block1_1_conv/kernel". A
+`Naming` maps a model's layers and variables to the names that a source of weights uses.
 """
 
 import dataclasses
 import re
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
-Tensors = dict[str, np.ndarray]
+from keras_resnet.weights.formats import Tensors
+
 TORCH_VARIABLES = {
     "kernel": "weight",
     "bias": "bias",
@@ -24,46 +26,49 @@ KERAS_VARIABLES = {name: name for name in TORCH_VARIABLES}
 
 @dataclasses.dataclass(frozen=True)
 class Naming:
-    """How one source names its tensors.
+    """How a source names its tensors.
 
-    `rules` are pairs (pattern of a layer's name here, its name there). In the latter {s}, {b} and {i} stand for
-    the stage, block and index of the pattern's groups of these names, {s0} and {b0} for one less, {s1} for
-    one more, {i3} and {i4} for 3 (i - 1) and one more than that; None says that the layer has no counterpart and
-    normalises nothing.
+    `rules` are pairs: a pattern of a layer's name in this package, and the layer's name in the source. The latter may
+    contain the pattern's groups s (stage), b (block) and i (index) as {s}, {b} and {i}; {s0}, {b0} and {i0} are one
+    less, {s1}, {b1} and {i1} one more, {i3} is 3 (i - 1) and {i4} one more than that. None stands for a batch
+    normalization that the source does not have; it becomes the identity.
     """
 
     rules: tuple[tuple[str, str | None], ...]
     variables: Mapping[str, str]
-    separator: str  # between the layer's and the variable's name
+    separator: str  # between the names of layer and variable
     epsilon: float  # of the source's batch normalization
-    torch_layout: bool  # kernels are (out, in, height, width) and (out, in)
+    torch_layout: bool  # kernels have the shapes (out, in, height, width) and (out, in)
 
     def layer(self, name: str) -> str | None:
-        """The source's name of the layer; raises KeyError where no rule matches."""
-        for pattern, there in self.rules:
+        """The source's name of a layer.
+
+        Raises:
+            KeyError: no rule matches.
+        """
+        for pattern, source_name in self.rules:
             if match := re.fullmatch(pattern, name):
-                if there is None:
+                if source_name is None:
                     return None
                 groups = {key: int(value) for key, value in match.groupdict().items()}
                 shifted = {f"{key}0": value - 1 for key, value in groups.items()}
                 shifted |= {f"{key}1": value + 1 for key, value in groups.items()}
                 shifted |= {f"{key}3": 3 * (value - 1) for key, value in groups.items()}
                 shifted |= {f"{key}4": 3 * (value - 1) + 1 for key, value in groups.items()}
-                return there.format(name=name, **groups, **shifted)
+                return source_name.format(name=name, **groups, **shifted)
         raise KeyError(name)
 
     def tensor(self, layer: str, variable: str) -> str | None:
-        """The source's name of a layer's variable."""
-        there = self.layer(layer)
-        return None if there is None else f"{there}{self.separator}{self.variables[variable]}"
+        """The source's name of a layer's variable; raises KeyError as `layer` does."""
+        source_name = self.layer(layer)
+        return None if source_name is None else f"{source_name}{self.separator}{self.variables[variable]}"
 
 
-def _torch(*rules, **changes):
-    settings = dict(variables=TORCH_VARIABLES, separator=".", epsilon=1e-5, torch_layout=True)
-    return Naming(rules=rules, **{**settings, **changes})
+def _torch(*rules: tuple[str, str | None]) -> Naming:
+    return Naming(rules, TORCH_VARIABLES, ".", epsilon=1e-5, torch_layout=True)
 
 
-def _keras(*rules, epsilon):
+def _keras(*rules: tuple[str, str | None], epsilon: float) -> Naming:
     return Naming(rules, KERAS_VARIABLES, "/", epsilon, torch_layout=False)
 
 
@@ -83,7 +88,7 @@ NAMINGS = {
     "keras_resnet": _keras((".*", "{name}"), epsilon=1e-5),
     # torchvision, and timm's ResNet, SE-ResNet, ResNeXt, Wide ResNet and BlurPool.
     "torchvision": _torch(*_TORCH_STEM, *_TORCH_BLOCKS, *_TORCH_SHORTCUT, ("logits", "fc")),
-    # timm's D and RS: a deep stem, and a pool in front of each projection.
+    # timm's ResNet-D and ResNet-RS: a deep stem, and pooling before each projection.
     "timm_deep": _torch(
         (r"stem_bn3", "bn1"),
         (r"stem_conv4", "maxpool.0"),
@@ -121,7 +126,7 @@ NAMINGS = {
         ("logits", "predictions"),
         epsilon=1.001e-5,
     ),
-    # Its v2 counts the normalizations of a block from the one in front: preact, 1, 2.
+    # Its v2 numbers the normalizations of a block preact, 1, 2.
     "keras.applications v2": _keras(
         ("stem_conv", "conv1_conv"),
         (_BLOCK + "bn1", "conv{s1}_block{b}_preact_bn"),
@@ -132,7 +137,7 @@ NAMINGS = {
         ("logits", "predictions"),
         epsilon=1.001e-5,
     ),
-    # MLPerf Tiny's resnet8: layers numbered as they were made; projections without normalization.
+    # MLPerf Tiny's resnet8: layers numbered in order of creation; projections without normalization.
     "mlperf_tiny": _keras(
         ("stem_conv", "conv2d"),
         ("stem_bn", "batch_normalization"),
@@ -158,79 +163,102 @@ HEAD = "logits"
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """A file's tensors as a model's: `values` by (layer, variable), and what did not go over."""
+    """The tensors of a file as values for a model's variables, and those that do not match.
+
+    Attributes:
+        values: by (layer, variable).
+        missing: names of tensors that the model needs and the file lacks.
+        unexpected: names of tensors that the model has no variable for.
+        mismatched: "layer/variable: (shape) in the file, (shape) in the model"; without the classifier.
+        head_differs: whether the classifier is for another number of classes.
+    """
 
     values: dict[tuple[str, str], np.ndarray]
-    missing: list[str]  # names that the model needs and the file has not
-    unexpected: list[str]  # names of the file that the model has no use for
-    mismatched: list[str]  # "name: shape there, shape wanted"
-    head_differs: bool  # the classifier is for another number of classes
+    missing: list[str]
+    unexpected: list[str]
+    mismatched: list[str]
+    head_differs: bool
 
 
-def convert(model, tensors: Tensors, naming: Naming) -> Conversion:
-    """The tensors under the names, in the layout and with the epsilon of the model's layers."""
-    values, missing, mismatched, used = {}, [], [], set()
-    layers = [layer for layer in model.layers if layer.weights]
-    for layer in layers:
-        for variable in layer.weights:
-            value = _value(layer, variable, tensors, naming, used)
-            if isinstance(value, str):
-                missing.append(value)
-                continue
-            if value.shape != tuple(variable.shape):
-                mismatched.append(f"{layer.name}/{variable.name}: {value.shape} there, {tuple(variable.shape)} wanted")
-            values[layer.name, variable.name] = value
-    _absorb_biases(layers, values, tensors, naming, used)
-    unexpected = [name for name in tensors if name not in used and not _dispensable(name, naming)]
-    of_head = [text for text in mismatched if text.startswith(f"{HEAD}/")]
-    others = [text for text in mismatched if not text.startswith(f"{HEAD}/")]
-    return Conversion(values, missing, unexpected, others, bool(of_head))
+def convert(model: keras.Model, tensors: Tensors, naming: Naming) -> Conversion:
+    """Converts tensors to a model's names, layouts and batch-normalization epsilons."""
+    values: dict[tuple[str, str], np.ndarray] = {}
+    missing, used = [], set()
+    for layer, variable in _variables(model):
+        try:
+            name = naming.tensor(layer.name, variable.name)
+        except KeyError:  # the source has no such layer
+            missing.append(f"{layer.name}/{variable.name}")
+            continue
+        if name is None:
+            values[layer.name, variable.name] = _identity(layer, variable)
+        elif name in tensors:
+            values[layer.name, variable.name] = _value(tensors[name], layer, variable, naming)
+            used.add(name)
+        else:
+            missing.append(name)
+    used |= _absorb_biases(model, values, tensors, naming)
+    unexpected = [name for name in tensors if name not in used and not _is_optional(name, naming)]
+    mismatches = _mismatches(model, values)
+    mismatched = [text for layer, text in mismatches if layer != HEAD]
+    head_differs = any(layer == HEAD for layer, _ in mismatches)
+    return Conversion(values, missing, unexpected, mismatched, head_differs)
 
 
-def _dispensable(name, naming):
-    """Whether a model may do without the tensor: a counter, or the classifier (of a model without top)."""
-    head = naming.layer(HEAD) + naming.separator
-    return name.endswith("num_batches_tracked") or name.startswith(head)
+def _variables(model: keras.Model) -> list[tuple[keras.layers.Layer, keras.Variable]]:
+    return [(layer, variable) for layer in model.layers for variable in layer.weights]
 
 
-def _value(layer, variable, tensors, naming, used):
-    """The value of a variable, or the name of the tensor that is missing."""
-    try:
-        name = naming.tensor(layer.name, variable.name)
-    except KeyError:
-        return f"{layer.name}/{variable.name}"
-    if name is None:
-        return _identity(layer, variable, naming)
-    if name not in tensors:
-        return name
-    used.add(name)
-    value = tensors[name]
+def _is_optional(name: str, naming: Naming) -> bool:
+    """Whether a model may ignore the tensor: a counter, or the classifier for a model without one."""
+    return name.endswith("num_batches_tracked") or name.startswith(f"{naming.layer(HEAD)}{naming.separator}")
+
+
+def _value(tensor: np.ndarray, layer: keras.layers.Layer, variable: keras.Variable, naming: Naming) -> np.ndarray:
+    """A tensor in the layout of a variable, a variance adjusted to the layer's epsilon."""
     if naming.torch_layout and variable.name == "kernel":
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        value = value.reshape(value.shape[2:]) if len(variable.shape) == 2 and value.ndim == 4 else value
+        tensor = tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T
+        if tensor.ndim == 4 and len(variable.shape) == 2:  # a 1x1 convolution as a fully connected layer
+            tensor = tensor.reshape(tensor.shape[2:])
     if variable.name == "moving_variance":
-        value = value + np.float32(naming.epsilon - layer.epsilon)
-    return value
+        tensor = tensor + np.float32(naming.epsilon - layer.epsilon)
+    return tensor
 
 
-def _identity(layer, variable, naming):
-    """Batch normalization that changes nothing (but for a bias that it will take in)."""
+def _identity(layer: keras.layers.Layer, variable: keras.Variable) -> np.ndarray:
+    """The value that makes batch normalization the identity."""
     values = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1 - layer.epsilon}
     return np.full(variable.shape, values[variable.name], "float32")
 
 
-def _absorb_biases(layers, values, tensors, naming, used):
-    """Subtracts a convolution's bias that the model has no variable for from the mean that follows it."""
-    known = {layer.name for layer in layers}
-    for layer in layers:
+def _absorb_biases(
+    model: keras.Model, values: dict[tuple[str, str], np.ndarray], tensors: Tensors, naming: Naming
+) -> set[str]:
+    """Subtracts biases that the model's convolutions lack from the moving means of their batch normalizations.
+
+    Returns:
+        The names of these biases.
+    """
+    absorbed = set()
+    for layer in model.layers:
         norm = layer.name.replace("_conv", "_bn")
-        if norm == layer.name or norm not in known or (layer.name, "bias") in values:
+        mean = values.get((norm, "moving_mean"))
+        if norm == layer.name or mean is None or (layer.name, "bias") in values:
             continue
         try:
             bias = naming.tensor(layer.name, "bias")
         except KeyError:
             continue
-        mean = values.get((norm, "moving_mean"))
-        if bias in tensors and mean is not None and mean.shape == tensors[bias].shape:
+        if bias in tensors and tensors[bias].shape == mean.shape:
             values[norm, "moving_mean"] = mean - tensors[bias]
-            used.add(bias)
+            absorbed.add(bias)
+    return absorbed
+
+
+def _mismatches(model: keras.Model, values: dict[tuple[str, str], np.ndarray]) -> list[tuple[str, str]]:
+    """(layer, text) for each value whose shape is not that of its variable."""
+    return [
+        (layer.name, f"{layer.name}/{variable.name}: {value.shape} in the file, {tuple(variable.shape)} in the model")
+        for layer, variable in _variables(model)
+        if (value := values.get((layer.name, variable.name))) is not None and value.shape != tuple(variable.shape)
+    ]

@@ -1,14 +1,20 @@
-"""Weight files -> tensors by name. Nothing in a file is executed, and a damaged one is named."""
+"""Readers of weight files. They execute no code from a file, and reject damaged files."""
 
 import io
 import json
+import os
 import pathlib
 import re
 import zipfile
+from collections.abc import Callable
+from typing import IO
 
+import keras
 import numpy as np
 
 from keras_resnet.errors import first_line
+
+Tensors = dict[str, np.ndarray]
 
 # The order in which Keras 3 numbers a layer's variables in a file.
 KERAS_ORDER = {
@@ -19,18 +25,18 @@ KERAS_ORDER = {
 }
 
 
-def read_tensors(path, model=None) -> dict[str, np.ndarray]:
-    """The tensors of a weight file, by the names they have there.
+def read_tensors(path: str | os.PathLike, model: keras.Model | None = None) -> Tensors:
+    """The tensors of a weight file, by their names in the file.
 
     Args:
         path: `.safetensors` (needs the package safetensors), `.pth`, `.pt` or `.th` (needs torch), `.keras` or
             `.h5`. Names of Keras tensors are "layer/variable".
-        model: the model that a `.weights.h5` file of Keras 3 is for: such a file holds no names of layers.
+        model: the model for a `.weights.h5` file of Keras 3, which does not contain the names of layers.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: empty, damaged, of another kind than its suffix says, or with values that are not finite.
-        ImportError: the package that reads the format is missing; says which.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is empty, damaged, of another format than its suffix says, or contains NaN or infinity.
+        ImportError: the package that reads the format is not installed; the message names it.
 
     Example:
         >>> import keras_resnet
@@ -41,38 +47,38 @@ def read_tensors(path, model=None) -> dict[str, np.ndarray]:
     """
     path = pathlib.Path(path).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f"No weight file {path}.")
+        raise FileNotFoundError(f"The weight file {path} does not exist.")
     reader = READERS.get(path.suffix)
     if reader is None:
-        raise ValueError(f"{path} has none of the suffixes of weight files: {', '.join(READERS)}.")
+        raise ValueError(f"{path} does not have the suffix of a weight file: {', '.join(READERS)}.")
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty.")
     try:
         tensors = reader(path, model)
     except (ImportError, MemoryError):
         raise
-    except Exception as error:  # the formats' readers raise whatever their parsers do
-        raise ValueError(f"{path} is no whole {path.suffix} file ({_what_it_is(path, error)}).") from error
+    except Exception as error:  # the parsers of the formats raise many types of errors
+        raise ValueError(f"{path} is not a valid {path.suffix} file ({_diagnosis(path, error)}).") from error
     if not tensors:
-        raise ValueError(f"{path} holds no weights.")
+        raise ValueError(f"{path} contains no weights.")
     for name, value in tensors.items():
         if not np.isfinite(value).all():
-            raise ValueError(f"{path} holds values that are not finite, as in {name}.")
+            raise ValueError(f"{path} contains NaN or infinity, for example in {name}.")
     return tensors
 
 
-def _what_it_is(path, error):
-    """What the first bytes say, where they are those of a page; else the reader's complaint."""
-    with open(path, "rb") as file:
+def _diagnosis(path: pathlib.Path, error: Exception) -> str:
+    """The start of the file if it is a web page, else the reader's error."""
+    with path.open("rb") as file:
         start = file.read(64).lstrip()
     if start[:1] == b"<":
-        return f"it starts with {start[:20].decode('utf-8', 'replace')!r}: a page, perhaps of an error"
+        return f"it starts with {start[:20].decode('utf-8', 'replace')!r}: a web page, perhaps an error page"
     return first_line(error)
 
 
-def _read_safetensors(path, _):
+def _read_safetensors(path: pathlib.Path, _: keras.Model | None) -> Tensors:
     try:
-        import ml_dtypes  # noqa: F401 (bfloat16 for NumPy)
+        import ml_dtypes  # noqa: F401 (registers bfloat16 with NumPy)
         from safetensors import safe_open
     except ImportError as error:
         raise ImportError(f"{path} needs the package safetensors (pip install 'resnet-keras[weights]').") from error
@@ -80,12 +86,12 @@ def _read_safetensors(path, _):
         return {name: np.asarray(file.get_tensor(name), "float32") for name in file.keys()}  # noqa: SIM118
 
 
-def _read_torch(path, _):
+def _read_torch(path: pathlib.Path, _: keras.Model | None) -> Tensors:
     try:
         import torch
     except ImportError as error:
         raise ImportError(f"{path} needs the package torch, or convert it to .safetensors.") from error
-    content = torch.load(path, map_location="cpu", weights_only=True)  # unpickles nothing but tensors
+    content = torch.load(path, map_location="cpu", weights_only=True)  # unpickles only tensors
     for wrapper in ("state_dict", "model", "state_dict_ema"):
         if isinstance(content.get(wrapper), dict):
             content = content[wrapper]
@@ -96,7 +102,7 @@ def _read_torch(path, _):
     }
 
 
-def _read_keras(path, _):
+def _read_keras(path: pathlib.Path, _: keras.Model | None) -> Tensors:
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
         weights = archive.read("model.weights.h5")
@@ -104,8 +110,8 @@ def _read_keras(path, _):
     return _read_numbered(io.BytesIO(weights), layers)
 
 
-def _read_h5(path, model):
-    """Keras 3's numbered weights, or what Keras 2 wrote."""
+def _read_h5(path: pathlib.Path, model: keras.Model | None) -> Tensors:
+    """A file of Keras 3, with numbered weights, or of Keras 2."""
     import h5py
 
     with h5py.File(path, "r") as content:
@@ -113,15 +119,16 @@ def _read_h5(path, model):
     if not numbered:
         return _read_legacy_h5(path)
     if model is None:
-        raise ValueError("the weights in it are numbered: they can only be read for a model")
+        raise ValueError("its weights are numbered; read_tensors needs the model")
     return _read_numbered(path, [(type(layer).__name__, layer.name) for layer in model.layers])
 
 
-def _read_numbered(file, layers):
-    """Keras 3's weights: groups `layers/<class, snake case>_<number>/vars/<number>`."""
+def _read_numbered(file: pathlib.Path | IO[bytes], layers: list[tuple[str, str]]) -> Tensors:
+    """Keras 3's weights, in groups `layers/<class in snake case>_<number>/vars/<number>`; layers as (class, name)."""
     import h5py
 
-    tensors, counts = {}, {}
+    tensors: Tensors = {}
+    counts: dict[str, int] = {}
     with h5py.File(file, "r") as content:
         groups = content["layers"]
         for class_name, name in layers:
@@ -138,8 +145,8 @@ def _read_numbered(file, layers):
     return tensors
 
 
-def _read_legacy_h5(path):
-    """Keras 2's weights, or a whole model's: each layer's group names its weights in an attribute."""
+def _read_legacy_h5(path: pathlib.Path) -> Tensors:
+    """Keras 2's weights or model: the group of a layer has an attribute with the names of its weights."""
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -152,7 +159,7 @@ def _read_legacy_h5(path):
         return found
 
 
-READERS = {
+READERS: dict[str, Callable[[pathlib.Path, keras.Model | None], Tensors]] = {
     ".safetensors": _read_safetensors,
     ".pth": _read_torch,
     ".pt": _read_torch,

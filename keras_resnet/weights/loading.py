@@ -1,41 +1,45 @@
-"""load_weights(): a weight file or published weights -> a model, whole or not at all."""
+"""`load_weights`: loads a weight file or published weights into a model, completely or not at all."""
 
 import os
 import pathlib
 import warnings
+from collections.abc import Mapping
+from typing import TypeGuard
+
+import keras
 
 from keras_resnet.preprocessing import set_normalization
-from keras_resnet.weights.conversion import HEAD, NAMINGS, convert
+from keras_resnet.weights.conversion import HEAD, NAMINGS, Conversion, Naming, convert
 from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.formats import READERS, read_tensors
 from keras_resnet.weights.pretrained import PretrainedWeights, find_weights
 
-LISTED = 5  # names that an error lists of each kind
+LISTED = 5  # names of each kind that an error lists
 STEM = ("stem_conv", "kernel")
 
 
-def load_weights(model, source: str | os.PathLike | PretrainedWeights):
-    """Loads weights into a model; changes nothing unless all of them fit.
+def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeights) -> keras.Model:
+    """Loads weights into a model; changes nothing unless all of them match.
 
-    A file may be this package's, keras.applications', torchvision's, timm's, or one of the published CIFAR nets:
-    which one is seen from the names in it. A classifier for another number of classes is left as it is, with a warning.
-    Published weights are downloaded at their first use, and set the normalization of the model's input to theirs.
+    A file may come from this package, keras.applications, torchvision, timm, or one of the published CIFAR nets; the
+    names in it tell which. If its classifier is for another number of classes, the model's is kept, with a warning.
+    Published weights are downloaded on first use, and also set the normalization of the model's input.
 
     Args:
         model: a model of this package.
         source: path of a `.keras`, `.weights.h5`, `.h5`, `.safetensors`, `.pth`, `.pt` or `.th` file; or the name of
             published weights of the variant that the model is named after: "imagenet" (its default),
-            "timm/resnet50.a1_in1k", "torchvision/IMAGENET1K_V2", "keras" (`keras_resnet.list_weights` lists them).
+            "timm/resnet50.a1_in1k", "torchvision/IMAGENET1K_V2", "keras" (see `keras_resnet.list_weights`).
 
     Returns:
-        The model.
+        The same model.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no such name; or the file is damaged, or for another architecture: lists what is missing, left
-            over or of the wrong shape.
-        OSError: the weights cannot be downloaded; says from where, and where to put them by hand.
-        ImportError: the package that reads the format is missing.
+        FileNotFoundError: the file does not exist.
+        ValueError: the name is unknown, the file is damaged, or it is for another architecture; then the message lists
+            missing, unexpected and mismatched tensors.
+        OSError: the weights could not be downloaded; the message says from where, and where to put them by hand.
+        ImportError: the package that reads the format is not installed.
 
     Example:
         >>> import keras_resnet
@@ -45,57 +49,59 @@ def load_weights(model, source: str | os.PathLike | PretrainedWeights):
     if is_published(source):
         source = find_weights(model.name, source)
     if not isinstance(source, PretrainedWeights):
-        return _assign(model, _translate(model, source, NAMINGS), source)
+        return _assign(model, _read(model, source, NAMINGS), source)
     has_top = any(layer.name == HEAD for layer in model.layers)
     path = fetch_weights(source, include_top=has_top)
-    translation = _translate(model, path, {source.naming: NAMINGS[source.naming]})
+    conversion = _read(model, path, {source.naming: NAMINGS[source.naming]})
     if source.channel_order == "bgr":
-        translation.values[STEM] = translation.values[STEM][:, :, ::-1]
-    _assign(model, translation, source.id)
+        conversion.values[STEM] = conversion.values[STEM][:, :, ::-1]
+    _assign(model, conversion, source.id)
     set_normalization(model, source.mean, source.std)
     return model
 
 
-def is_published(source) -> bool:
-    """Whether a source of weights is a name rather than a file."""
+def is_published(source: object) -> TypeGuard[str]:
+    """Whether a source of weights is the name of published weights rather than a file."""
     return isinstance(source, str) and not source.endswith(tuple(READERS)) and not pathlib.Path(source).is_file()
 
 
-def _translate(model, path, namings):
-    """The file's tensors as the model's, under the naming that fits best; raises ValueError where none fits."""
+def _read(model: keras.Model, path: str | os.PathLike, namings: Mapping[str, Naming]) -> Conversion:
+    """Reads a file with the naming that matches best; raises ValueError if none matches."""
     tensors = read_tensors(path, model)
-    name, translation = max(
-        ((name, convert(model, tensors, naming)) for name, naming in namings.items()),
-        key=lambda named: (-len(named[1].missing), -len(named[1].unexpected), -len(named[1].mismatched)),
-    )
-    problems = [
-        _listed("missing", translation.missing),
-        _listed("left over", translation.unexpected),
-        _listed("of the wrong shape", translation.mismatched),
-    ]
-    if any(problems):
+    conversions = {name: convert(model, tensors, naming) for name, naming in namings.items()}
+    name, conversion = min(conversions.items(), key=lambda item: _counts(item[1]))
+    if any(_counts(conversion)):
+        problems = (
+            _listed("missing", conversion.missing),
+            _listed("unexpected", conversion.unexpected),
+            _listed("mismatched", conversion.mismatched),
+        )
         raise ValueError(
-            f"{path} does not fit {model.name} (read as of {name}): {'; '.join(filter(None, problems))}. "
+            f"{path} does not match {model.name} (read with the names of {name}): {'; '.join(filter(None, problems))}. "
             "The model is unchanged."
         )
-    return translation
+    return conversion
 
 
-def _assign(model, translation, source):
-    if translation.head_differs:
+def _counts(conversion: Conversion) -> tuple[int, int, int]:
+    return len(conversion.missing), len(conversion.unexpected), len(conversion.mismatched)
+
+
+def _assign(model: keras.Model, conversion: Conversion, source: object) -> keras.Model:
+    if conversion.head_differs:
         warnings.warn(
-            f"{source} has a classifier for another number of classes; all but {HEAD!r} of {model.name} was loaded.",
+            f"{source} has a classifier for another number of classes; loaded all layers of {model.name} but {HEAD!r}.",
             stacklevel=3,
         )
     for layer in model.layers:
-        if layer.name == HEAD and translation.head_differs:
+        if layer.name == HEAD and conversion.head_differs:
             continue
         for variable in layer.weights:
-            variable.assign(translation.values[layer.name, variable.name])
+            variable.assign(conversion.values[layer.name, variable.name])
     return model
 
 
-def _listed(what, names):
+def _listed(what: str, names: list[str]) -> str:
     if not names:
         return ""
     more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""

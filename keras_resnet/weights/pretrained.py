@@ -1,8 +1,8 @@
-"""Published weights: which there are, and how they were tested.
+"""The table of published weights, and how their publishers test them.
 
-pretrained.json holds a row for each published file of a variant; `imagenet` means the variant's default row: timm's
-own default tag (torchvision's second recipe where that is its first), or keras.applications' file where timm has
-none. Defaults have a licence that allows any use. Nothing here builds a model, fetches a file or reads a tensor.
+pretrained.json has a row for each published file of a variant. The name "imagenet" stands for the variant's default
+row: timm's own default tag (torchvision's second recipe if the tag is torchvision's first), or the file of
+keras.applications if timm has none. The licenses of default rows allow any use.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import functools
 import importlib.resources
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from keras_resnet.errors import unknown_name
 from keras_resnet.variants import VARIANTS
@@ -22,26 +23,30 @@ class PretrainedWeights:
 
     Attributes:
         id: "source/variant.tag", the key of the table.
-        variant: the name for `create_model`, and `options` what to add to it.
+        variant: the variant's name, for `create_model`.
         naming: key of `keras_resnet.weights.conversion.NAMINGS`.
         file: name of the file.
-        input_size: side of the square test images, in pixels.
-        crop_fraction: share of the resized image's short side that the centre crop takes.
-        interpolation: of that resize: "bilinear" or "bicubic".
-        mean: of the channels red, green, blue, in units of 0 to 255.
-        std: what they are divided by, likewise.
-        licence: SPDX name in lower case as the publisher states it, or None: not stated.
-        hub: repository on the Hugging Face hub, or None: the file is at `url`.
-        url: where the file is published.
-        checksum: "sha256:" or "md5:" and (the first) hexadecimal digits as published; None: the hub states it.
-        url_notop: of the file without the classifier, where there is one; `checksum_notop` likewise.
-        options: of the model beyond the variant's own.
-        channel_order: "bgr" where the kernels of the first convolution expect blue first; else "rgb".
-        classes: number of classes; `class_names` is the name of their list.
-        top1: published accuracy on ImageNet's validation images, in percent; None: not in the publisher's package.
-        top5: likewise.
-        note: what else to know.
-        default: whether "imagenet" means this row.
+        input_size: height and width of the test images, in pixels.
+        crop_fraction: size of the center crop, as a fraction of the resized image's short side.
+        interpolation: of the resized image: "bilinear" or "bicubic".
+        mean: mean of red, green and blue, in units of 0 to 255.
+        std: their standard deviation, likewise.
+        licence: SPDX identifier in lower case, or None if the publisher states none.
+        hub: repository on the Hugging Face hub, or None if the file is at `url`.
+        url: URL of the file.
+        checksum: "sha256:" or "md5:" and the published hexadecimal digits (torchvision: the first eight); None for
+            files on the hub, which provides it.
+        url_notop: URL of the file without the classifier, or None.
+        checksum_notop: its checksum.
+        options: options of the model in addition to the variant's.
+        channel_order: "bgr" if the first convolution expects blue first; else "rgb".
+        classes: number of classes.
+        class_names: name of the list of classes.
+        top1: published top-1 accuracy on ImageNet's validation images, in percent; None if the publisher's package
+            does not contain it.
+        top5: published top-5 accuracy, likewise.
+        note: further remarks.
+        default: whether "imagenet" stands for this row.
     """
 
     id: str
@@ -59,7 +64,7 @@ class PretrainedWeights:
     checksum: str | None = None
     url_notop: str | None = None
     checksum_notop: str | None = None
-    options: Mapping = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     channel_order: str = "rgb"
     classes: int = 1000
     class_names: str = "imagenet-1k"
@@ -69,8 +74,6 @@ class PretrainedWeights:
     default: bool = False
 
 
-# ---------------------------------------------------------------------------------------------
-# The table
 @functools.cache
 def _table() -> dict[str, PretrainedWeights]:
     text = importlib.resources.files("keras_resnet.weights").joinpath("pretrained.json").read_text(encoding="utf-8")
@@ -93,16 +96,16 @@ def list_weights(variant_pattern: str = "*") -> list[str]:
 
 
 def find_weights(variant: str, name: str) -> PretrainedWeights:
-    """The row of the table that a name means for a variant.
+    """The row of the table for a variant and a name of weights.
 
     Args:
-        variant: a name that `list_models()` lists.
-        name: "imagenet" for the variant's default, an id as of `list_weights()`, or an id without the variant, as
+        variant: a name from `list_models()`.
+        name: "imagenet" for the variant's default, an id from `list_weights()`, or an id without the variant, such as
             "torchvision/IMAGENET1K_V2" or "keras".
 
     Raises:
-        ValueError: no such variant or weights (the message lists the nearest), weights of another variant (it names
-            that), or a variant without published weights.
+        ValueError: the variant or the weights are unknown (the message suggests similar names), the weights are for
+            another variant (the message names it), or no weights of the variant are published.
 
     Example:
         >>> from keras_resnet.weights.pretrained import find_weights
@@ -119,13 +122,14 @@ def find_weights(variant: str, name: str) -> PretrainedWeights:
             return row
     if name in _table():
         other = _table()[name].variant
-        raise ValueError(f"The weights {name!r} are for {other!r}, not {variant!r}; build {other!r} for them.")
+        raise ValueError(f"The weights {name!r} are for {other!r}, not {variant!r}; build {other!r} to use them.")
     if not rows:
         raise ValueError(f"No weights of {variant!r} are published; list_weights() lists those of other variants.")
     raise unknown_name(f"weights of {variant!r}:", name, ["imagenet", *rows])
 
 
-def _without_variant(row):
+def _without_variant(row: PretrainedWeights) -> str:
+    """The id without the variant: "timm/a1_in1k" for "timm/resnet18.a1_in1k"."""
     source, rest = row.id.split("/")
     tag = rest.removeprefix(row.variant).removeprefix(".")
     return f"{source}/{tag}" if tag else source

@@ -143,7 +143,7 @@ def test_decode_predictions_names_the_classes(local_data, tmp_path):
 def test_decode_predictions_without_network(tmp_path):
     nobody = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     printed = decode(tmp_path, **nobody).splitlines()[-1]
-    assert printed.startswith("OSError ImageNet's class index cannot be had")
+    assert printed.startswith("OSError ImageNet's class index could not be downloaded")
     assert f"put imagenet_class_index.json into {tmp_path / 'models'} by hand" in printed
 
 

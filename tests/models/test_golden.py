@@ -100,10 +100,10 @@ def test_logits_are_the_peers(peer):
     if peer["source"] != "keras.applications":  # whose v1 has biases that are absorbed here
         assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == peer["parameters"]
 
-    translation = convert(model, {name: draw(name, shape) for name, shape in shapes.items()}, naming)
-    assert (translation.missing, translation.unexpected, translation.mismatched) == ([], [], [])
+    conversion = convert(model, {name: draw(name, shape) for name, shape in shapes.items()}, naming)
+    assert (conversion.missing, conversion.unexpected, conversion.mismatched) == ([], [], [])
     for layer in model.layers:
         for variable in layer.weights:
-            variable.assign(translation.values[layer.name, variable.name])
+            variable.assign(conversion.values[layer.name, variable.name])
     logits, expected = model(image(), training=False).numpy(), np.array(peer["logits"])
     assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()

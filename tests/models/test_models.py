@@ -372,15 +372,15 @@ def test_weights_from_a_file(photos, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(shortcut="E"), "Unknown shortcut 'E'; there are 'A', 'B', 'C', 'D'"),
+        (dict(shortcut="E"), "Unknown shortcut 'E'; available: 'A', 'B', 'C', 'D'"),
         (dict(block="botleneck"), "did you mean 'bottleneck'"),
         (dict(stem="imagenett"), "did you mean 'imagenet'"),
         (dict(stride_in="2x2"), "Unknown stride_in"),
         (dict(include_top=False, pooling="mean"), "Unknown pooling 'mean'"),
         (dict(clases=3), "did you mean 'classes'"),
         (dict(classes=0), "classes=0 must be"),
-        (dict(depths=(1, 2)), "must name the same stages"),
-        (dict(depths=(1, 2, 0)), "whole numbers from 1"),
+        (dict(depths=(1, 2)), "must have one number for each stage"),
+        (dict(depths=(1, 2, 0)), "must be positive integers"),
         (dict(input_shape=(32, 32)), "must be three numbers"),
         (dict(input_shape=(0, 32, 3)), "positive sizes"),
         (dict(stem="imagenet", input_shape=(31, 32, 3)), "must be at least 32x32"),
@@ -389,7 +389,7 @@ def test_weights_from_a_file(photos, tmp_path):
         (dict(drop_path=1.5), "drop_path=1.5 must be"),
         (dict(output_stride=4), "Unknown output_stride 4"),
         (dict(layout="keras_v2"), "needs preactivation"),
-        (dict(blur_pool=True, preactivation=True), "does not go with"),
+        (dict(blur_pool=True, preactivation=True), "does not work with preactivation"),
         (dict(input_tensor=np.zeros((1, 32, 32, 3))), "must be a Keras tensor"),
         (dict(weights="nowhere.weights.h5"), "nowhere.weights.h5"),
     ],
@@ -478,13 +478,20 @@ def test_constructors_have_real_signatures():
         keras_resnet.ResNet50(clases=3)
 
 
-def test_every_variant_has_a_constructor():
-    built_by = {
-        inspect.signature(function).parameters["name"].default
-        for name, function in vars(keras_resnet).items()
-        if re.match("(SE|Plain|Wide)?(Res)?Ne[Xtx]t?", name) and name not in ("ResNet", "Model")
-    }
-    assert built_by == set(VARIANTS)
+@pytest.mark.parametrize("package", [keras_resnet, keras_resnet.models])
+def test_every_variant_has_a_constructor(package):
+    constructors = [
+        getattr(package, name) for name in dir(package) if re.match("(SE|Plain|Wide)?(Res)?Ne[Xtx]t?", name)
+    ]
+    built = [inspect.signature(function).parameters["name"].default for function in constructors]
+    assert sorted(built) == sorted([*VARIANTS, "resnet"])  # and the builder itself
+
+
+def test_constructors_can_be_imported_by_name():
+    from keras_resnet import ResNet50
+    from keras_resnet.models import ResNet50 as SameResNet50
+
+    assert ResNet50 is SameResNet50 is keras_resnet.ResNet50
 
 
 @pytest.mark.parametrize(("data_format", "shortcut"), [("channels_last", "B"), ("channels_first", "A")])
