@@ -2,32 +2,14 @@
 
     python scripts/predict.py RUN IMAGE... [--top=5]
 
-RUN is the run directory of a training, or a .keras file.
+RUN is a run directory or a .keras file. The exit code is 1 if an image is unreadable.
 """
 
-import sys
+import os
 
-import doorway
-from absl import flags
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
 
-import keras_resnet
-
-TOP = flags.DEFINE_integer("top", 5, "Classes to print for each image.", lower_bound=1)
-
-
-def main(argv):
-    if len(argv) < 3:
-        sys.exit("usage: predict.py RUN IMAGE... [--top=5]")
-    run, images = argv[1], argv[2:]
-    predictions = keras_resnet.predict(run, images, top=TOP.value)
-    for image, prediction in zip(images, predictions, strict=True):
-        if isinstance(prediction, ValueError):
-            print(f"{image}: error: {prediction}")
-        else:
-            print(f"{image}: " + ", ".join(f"{name} {probability:.4f}" for name, probability in prediction))
-    if any(isinstance(prediction, ValueError) for prediction in predictions):
-        sys.exit(1)
-
+from keras_resnet.commands import app, predict
 
 if __name__ == "__main__":
-    doorway.run(main)
+    app.run(predict.define_flags, predict.main)

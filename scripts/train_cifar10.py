@@ -2,28 +2,15 @@
 
     python scripts/train_cifar10.py --workdir=runs/resnet20 [--model=resnet20_cifar] [--recipe=cifar_quick]
 
-CIFAR-10 is read as TFDS prepares it, from --data_dir; --download lets TFDS fetch it. The same command
-again goes on where the run stopped.
+CIFAR-10 is read from --data_dir, as prepared by TFDS; --download lets TFDS download it. To resume an interrupted run,
+run the same command again.
 """
 
-import doorway
-from absl import flags
+import os
 
-import keras_resnet
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
 
-doorway.define_recipe_flags(default="cifar_quick")
-doorway.define_training_flags()
-MODEL = flags.DEFINE_string("model", "resnet20_cifar", "Variant to train; keras_resnet.list_models() has all.")
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared TFDS data sets [~/tensorflow_datasets].")
-DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS fetch CIFAR-10 if it is not in data_dir.")
-
-
-def main(_):
-    strategy = doorway.strategy()
-    recipe = doorway.recipe_from_flags()
-    data = keras_resnet.load_data("cifar10", recipe, data_dir=DATA_DIR.value, download=DOWNLOAD.value)
-    doorway.train(MODEL.value, data, recipe, strategy)
-
+from keras_resnet.commands import app, train_cifar10
 
 if __name__ == "__main__":
-    doorway.run(main)
+    app.run(train_cifar10.define_flags, train_cifar10.main)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_resnet.data.decoding import decode, decode_bytes
 from keras_resnet.data.examples import Encoded, Examples
 from keras_resnet.data.unreadable import UnreadableImages
-from keras_resnet.distributed.sharding import part
+from keras_resnet.distributed.sharding import shard_bounds
 from keras_resnet.recipes import Recipe
 from keras_resnet.transforms.crops import center_box, part_of, whole
 from keras_resnet.transforms.pipeline import augment, augment_batch, example_seed
@@ -124,7 +124,7 @@ def _assembled(examples, asked, prepare, bad, shard):
     """A data set of one batch: `prepare(pixels, label, index, copy)` of the shard of the examples asked for."""
     if shard == (0, 1):
         return _batch_of(examples, asked, prepare, bad)
-    start, end = part(tf.shape(tf.nest.flatten(asked)[0], tf.int64)[0], *shard)
+    start, end = shard_bounds(tf.shape(tf.nest.flatten(asked)[0], tf.int64)[0], *shard)
     # A shard of none is made of one example, which is then cut off: there is no other batch of length 0.
     own = tf.nest.map_structure(lambda values: values[start : tf.maximum(end, start + 1)], asked)
     return _batch_of(examples, own, prepare, bad).map(

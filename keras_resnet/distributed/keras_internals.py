@@ -1,24 +1,29 @@
-"""Every private part of Keras that this package overrides or calls, all of it for tf.distribute.
+"""The private parts of Keras that this package overrides or uses, all for `tf.distribute`.
 
-Keras promises nothing about these; `tests/test_distribution.py` compares each with `HOOKS`. Tried with Keras 3.12 and
-3.15 on TensorFlow 2.20 and 2.21. Imported on the TensorFlow backend only.
+They may change in any version of Keras; `tests/distributed/test_replicas.py` checks each one against `HOOKS`. A comment
+on each override links to the upstream issue. Tested with Keras 3.12 and 3.15 on TensorFlow 2.20 and 2.21. Import this
+module on the TensorFlow backend only.
 """
 
 import contextlib
 import functools
 import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-# What must be there, with these parameters: a class, its methods and attributes that this module relies on.
-HOOKS = {
+# For each class, what this module relies on: methods with their parameters, attributes with their type. Attributes
+# exist once a model is compiled, or an optimizer with gradient accumulation is built.
+HOOKS: dict[type, dict[str, list[str] | type]] = {
     keras.Model: {
         "_make_function": ["self", "step_function"],
         "_autoconvert_optionals": ["self", "step_func"],
         "_maybe_symbolic_build": ["self", "iterator", "data_batch"],
         "_get_metrics_result_or_logs": ["self", "logs"],
         "_flatten_layers": ["self", "include_self", "recursive"],
+        "_loss_tracker": keras.metrics.Mean,
     },
     keras.layers.BatchNormalization: {"_moments": ["self", "inputs", "mask"]},
     keras.optimizers.Optimizer: {
@@ -30,6 +35,9 @@ HOOKS = {
         "_get_variable_index": ["self", "variable"],
         "_update_model_variables_moving_average": ["self", "trainable_variables"],
         "_overwrite_model_variables_with_average_value": ["self", "trainable_variables"],
+        "_trainable_variables": list,
+        "_accumulated_gradients": list,
+        "_iterations": keras.Variable,
     },
 }
 
@@ -39,7 +47,7 @@ class HookedModel(keras.Model):
 
     @property
     def replicas(self) -> int:
-        """The number of replicas that train one model, on all workers together."""
+        """The number of replicas that train the model, over all workers."""
         return self.distribute_strategy.num_replicas_in_sync
 
     @property
@@ -47,22 +55,24 @@ class HookedModel(keras.Model):
         """The metric behind `loss` in the logs."""
         return self._loss_tracker
 
-    def normalizations(self):
-        """All batch normalizations of the model, those of models within it too."""
+    def normalizations(self) -> list[keras.layers.BatchNormalization]:
+        """All batch normalization layers, including those of nested models."""
         layers = self._flatten_layers(include_self=False)
         return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
+    # https://github.com/keras-team/keras/issues/20585 (fit on several workers). To build the model, Keras takes a batch
+    # from the data, which training then misses, and concatenates its shards, which fails if they differ in length or
+    # are on other workers. The shapes of the data suffice.
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras takes a batch to build with: one that is missing from the data then, and whose replicas' parts it adds
-        # up, which fails where these differ in length, or lie on other workers. The shapes of the data will do.
         if iterator is not None and self.replicas > 1:
-            data_batch = keras.tree.map_structure(_described, iterator.data_adapter.get_tf_dataset().element_spec)
+            data_batch = keras.tree.map_structure(_symbolic, iterator.data_adapter.get_tf_dataset().element_spec)
             iterator = None
         super()._maybe_symbolic_build(iterator, data_batch)
 
+    # https://github.com/keras-team/keras/issues/20585 (fit on several workers): Keras cannot reduce logs over workers.
+    # https://github.com/keras-team/keras/issues/19246 (steps_per_execution): it puts collectives into a loop.
+    # https://github.com/keras-team/keras/issues/19891 (metrics): it averages over replicas even if shards are uneven.
     def _make_function(self, step_function):
-        # Keras's own cannot reduce the logs over several workers, puts collectives into a loop for
-        # `steps_per_execution`, and averages the replicas' metrics where their parts of the batch may differ.
         if self.replicas == 1:
             return super()._make_function(step_function)
 
@@ -74,7 +84,7 @@ class HookedModel(keras.Model):
 
         if not self.run_eagerly:
             compiled = functools.partial(tf.function, autograph=False, reduce_retracing=True)
-            # Not inlined, it waits for the batch: at the end of the data no counter is moved.
+            # Unless inlined, the step waits for the batch, so that it updates no counter at the end of the data.
             one_step = compiled(one_step, jit_compile=self.jit_compile, experimental_attributes={"_noinline": True})
             next_step = compiled(next_step)
         one_step = self._autoconvert_optionals(one_step)
@@ -94,16 +104,16 @@ class HookedModel(keras.Model):
         return steps
 
     def _global_logs(self, logs):
-        """The metrics over all replicas; what else a step of the user's own returned is averaged."""
+        """The metrics over all replicas. Other values, returned by a custom step, are averaged over replicas."""
         metrics = self._get_metrics_result_or_logs(logs)
         if metrics is not logs:
             return metrics
         return keras.tree.map_structure(lambda log: self.distribute_strategy.reduce("MEAN", log, axis=None), logs)
 
 
-def _described(spec):
-    """What Keras builds with, from the specification of a part of the data; None for one that is missing."""
-    spec = getattr(spec, "_value_specs", (spec,))[0]  # of a distributed data set: one for each replica
+def _symbolic(spec: tf.TypeSpec) -> keras.KerasTensor | None:
+    """A symbolic tensor with the shape of one component of the data; None for a missing component."""
+    spec = getattr(spec, "_value_specs", (spec,))[0]  # a distributed dataset has one spec per replica
     if isinstance(spec, tf.OptionalSpec):
         return None
     return keras.KerasTensor((1, *spec.shape[1:]), spec.dtype.name)
@@ -112,14 +122,17 @@ def _described(spec):
 _replica = threading.local()  # tf.distribute traces each replica in a thread of its own
 
 
+# Not reported: Keras's synchronized batch normalization cannot exclude padding from its moments.
 @contextlib.contextmanager
-def samples_counted(normalizations, size):
-    """Within it, in a replica, synchronized batch normalizations take the moments of the first `size` samples only."""
+def moments_without_padding(
+    normalizations: Iterable[keras.layers.BatchNormalization], size: tf.Tensor
+) -> Iterator[None]:
+    """Computes the moments of synchronized batch normalizations over the first `size` samples. Use it in a replica."""
     _replica.size = size
     with contextlib.ExitStack() as stack:
         for layer in normalizations:
             if layer.synchronized:
-                stack.enter_context(_hooked(layer, {"_moments": functools.partial(_moments_of_samples, layer)}))
+                stack.enter_context(_overridden(layer, {"_moments": functools.partial(_moments_of_samples, layer)}))
         yield
 
 
@@ -128,54 +141,57 @@ def _moments_of_samples(layer, inputs, mask):
 
 
 @contextlib.contextmanager
-def _hooked(owner, hooks):
-    """Methods of one object replaced while a step is traced.
+def _overridden(owner: Any, methods: dict[str, Callable]) -> Iterator[None]:
+    """Overrides methods of one object while a step is traced.
 
-    The replicas are traced in turns, and the first to end puts everything back: no other is left before its last hook
-    then, since they meet at the collective after it.
+    Replicas are traced in turns, and the first to finish restores the methods. This is safe: replicas wait for each
+    other at the collective that follows the last use of an overridden method.
     """
-    attributes = vars(owner)  # not setattr, by which Keras would track them
-    attributes.update(hooks)
+    attributes = vars(owner)  # Keras would track attributes set with setattr
+    attributes.update(methods)
     try:
         yield
     finally:
-        for name in hooks:
+        for name in methods:
             attributes.pop(name, None)
 
 
+# https://github.com/tensorflow/tensorflow/issues/33929 (clipping before gradients are aggregated). Keras also
+# accumulates gradients and checks them for overflow before it sums them.
 @contextlib.contextmanager
-def gradients_summed(optimizer):
-    """Within it, in a replica, the optimizer takes gradients that are summed over the replicas already.
+def gradients_summed(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Makes the optimizer expect gradients that are already summed over replicas. Use it in a replica.
 
-    Keras clips, accumulates, and looks for overflows before it sums. The hooks are there only while a step is traced,
-    so that gradients of a loop of the user's own are summed by Keras as ever.
+    The overrides last only while a step is traced, so that Keras still sums the gradients of custom training loops.
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    hooks = {
+    methods: dict[str, Callable] = {
         "_all_reduce_sum_gradients": lambda gradients_and_variables: gradients_and_variables,
-        "_backend_apply_gradients": functools.partial(_apply, inner),
+        "_backend_apply_gradients": functools.partial(_apply_gradients, inner),
     }
-    with _hooked(inner, hooks):
+    with _overridden(inner, methods):
         yield
 
 
-def _apply(optimizer, gradients, variables):
-    """Keras's `_backend_apply_gradients`, its conditions taken for all replicas at once, as tf.distribute wants it."""
+# https://github.com/keras-team/keras/issues/20582 (gradient accumulation and ema_overwrite_frequency under a strategy).
+def _apply_gradients(optimizer, gradients, variables):
+    """Keras's `_backend_apply_gradients`, its conditions evaluated once for all replicas, as tf.distribute wants."""
     if not (optimizer.gradient_accumulation_steps or optimizer.ema_overwrite_frequency):
-        return type(optimizer)._backend_apply_gradients(optimizer, gradients, variables)
+        type(optimizer)._backend_apply_gradients(optimizer, gradients, variables)
+        return
 
     def across_replicas(strategy, gradients):
         _update_or_accumulate(strategy, optimizer, gradients, variables)
         if optimizer.use_ema:
-            every = optimizer._trainable_variables
-            strategy.run(lambda: optimizer._update_model_variables_moving_average(every))
-            _overwrite_by_average(optimizer, every)
+            trainable = optimizer._trainable_variables
+            strategy.run(lambda: optimizer._update_model_variables_moving_average(trainable))
+            _overwrite_with_average(optimizer, trainable)
 
     tf.distribute.get_replica_context().merge_call(across_replicas, args=(gradients,))
 
 
 def _update_or_accumulate(strategy, optimizer, gradients, variables):
-    """A step of the optimizer, or with `gradient_accumulation_steps` the one step of many, by the mean gradient."""
+    """Updates the variables; with `gradient_accumulation_steps`, only every so many steps, with the mean gradient."""
 
     def update(gradients):
         gradients = optimizer._clip_gradients(gradients)
@@ -192,19 +208,19 @@ def _update_or_accumulate(strategy, optimizer, gradients, variables):
         for total, gradient in zip(sums, gradients, strict=True):
             total.assign_add(gradient)
 
-    def update_by_mean(gradients):
+    def update_with_mean(gradients):
         update([(total + gradient) / steps for total, gradient in zip(sums, gradients, strict=True)])
         for total in sums:
             total.assign(tf.zeros_like(total))
 
     tf.cond(
         (tf.convert_to_tensor(optimizer._iterations) + 1) % steps == 0,
-        lambda: strategy.run(update_by_mean, args=(gradients,)),
+        lambda: strategy.run(update_with_mean, args=(gradients,)),
         lambda: strategy.run(accumulate, args=(gradients,)),
     )
 
 
-def _overwrite_by_average(optimizer, variables):
+def _overwrite_with_average(optimizer, variables):
     if not optimizer.ema_overwrite_frequency:
         return
     tf.cond(

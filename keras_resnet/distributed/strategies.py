@@ -1,4 +1,6 @@
-"""Which devices to train on: names for `tf.distribute` strategies."""
+"""Selects the devices to train on: `tf.distribute` strategies by name."""
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -6,40 +8,40 @@ from keras_resnet.distributed.workers import configured_workers
 from keras_resnet.errors import first_line
 
 
-def one_device():
+def one_device() -> tf.distribute.Strategy:
     """The first GPU, or the CPU."""
     return tf.distribute.get_strategy()
 
 
-def mirrored():
-    """All GPUs of this worker, or all logical CPUs where there is no GPU."""
+def mirrored() -> tf.distribute.Strategy:
+    """All GPUs of this machine, or all logical CPUs if it has no GPU."""
     if tf.config.list_logical_devices("GPU"):
         return tf.distribute.MirroredStrategy()
     cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
-    # Without ReductionToOneDevice a second MirroredStrategy in the process breaks the first.
+    # Without ReductionToOneDevice, a second MirroredStrategy in the process breaks the first.
     return tf.distribute.MirroredStrategy(cpus, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
-def multi_worker():
-    """All GPUs, or the CPU, of each of the workers in TF_CONFIG; must come before TensorFlow does anything else.
+def multi_worker() -> tf.distribute.Strategy:
+    """All GPUs, or the CPU, of each worker in TF_CONFIG. Call it before anything else that uses TensorFlow.
 
     Raises:
-        ValueError: there is no TF_CONFIG, or it cannot be read.
-        OSError: the other workers did not answer.
+        ValueError: TF_CONFIG is not set or invalid.
+        OSError: the other workers did not respond.
     """
     if not configured_workers():
-        raise ValueError("Several workers find each other by the environment variable TF_CONFIG, which is not set.")
+        raise ValueError("Training on several workers needs the environment variable TF_CONFIG, which is not set.")
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
-        raise ConnectionError(f"The workers of TF_CONFIG did not all answer ({first_line(error)}).") from None
+        raise ConnectionError(f"Not all workers in TF_CONFIG responded ({first_line(error)}).") from None
 
 
-def tpu():
-    """All cores of the TPU of this machine, or of the one that the environment names.
+def tpu() -> tf.distribute.Strategy:
+    """All cores of this machine's TPU, or of the TPU that the environment names.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no TPU was found.
     """
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
@@ -48,15 +50,15 @@ def tpu():
     return tf.distribute.TPUStrategy(resolver)
 
 
-def auto():
-    """The workers of TF_CONFIG; else all GPUs (or logical CPUs) of this machine if it has several; else one device."""
+def auto() -> tf.distribute.Strategy:
+    """The workers in TF_CONFIG; else all GPUs (or logical CPUs) if this machine has several; else one device."""
     if configured_workers() > 1:
         return multi_worker()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return mirrored() if len(devices) > 1 else one_device()
 
 
-STRATEGIES = {
+STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     "auto": auto,
     "one_device": one_device,
     "mirrored": mirrored,

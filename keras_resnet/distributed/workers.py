@@ -1,20 +1,21 @@
-"""TODO distributed.workers."""
+"""The workers that train one model: who this process is, its shard of the data, and agreement with the others."""
 
 import json
 import os
+from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
-from keras_resnet.distributed.sharding import split
+from keras_resnet.distributed.sharding import split_into_shards
 
 TASKS = ("chief", "worker")  # of TF_CONFIG, in the order in which TensorFlow counts them
 
 
 def configured_workers() -> int:
-    """How many workers the environment variable TF_CONFIG names; 0 without it.
+    """The number of workers in the environment variable TF_CONFIG; 0 if it is not set.
 
     Raises:
-        ValueError: it is not what TensorFlow understands.
+        ValueError: TF_CONFIG is invalid.
     """
     text = os.environ.get("TF_CONFIG", "")
     if not text:
@@ -23,16 +24,21 @@ def configured_workers() -> int:
         return sum(len(json.loads(text).get("cluster", {}).get(task, ())) for task in TASKS)
     except (ValueError, AttributeError, TypeError):
         raise ValueError(
-            'TF_CONFIG must be JSON as {"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
+            'TF_CONFIG must be JSON such as {"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
             f'"task": {{"type": "worker", "index": 0}}}}, not {text!r}.'
         ) from None
 
 
 class Worker:
-    """This process among those that train one model under a strategy.
+    """This process as one of the workers that train one model.
 
     Args:
         strategy: any `tf.distribute.Strategy`; only MultiWorkerMirroredStrategy has several workers.
+
+    Attributes:
+        strategy: as given.
+        index: of this worker, from 0.
+        addresses: of all workers ("host:port"), by index; empty if there is only one.
 
     Example:
         >>> import tensorflow as tf
@@ -41,15 +47,16 @@ class Worker:
         True
     """
 
-    def __init__(self, strategy):
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self.strategy = strategy
-        self.index, self.addresses = 0, ()
+        self.index = 0
+        self.addresses: tuple[str, ...] = ()
         if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             resolver = strategy.cluster_resolver
             cluster = resolver.cluster_spec().as_dict()
             self.addresses = tuple(address for task in TASKS for address in cluster.get(task, ()))
-            before = len(cluster.get("chief", ())) if resolver.task_type == "worker" else 0
-            self.index = before + (resolver.task_id or 0)
+            chiefs = len(cluster.get("chief", ())) if resolver.task_type == "worker" else 0
+            self.index = chiefs + (resolver.task_id or 0)
         self._sum = tf.function(self._sum_over_replicas)
 
     @property
@@ -59,41 +66,50 @@ class Worker:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this is the worker that writes the run directory."""
+        """Whether this worker writes the run directory."""
         return self.index == 0
 
     @property
     def suffix(self) -> str:
-        """Suffix for names of files that each worker writes: "" for the chief, else ".worker1", ".worker2", ..."""
+        """Suffix for files that each worker writes: "" for the chief, else ".worker1", ".worker2", ..."""
         return "" if self.is_chief else f".worker{self.index}"
 
-    def distribute(self, batches_of):
-        """What `fit` takes: `batches_of(shard)`, of which each worker makes its own shard, (index, count)."""
+    def distribute(self, batches_of: Callable[[tuple[int, int]], tf.data.Dataset]) -> tf.data.Dataset:
+        """The dataset to pass to `fit`.
+
+        Args:
+            batches_of: function of a shard (index, count) that makes the batches of that shard. Each worker calls it
+                for its own shard.
+        """
         if not self.several:
             return batches_of((0, 1))
 
         def on_this_worker(context):
             batches = batches_of((context.input_pipeline_id, context.num_input_pipelines))
-            return split(batches, context.num_replicas_in_sync // context.num_input_pipelines)
+            return split_into_shards(batches, context.num_replicas_in_sync // context.num_input_pipelines)
 
         return self.strategy.distribute_datasets_from_function(on_this_worker)
 
     def any(self, *flags: bool) -> list[bool]:
-        """Of each flag, whether any worker raises it. All must ask at the same time."""
+        """For each flag, whether it is true on any worker. All workers must call this at the same time."""
         return [total > 0 for total in self._total(flags)] if self.several else [bool(flag) for flag in flags]
 
-    def check_agreement(self, values, what: str) -> None:
-        """All workers must call this at the same time, with the same whole numbers; it is a meeting point, too.
+    def check_agreement(self, values: Iterable[int], what: str) -> None:
+        """Checks that all workers have the same values. All must call this at the same time; each waits for the others.
+
+        Args:
+            values: integers.
+            what: the end of the error message: what must agree, and how to fix it.
 
         Raises:
-            ValueError: the numbers differ; `what` says what they stand for.
+            ValueError: the values differ.
         """
         values = [int(value) for value in values]
         if self.several and (self._total(values) != [value * self.strategy.num_replicas_in_sync for value in values]):
             raise ValueError(f"Worker {self.index} ({self.addresses[self.index]}) and the others disagree: {what}")
 
-    def _total(self, values):
+    def _total(self, values: Sequence[int]) -> list[int]:
         return self._sum(tf.constant(values, tf.int64)).numpy().tolist()
 
-    def _sum_over_replicas(self, values):
+    def _sum_over_replicas(self, values: tf.Tensor) -> tf.Tensor:
         return self.strategy.reduce("SUM", self.strategy.run(lambda: tf.identity(values)), axis=None)

@@ -1,4 +1,4 @@
-"""Evaluation and prediction."""
+"""Accuracy on a data set, predictions for images, and recalibrated batch normalization."""
 
 from keras_resnet.evaluation.classification import Result, evaluate
 from keras_resnet.evaluation.prediction import predict

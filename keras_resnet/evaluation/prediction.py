@@ -1,7 +1,8 @@
-"""TODO evaluation.prediction."""
+"""Predicts the most probable classes of images."""
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,28 +15,35 @@ from keras_resnet.transforms.views import View, center_view
 BATCH_SIZE = 32
 
 
+Prediction = list[tuple[str, float]]
+
+
 def predict(
-    model_or_run, images, top: int = 5, class_names: Sequence[str] | None = None, view: View | None = None
-) -> list:
-    """The most probable classes of each image.
+    model_or_run: keras.Model | str | os.PathLike,
+    images: Any,
+    top: int = 5,
+    class_names: Sequence[str] | None = None,
+    view: View | None = None,
+) -> list[Prediction | ValueError]:
+    """Predicts the most probable classes of each image.
 
     Args:
-        model_or_run: a run directory (its best.keras, or final.keras where there is no best), the path of
-            a `.keras` file, or a Keras model that puts out probabilities.
-        images: paths of image files (see `decoding.read_image`: any common format, turned upright), or arrays
-            (H, W, C) in 0 to 255; or a single one of them.
-        top: classes to name, the most probable first.
-        class_names: names of the model's outputs; default: labels.txt beside the model, else numbers.
-        view: what the model shall see of an image; default: what it was tested on in its run, else the centre crop
-            of the short side at the model's size, or the image as it is for a model of open size.
+        model_or_run: a run directory (its best.keras, else its final.keras), the path of a `.keras` file, or a Keras
+            model with probabilities as outputs.
+        images: one image or several: paths of image files (any common format, rotated as their EXIF data says; see
+            `decoding.read_image`), or arrays (H, W, C) in 0 to 255.
+        top: number of classes to return.
+        class_names: of the model's outputs; default: labels.txt beside the model, else numbers.
+        view: how to resize and crop images; default: as for the test images of the run; else a center crop of the
+            model's size; for a model of any size, the image as it is.
 
     Returns:
-        For each image a list of (class name, probability), or the ValueError that says why the image
-        could not be read.
+        For each image a list of (class name, probability), most probable first; or a ValueError with the reason if the
+        image is unreadable.
 
     Raises:
         FileNotFoundError: no such run or model.
-        ValueError: `top` below 1, or class names that do not fit the model.
+        ValueError: `top` is below 1, or the class names do not fit the model.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -52,31 +60,33 @@ def predict(
         raise ValueError(f"{len(names)} class names do not fit a model of {model.output_shape[-1]} classes.")
 
     *size, channels = model.input_shape[1:]
-    is_open = None in size  # images of open size may differ
-    view = view or known_view or (None if is_open else View(tuple(size)))
+    any_size = None in size
+    view = view or known_view or (None if any_size else View(tuple(size)))
     images = [images] if single else list(images)
     results = []
-    batch_size = 1 if is_open else BATCH_SIZE
+    batch_size = 1 if any_size else BATCH_SIZE  # images of different sizes do not stack
     for start in range(0, len(images), batch_size):
         prepared = [_prepare(image, channels, view) for image in images[start : start + batch_size]]
         results += _classify(model, prepared, names, top)
     return results
 
 
-def _classify(model, images, names, top):
-    """The most probable classes of images; a ValueError in place of an image stays one."""
+def _classify(
+    model: keras.Model, images: Sequence[np.ndarray | ValueError], names: Sequence[str], top: int
+) -> list[Prediction | ValueError]:
+    """The most probable classes of images; errors in place of images are passed on."""
     readable = [image for image in images if not isinstance(image, ValueError)]
     rows = iter(np.asarray(model(np.stack(readable), training=False)) if readable else ())
-    return [
-        image
-        if isinstance(image, ValueError)
-        else [(names[i], float(row[i])) for row in [next(rows)] for i in np.argsort(-row, kind="stable")[:top]]
-        for image in images
-    ]
+    return [image if isinstance(image, ValueError) else _most_probable(next(rows), names, top) for image in images]
 
 
-def _prepare(image, channels, view):
-    """The image as the model wants it, or the ValueError that says why it is not."""
+def _most_probable(probabilities: np.ndarray, names: Sequence[str], top: int) -> Prediction:
+    order = np.argsort(-probabilities, kind="stable")
+    return [(names[index], float(probabilities[index])) for index in order[:top]]
+
+
+def _prepare(image: Any, channels: int, view: View | None) -> np.ndarray | ValueError:
+    """The image resized and cropped for the model, or a ValueError with the reason if it is unreadable."""
     try:
         if isinstance(image, (str, os.PathLike)):
             image = read_image(image, channels)

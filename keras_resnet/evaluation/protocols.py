@@ -1,57 +1,107 @@
-"""TODO evaluation.protocols."""
+"""Evaluation protocols: which views of each image a model sees."""
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
 from keras_resnet.data.batches import evaluation_batches
-from keras_resnet.data.examples import Arrays
+from keras_resnet.data.examples import Arrays, Examples
+from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.models.surgery import fully_convolutional
-from keras_resnet.transforms.views import center_view, ten_crop_views, whole_view
+from keras_resnet.transforms.views import View, center_view, ten_crop_views, whole_view
 
 PROTOCOLS = ("center", "ten_crop", "multi_scale")
-VIEWS_AT_ONCE = 128  # images or crops in a batch, of the model's size; larger ones are fewer
-SCALES = tuple(side / 224 for side in (224, 256, 384, 480, 640))  # He et al. 2015, section 3.4: of 224 pixels
+VIEWS_AT_ONCE = 128  # views of the model's size in a batch; fewer if they are larger
+SCALES = tuple(side / 224 for side in (224, 256, 384, 480, 640))  # He et al. 2015, section 3.4
+
+Batches = Callable[[UnreadableImages], tf.data.Dataset]
 
 
-# ---------------------------------------------------------------------------------------------
-# Passes over the images: (a function of a batch of images, the batches (views, labels, indices))
-def passes_of(model, data, examples, protocol, scales):
-    """The passes that a protocol takes, and its description."""
-    view, whole = data.view, isinstance(examples, Arrays)
-    width_by_height = "x".join(map(str, view.size[::-1]))
+class Pass(NamedTuple):
+    """One pass over the images of a split.
+
+    Attributes:
+        model: to run on each view.
+        batches: function that makes batches (views, labels, indices) and reports unreadable images to its argument.
+            The views have the shape (images, views of an image, height, width, channels).
+    """
+
+    model: keras.Model
+    batches: Batches
+
+
+class Plan(NamedTuple):
+    """The passes of a protocol, whose probabilities are averaged, and its description for the result."""
+
+    passes: list[Pass]
+    description: str
+
+
+def plan(
+    model: keras.Model, view: View, examples: Examples, protocol: str, scales: Sequence[int] | None = None
+) -> Plan:
+    """Plans the passes of a protocol.
+
+    Args:
+        model: a Keras model that fits the view.
+        view: size and crop of the images.
+        examples: to evaluate on.
+        protocol: one of `PROTOCOLS`.
+        scales: short sides for "multi_scale", pixels; default: `SCALES` times the short side of the view.
+
+    Raises:
+        ValueError: "multi_scale", and the model cannot become fully convolutional.
+    """
     if protocol == "center":
-        described = f"whole {width_by_height} image" if whole else str(view)
-        views = functools.partial(center_view, view=view)
-        return [(model, _batches(examples, views, VIEWS_AT_ONCE))], f"{described}, single view"
+        return _center(model, view, examples)
     if protocol == "ten_crop":
-        views = functools.partial(ten_crop_views, view=view)
-        described = f"10-crop of {width_by_height} from short side {min(view.resized)}, softmax averaged"
-        return [(model, _batches(examples, views, VIEWS_AT_ONCE // 10))], described
-    short = min(view.size)
-    scales = tuple(scales or (round(scale * short) for scale in SCALES))
+        return _ten_crop(model, view, examples)
+    return _multi_scale(model, view, examples, scales or [round(scale * min(view.size)) for scale in SCALES])
+
+
+def _center(model: keras.Model, view: View, examples: Examples) -> Plan:
+    seen = f"whole {_width_by_height(view)} image" if isinstance(examples, Arrays) else str(view)
+    batches = _batches(examples, functools.partial(center_view, view=view), VIEWS_AT_ONCE)
+    return Plan([Pass(model, batches)], f"{seen}, single view")
+
+
+def _ten_crop(model: keras.Model, view: View, examples: Examples) -> Plan:
+    batches = _batches(examples, functools.partial(ten_crop_views, view=view), VIEWS_AT_ONCE // 10)
+    description = f"10-crop of {_width_by_height(view)} from short side {min(view.resized)}, softmax averaged"
+    return Plan([Pass(model, batches)], description)
+
+
+def _multi_scale(model: keras.Model, view: View, examples: Examples, scales: Sequence[int]) -> Plan:
     model = fully_convolutional(model)
+    area = min(view.size) ** 2
     passes = [
-        (model, _batches_by_shape(examples, scale, view, max(1, VIEWS_AT_ONCE * short**2 // scale**2)))
+        Pass(model, _batches_by_shape(examples, scale, view, max(1, VIEWS_AT_ONCE * area // scale**2)))
         for scale in scales
     ]
-    return passes, f"fully convolutional at short sides {', '.join(map(str, scales))}, softmax averaged"
+    return Plan(passes, f"fully convolutional at short sides {', '.join(map(str, scales))}, softmax averaged")
 
 
-def _batches(examples, views, batch_size):
-    return lambda bad: evaluation_batches(examples, batch_size, views, bad)
+def _width_by_height(view: View) -> str:
+    return "x".join(map(str, view.size[::-1]))
 
 
-def _batches_by_shape(examples, scale, view, batch_size):
-    """Batches of whole images at a short side, each of images of one shape."""
+def _batches(examples: Examples, views: Callable, batch_size: int) -> Batches:
+    return lambda unreadable: evaluation_batches(examples, batch_size, views, unreadable)
+
+
+def _batches_by_shape(examples: Examples, short_side: int, view: View, batch_size: int) -> Batches:
+    """Batches of whole images, resized to a short side; the images of a batch have the same shape."""
 
     def shape(views, label, index):
         height, width = tf.unstack(tf.shape(views, tf.int64)[1:3])
         return height * 2**32 + width
 
-    def batches(bad):
-        views = functools.partial(whole_view, short_side=scale, interpolation=view.interpolation)
-        singles = evaluation_batches(examples, 1, views, bad).unbatch()
+    def batches(unreadable):
+        views = functools.partial(whole_view, short_side=short_side, interpolation=view.interpolation)
+        singles = evaluation_batches(examples, 1, views, unreadable).unbatch()
         return singles.group_by_window(shape, lambda key, same: same.batch(batch_size), window_size=batch_size)
 
     return batches

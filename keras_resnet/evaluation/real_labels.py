@@ -1,25 +1,49 @@
-"""TODO evaluation.real_labels."""
+"""Accuracy by the ReaL labels, a reassessment of ImageNet's validation labels (Beyer et al. 2020)."""
 
 import json
+import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from keras_resnet.data.examples import Arrays
+from keras_resnet.data.examples import Encoded, Examples
 
 
-def read_real_labels(path, examples):
-    """For each example, the labels that ReaL gives its image."""
+def read_real_labels(path: str | os.PathLike, examples: Examples) -> list[list[int]]:
+    """The ReaL labels of each example: the classes of all objects in its image, none if the assessors disagreed.
+
+    Args:
+        path: `real.json` of https://arxiv.org/abs/2006.07159: a list of labels for each image, in order of file names.
+        examples: image files or records; any order.
+
+    Raises:
+        ValueError: the number of images differs, or the images have no file names.
+    """
     labels = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    if isinstance(examples, Arrays) or len(labels) != len(examples):
+    if not isinstance(examples, Encoded) or len(labels) != len(examples):
         raise ValueError(f"{path} has labels for {len(labels)} image files, but the split has {len(examples)} images.")
     names = examples.file_names()
-    places = {name: place for place, name in enumerate(sorted(names))}
-    return [labels[places[name]] for name in names]
+    positions = {name: position for position, name in enumerate(sorted(names))}
+    return [labels[positions[name]] for name in names]
 
 
-def count_by_real_labels(scores, seen, likely):
-    """(images whose most probable class is one of their labels, images that have any)."""
-    best = scores.argmax(axis=1)
-    judged = [index for index in np.flatnonzero(seen) if likely[index]]
-    return sum(best[index] in likely[index] for index in judged), len(judged)
+def count_by_real_labels(
+    probabilities: np.ndarray, readable: np.ndarray, real_labels: Sequence[Sequence[int]]
+) -> tuple[int, int]:
+    """Counts correct images, and images with labels.
+
+    Args:
+        probabilities: (N, classes).
+        readable: (N,) booleans; other images are not counted.
+        real_labels: the labels of each image.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_resnet.evaluation.real_labels import count_by_real_labels
+        >>> count_by_real_labels(np.eye(3), np.array([True, True, True]), [[0, 2], [0], []])
+        (1, 2)
+    """
+    images = zip(probabilities.argmax(axis=1), real_labels, readable, strict=True)
+    labelled = [(predicted, labels) for predicted, labels, is_readable in images if is_readable and labels]
+    return sum(predicted in labels for predicted, labels in labelled), len(labelled)

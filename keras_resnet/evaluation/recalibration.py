@@ -1,4 +1,6 @@
-"""recalibrate_batchnorm(): the statistics of batch normalization over a large sample, not a moving average."""
+"""Recalibrates batch normalization: statistics over a large sample of training images instead of moving averages."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,18 +11,21 @@ from keras_resnet.data.loading import Data
 from keras_resnet.recipes import Recipe, get_recipe
 
 
-def recalibrate_batchnorm(model, data: Data, recipe: str | Recipe, images: int = 10_000):
-    """Sets each batch normalization's mean and variance to those over many training images.
+def recalibrate_batchnorm(model: keras.Model, data: Data, recipe: str | Recipe, images: int = 10_000) -> keras.Model:
+    """Sets the moving mean and variance of each batch normalization to those over a sample of training images.
 
-    The images are cropped and augmented as in training. Source: the models that He et al. released, whose notes say
-    that the statistics are computed on a sufficiently large training sample, after training
+    The images are cropped and augmented as in training. Source: the models released by He et al., whose statistics
+    were computed after training, on a sufficiently large sample of training images
     (https://github.com/KaimingHe/deep-residual-networks).
 
     Args:
-        model: a Keras model; it is changed, and returned.
+        model: a Keras model; it is changed in place.
         data: from `keras_resnet.load_data`.
-        recipe: that the model was trained with; its `batch_size` is that of the sample's batches.
-        images: of the sample; whole batches of it count, at most one epoch, and at least one batch.
+        recipe: the recipe that the model was trained with; the sample has batches of its `batch_size`.
+        images: size of the sample; rounded down to whole batches, at least one batch and at most one epoch.
+
+    Returns:
+        The model.
 
     Raises:
         ValueError: the model has no batch normalization.
@@ -40,8 +45,8 @@ def recalibrate_batchnorm(model, data: Data, recipe: str | Recipe, images: int =
     before = [(layer.momentum, layer.trainable) for layer in layers]
     try:
         for layer in layers:
-            layer.momentum, layer.trainable = 0.0, True  # the moving statistics become those of the last batch
-        means, variances = _pooled(model, layers, training_batches(data.train, recipe).take(steps))
+            layer.momentum, layer.trainable = 0.0, True  # moving statistics become those of the latest batch
+        means, variances = _pooled_statistics(model, layers, training_batches(data.train, recipe).take(steps))
     finally:
         for layer, (momentum, trainable) in zip(layers, before, strict=True):
             layer.momentum, layer.trainable = momentum, trainable
@@ -51,16 +56,20 @@ def recalibrate_batchnorm(model, data: Data, recipe: str | Recipe, images: int =
     return model
 
 
-def _pooled(model, layers, batches):
-    """The mean, and the variance around it, of each layer's input over all batches of equal size."""
+def _pooled_statistics(
+    model: keras.Model, layers: list[keras.layers.BatchNormalization], batches: tf.data.Dataset
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The means and variances of each layer's inputs over batches of equal size."""
     update = tf.function(lambda images: model(images, training=True))
-    means, squares, count = [0.0] * len(layers), [0.0] * len(layers), 0
+    means: list[Any] = [0.0] * len(layers)
+    squares: list[Any] = [0.0] * len(layers)
+    count = 0
     for images, _ in batches:
         update(images)
         count += 1
-        for place, layer in enumerate(layers):
+        for index, layer in enumerate(layers):
             mean, variance = (np.asarray(moving, "float64") for moving in (layer.moving_mean, layer.moving_variance))
-            means[place] = means[place] + mean
-            squares[place] = squares[place] + variance + mean**2
+            means[index] = means[index] + mean
+            squares[index] = squares[index] + variance + mean**2
     means = [mean / count for mean in means]
     return means, [square / count - mean**2 for square, mean in zip(squares, means, strict=True)]

@@ -187,7 +187,7 @@ def test_photos_to_records_to_run_to_three_protocols(tmp_path):
     assert len(re.findall(r"^\d of 6 right, [\d.]+ images/s$", tested.stdout, re.MULTILINE)) == 3
     assert "10-crop of 32x32 from short side 36" in tested.stdout
     assert "short sides 32, 37, 55, 69, 91" in tested.stdout
-    assert (tmp_path / "classes.csv").read_text().startswith("class,images,top1,accuracy\nant,2,")
+    assert (tmp_path / "classes.csv").read_text().startswith("class,images,correct,accuracy\nant,2,")
 
     strict = ["--data_dir=photos", "--workdir=strict", "--on_bad_image=error", *NET]
     stopped = script("train_imagenet.py", *strict, cwd=tmp_path)

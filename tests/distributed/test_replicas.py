@@ -1,5 +1,6 @@
 """keras_resnet.Model on two devices against one: the same global batches, the same weights."""
 
+import ast
 import inspect
 
 import keras
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import create_model
+from keras_resnet.distributed import keras_internals
 from keras_resnet.distributed.keras_internals import HOOKS
 
 RANDOM = np.random.default_rng(0)
@@ -230,9 +232,35 @@ def test_evaluate_and_predict_on_two_devices():
     assert_same_scores(*both(sgd(), (8, 5)))
 
 
+ASSIGNED = {"_all_reduce_sum_gradients"}  # by name
+
+
+@pytest.fixture(scope="module")
+def hooked():
+    """An object of each class of `HOOKS`, compiled or built."""
+    model = net(sgd(gradient_accumulation_steps=2))
+    model.optimizer.build(model.trainable_variables)
+    return [model, model.optimizer, keras.layers.BatchNormalization()]
+
+
 @pytest.mark.parametrize(
     ("owner", "hook"), [(owner, hook) for owner, hooks in HOOKS.items() for hook in hooks], ids=lambda value: str(value)
 )
-def test_keras_still_has_the_hooks(owner, hook):
+def test_keras_still_has_the_hooks(owner, hook, hooked):
     """If this fails, this version of Keras needs another keras_resnet/distributed/keras_internals.py."""
-    assert list(inspect.signature(getattr(owner, hook)).parameters) == HOOKS[owner][hook]
+    expected = HOOKS[owner][hook]
+    if isinstance(expected, list):
+        assert list(inspect.signature(getattr(owner, hook)).parameters) == expected
+    else:
+        (example,) = [each for each in hooked if isinstance(each, owner)]
+        assert isinstance(getattr(example, hook), expected)
+
+
+def test_every_private_part_in_use_is_a_hook():
+    """All attributes and methods with an underscore are Keras's but one."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(keras_internals))))
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    model = next(node for node in nodes if isinstance(node, ast.ClassDef))
+    overridden = {node.name for node in model.body if isinstance(node, ast.FunctionDef)}
+    private = {name for name in used | overridden if name.startswith("_")}
+    assert private - {"_global_logs"} == {hook for hooks in HOOKS.values() for hook in hooks} - ASSIGNED

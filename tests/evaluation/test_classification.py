@@ -39,7 +39,7 @@ def test_counts_are_numpys(model, data, tmp_path):
 
     result.write_classes(tmp_path / "classes.csv")
     lines = (tmp_path / "classes.csv").read_text().splitlines()
-    assert lines[0] == "class,images,top1,accuracy"
+    assert lines[0] == "class,images,correct,accuracy"
     for label, line in enumerate(lines[1:]):
         mine = data.test.labels == label
         right = (rank[mine] < 1).sum()
@@ -140,7 +140,7 @@ def test_center(net, photos):
     result = evaluate(net, photos)
     check(result, *slow(net, photos, scores))
     assert "32x32 centre crop of short side 40, bilinear, single view" in str(result)
-    assert "24 images, 1 more not readable" in str(result)
+    assert "24 images plus 1 unreadable" in str(result)
 
 
 def test_ten_crop(net, photos):

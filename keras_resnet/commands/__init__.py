@@ -1,0 +1,1 @@
+"""Commands: one module each, with `define_flags()` and `main(argv)`; `app.run` runs them."""
