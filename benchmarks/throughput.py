@@ -245,7 +245,7 @@ def measure_train(case):
 
     import keras_resnet
     from keras_resnet.run_directory import Run
-    from keras_resnet.training.trainer import build
+    from keras_resnet.training.trainer import build_model
 
     class Clock(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -258,7 +258,7 @@ def measure_train(case):
     images, labels = batch_of(size, batches * batch, classes)
     recipe = keras_resnet.Recipe(epochs=2, batch_size=batch, learning_rate=0.001, precision="mixed_bfloat16")
     data = keras_resnet.load_data((images.astype("uint8"), labels), recipe)
-    model = build(name, data, recipe)
+    model = build_model(name, data, recipe)
     with tempfile.TemporaryDirectory() as folder:
         keras_resnet.train(model, data, recipe, pathlib.Path(folder, "run"), verbose=0)
         trained = Run(pathlib.Path(folder, "run")).log()[-1]["images_per_second"]
@@ -286,14 +286,14 @@ def measure_checkpoints(case):
     import keras_resnet
     from keras_resnet.training import callbacks, trainer
 
-    minutes, spent, save = 5, [], callbacks.save
+    minutes, spent, save = 5, [], callbacks.save_checkpoint
 
     def timed_save(*arguments):
         start = time.perf_counter()
         save(*arguments)
         spent.append(time.perf_counter() - start)
 
-    callbacks.save = timed_save
+    callbacks.save_checkpoint = timed_save
     images, labels = batch_of(224, 64, 10)
     labels[:10] = range(10)
     # One long epoch, as ImageNet's.

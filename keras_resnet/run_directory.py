@@ -1,14 +1,17 @@
-"""TODO run_directory."""
+"""Run directories: what a run writes, and all that predict, evaluate, export and resume need."""
 
 import csv
 import io
 import json
+import os
 import pathlib
 import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from importlib import metadata
+from typing import Any, NamedTuple
 
 import keras
 
@@ -17,8 +20,10 @@ from keras_resnet.files import SCRATCH, write_text
 from keras_resnet.recipes import RENAMED_FIELDS, Recipe
 from keras_resnet.transforms.views import View
 
-BEFORE_RECIPE = ("checkpoints", "labels.txt")
-PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
+# The parts of recipe.json that must be equal to resume a run; the others are only a record.
+IDENTITY = ("model", "recipe", "augmentation", "data")
+WRITTEN_BEFORE_RECIPE = ("checkpoints", "labels.txt")
+RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
 
 
 class Run:
@@ -33,58 +38,49 @@ class Run:
         'log.csv'
     """
 
-    # What of recipe.json must be equal for a run to be resumed; the rest is a record.
-    IDENTITY = ("model", "recipe", "augmentation", "data")
-
-    def __init__(self, directory):
+    def __init__(self, directory: str | os.PathLike):
         self.directory = pathlib.Path(directory).expanduser()
 
     def file(self, name: str) -> pathlib.Path:
         """The path of a file in the directory."""
         return self.directory / name
 
-    def check(self, description: dict) -> bool:
-        """Whether the directory holds a begun run of this description; writes nothing that stays.
+    def check(self, description: dict[str, dict]) -> bool:
+        """Checks that a run of this description can use the directory. It creates no files.
+
+        Returns:
+            Whether the directory contains a run of this description, to be resumed.
 
         Raises:
-            FileExistsError: it holds something else; says what differs.
-            OSError: it cannot be made or written to.
+            FileExistsError: it contains another run, or other files; the message names the differences.
+            OSError: it is not writable.
+            ValueError: its recipe.json is damaged.
         """
         if self.directory.exists() and not self.directory.is_dir():
             raise FileExistsError(f"workdir {self.directory} is a file; choose another name.")
         self._check_writable()
         if not self.file("recipe.json").exists():
-            if self._strangers():
-                raise FileExistsError(f"workdir {self.directory} holds other files and no run; choose an empty folder.")
+            if self._has_other_files():
+                raise FileExistsError(
+                    f"workdir {self.directory} contains other files but no run; choose an empty folder."
+                )
             return False
-        before = self.read_json("recipe.json")
-        if not all(isinstance(before.get(part), dict) for part in self.IDENTITY):
-            raise ValueError(f"{self.file('recipe.json')} is damaged or of another program; choose another workdir.")
-        renamed = sorted({*before["recipe"]} & {*RENAMED_FIELDS})
-        if renamed:
-            raise FileExistsError(
-                f"workdir {self.directory} holds a run of an earlier version, whose recipe has other field "
-                f"names ({', '.join(renamed)}): evaluation and prediction can use it, but it cannot be resumed; choose another "
-                "workdir."
-            )
-        now = json.loads(json.dumps(description))
-        differences = [
-            f"{part}.{key}: {before[part].get(key)} there, {now[part].get(key)} asked"
-            for part in self.IDENTITY
-            for key in sorted({*before[part], *now[part]})
-            if before[part].get(key) != now[part].get(key)
-        ]
+        saved = self.read_json("recipe.json")
+        if not all(isinstance(saved.get(part), dict) for part in IDENTITY):
+            raise ValueError(f"{self.file('recipe.json')} is damaged or from another program; choose another workdir.")
+        self._check_version(saved["recipe"])
+        differences = _differences(saved, json.loads(json.dumps(description)))
         if differences:
             raise FileExistsError(
-                f"workdir {self.directory} holds another run ({'; '.join(differences)}). "
-                "Choose another workdir, or delete that one."
+                f"workdir {self.directory} contains another run ({'; '.join(differences)}). Choose another workdir, or "
+                "delete that run."
             )
         return True
 
-    def _strangers(self):
-        """What lies in the directory but for what `create` makes before recipe.json, should it be killed there."""
+    def _has_other_files(self):
+        """Whether the directory contains files that `create` does not write before recipe.json."""
         paths = self.directory.iterdir() if self.directory.exists() else ()
-        return [path for path in paths if path.name not in BEFORE_RECIPE and not path.name.startswith(SCRATCH)]
+        return any(path.name not in WRITTEN_BEFORE_RECIPE and not path.name.startswith(SCRATCH) for path in paths)
 
     def _check_writable(self):
         folder = self.directory
@@ -94,21 +90,30 @@ class Run:
             with tempfile.TemporaryDirectory(dir=folder, prefix=".writable-"):
                 pass
         except OSError as error:
-            raise type(error)(f"workdir {self.directory} cannot be written to ({error.strerror}).") from error
+            raise type(error)(f"workdir {self.directory} is not writable ({error.strerror}).") from error
 
-    def sweep(self) -> None:
-        """Removes what a process that was killed in the middle of a write has left."""
-        for place in (self.directory, self.file("checkpoints")):
-            for scratch in place.glob(f"{SCRATCH}*"):
+    def _check_version(self, recipe):
+        renamed = sorted({*recipe} & {*RENAMED_FIELDS})
+        if renamed:
+            raise FileExistsError(
+                f"workdir {self.directory} contains a run of an earlier version, whose recipe has other field names "
+                f"({', '.join(renamed)}). You can predict with it and evaluate it, but not resume it; choose another "
+                "workdir."
+            )
+
+    def remove_scratch(self) -> None:
+        """Removes the scratch folders of a process that was killed while it wrote a file."""
+        for folder in (self.directory, self.file("checkpoints")):
+            for scratch in folder.glob(f"{SCRATCH}*"):
                 shutil.rmtree(scratch, ignore_errors=True)
 
-    def create(self, description: dict, class_names) -> None:
-        """Makes the directory with recipe.json and labels.txt. recipe.json comes last: it makes it a run."""
+    def create(self, description: dict[str, dict], class_names: Sequence[str]) -> None:
+        """Creates the directory with labels.txt and, last, recipe.json, which makes it a run."""
         self.file("checkpoints").mkdir(parents=True, exist_ok=True)
         write_text(self.file("labels.txt"), "".join(f"{name}\n" for name in class_names))
         self.write_json("recipe.json", {**description, "environment": environment()})
 
-    def read_json(self, name: str) -> dict:
+    def read_json(self, name: str) -> dict[str, Any]:
         """The content of a JSON file of the run.
 
         Raises:
@@ -119,29 +124,33 @@ class Run:
         except ValueError as error:
             raise ValueError(f"{self.file(name)} is damaged ({error}).") from error
 
-    def write_json(self, name: str, content: dict) -> None:
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file of the run atomically."""
         write_text(self.file(name), json.dumps(content, indent=2) + "\n")
 
     def recipe(self) -> Recipe:
-        """The recipe that the run was trained with."""
-        settings = self.read_json("recipe.json")["recipe"]
-        return Recipe(
-            **{
-                RENAMED_FIELDS.get(name, name): tuple(value) if isinstance(value, list) else value
-                for name, value in settings.items()
-            }
-        )
+        """The recipe of the run, also of one that an earlier version wrote."""
+        saved = self.read_json("recipe.json")["recipe"]
+        settings: dict[str, Any] = {
+            RENAMED_FIELDS.get(name, name): tuple(value) if isinstance(value, list) else value
+            for name, value in saved.items()
+        }
+        return Recipe(**settings)
 
     def class_names(self) -> list[str]:
         """The lines of labels.txt."""
         return self.file("labels.txt").read_text(encoding="utf-8").splitlines()
 
+    def view(self) -> View:
+        """The part of an image, and its size, that the run's model is tested on."""
+        view = self.read_json("recipe.json")["data"]["view"]
+        return View(**{**view, "size": tuple(view["size"])})
+
     def log(self) -> list[dict[str, float]]:
-        """The rows of log.csv, as numbers; none if there is no log yet."""
+        """The rows of log.csv as numbers; an empty list if there is no log yet."""
         if not self.file("log.csv").exists():
             return []
-        with open(self.file("log.csv"), newline="", encoding="utf-8") as file:
+        with self.file("log.csv").open(newline="", encoding="utf-8") as file:
             return [
                 {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
                 for row in csv.DictReader(file)
@@ -156,10 +165,20 @@ class Run:
         write_text(self.file("log.csv"), content.getvalue())
 
 
-def environment() -> dict:
-    """Python, machine, package versions and commit: a record, to explain a difference by."""
+def _differences(saved, requested):
+    """What differs between two descriptions of runs, as "recipe.epochs: saved 8.0, requested 3.0"."""
+    return [
+        f"{part}.{key}: saved {saved[part].get(key)}, requested {requested[part].get(key)}"
+        for part in IDENTITY
+        for key in sorted({*saved[part], *requested[part]})
+        if saved[part].get(key) != requested[part].get(key)
+    ]
+
+
+def environment() -> dict[str, Any]:
+    """Python version, machine, package versions and commit, recorded to explain differences between runs."""
     versions = {}
-    for package in PACKAGES:
+    for package in RECORDED_PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -173,7 +192,7 @@ def environment() -> dict:
 
 
 def _commit():
-    """The package's git commit, with "-dirty" behind it where files differ; None outside a checkout."""
+    """The package's git commit, with the suffix "-dirty" if files are modified; None outside a checkout."""
     folder = pathlib.Path(__file__).parent
     describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
@@ -182,11 +201,25 @@ def _commit():
         return None
 
 
-def load_model(run) -> keras.Model:
-    """The model of a run directory (its best.keras, or final.keras where there is no best) or of a `.keras` file.
+class SavedModel(NamedTuple):
+    """A model with what its run directory knows about it.
+
+    Attributes:
+        model: the model.
+        class_names: of its outputs; None without a labels.txt beside the model.
+        view: what it was tested on; None without a recipe.json beside the model.
+    """
+
+    model: keras.Model
+    class_names: list[str] | None = None
+    view: View | None = None
+
+
+def load_model(run: str | os.PathLike) -> keras.Model:
+    """Loads the model of a run directory (best.keras, or without it final.keras) or of a `.keras` file.
 
     Raises:
-        FileNotFoundError: no such run or file.
+        FileNotFoundError: there is no such run or file.
         ValueError: the file is damaged.
 
     Example:
@@ -195,27 +228,25 @@ def load_model(run) -> keras.Model:
         >>> keras_resnet.load_model("net.keras").name
         'resnet20_cifar'
     """
-    return _load(run)[0]
+    return load_saved_model(run).model
 
 
-def _load(run):
-    """(model, class names or None, view or None)."""
+def load_saved_model(run: str | os.PathLike) -> SavedModel:
+    """Loads a model as `load_model`, with the class names and the view of its run directory.
+
+    Raises:
+        FileNotFoundError: there is no such run or file.
+        ValueError: the file is damaged.
+    """
     path = pathlib.Path(run).expanduser()
     if path.is_dir():
         path = next((path / name for name in ("best.keras", "final.keras") if (path / name).is_file()), path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is neither a run directory with a best.keras or final.keras nor a model file.")
-    directory = Run(path.parent)
-    names = directory.class_names() if directory.file("labels.txt").is_file() else None
+    folder = Run(path.parent)
+    class_names = folder.class_names() if folder.file("labels.txt").is_file() else None
     try:
-        return keras.saving.load_model(path, compile=False), names, _view_of(directory)
-    except Exception as error:  # Keras raises whatever its zip, JSON and HDF5 readers do
+        view = folder.view() if folder.file("recipe.json").is_file() else None
+        return SavedModel(keras.saving.load_model(path, compile=False), class_names, view)
+    except Exception as error:  # Keras raises the errors of its zip, JSON and HDF5 readers
         raise ValueError(f"{path} cannot be loaded as a Keras model ({first_line(error)}).") from error
-
-
-def _view_of(run):
-    """What the model of a run was tested on, or None where there is no run."""
-    if not run.file("recipe.json").is_file():
-        return None
-    view = run.read_json("recipe.json")["data"]["view"]
-    return View(**{**view, "size": tuple(view["size"])})

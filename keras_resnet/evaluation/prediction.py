@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.decoding import read_image
-from keras_resnet.run_directory import _load
+from keras_resnet.run_directory import load_saved_model
 from keras_resnet.transforms.views import View, center_view
 
 BATCH_SIZE = 32
@@ -53,7 +53,7 @@ def predict(
     if top < 1:
         raise ValueError(f"top={top} must be at least 1.")
     single = isinstance(images, (str, os.PathLike)) or getattr(images, "ndim", 4) == 3
-    loaded = (model_or_run, None, None) if isinstance(model_or_run, keras.Model) else _load(model_or_run)
+    loaded = (model_or_run, None, None) if isinstance(model_or_run, keras.Model) else load_saved_model(model_or_run)
     model, known_names, known_view = loaded
     names = list(class_names or known_names or map(str, range(model.output_shape[-1])))
     if len(names) != model.output_shape[-1]:

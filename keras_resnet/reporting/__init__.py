@@ -1,1 +1,1 @@
-"""Pictures and pages of a run."""
+"""Reporting: a run's training curves and its page."""

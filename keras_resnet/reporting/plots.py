@@ -1,11 +1,14 @@
-"""Training curves as a picture. Needs matplotlib (the `plots` extra)."""
+"""Training curves as an image. Needs matplotlib (the `plots` extra)."""
+
+import os
 
 
-def plot_curves(rows: list[dict], path) -> None:
-    """Draws loss, error and learning rate against the epoch into `path` (PNG, SVG or PDF).
+def plot_curves(rows: list[dict[str, float]], path: str | os.PathLike) -> None:
+    """Plots loss, error and learning rate against the epoch.
 
     Args:
-        rows: of log.csv, as `keras_resnet.run_directory.Run.log` reads it.
+        rows: the rows of log.csv, as `keras_resnet.run_directory.Run.log` reads them.
+        path: the file to write: PNG, SVG or PDF.
 
     Raises:
         ImportError: matplotlib is missing.
@@ -21,20 +24,20 @@ def plot_curves(rows: list[dict], path) -> None:
     epochs = [row["epoch"] + 1 for row in rows]
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     loss, error, rate = figure.subplots(1, 3)
-    for axes, title, metric, shown in (
+    for axes, title, metric, plotted in (
         (loss, "Loss", "loss", lambda value: value),
         (error, "Error (%)", "accuracy", lambda value: 100 * (1 - value)),
     ):
         for prefix, label, line in (("", "training (augmented)", "--"), ("val_", "validation", "-")):
             if rows and prefix + metric in rows[0]:
-                values = [shown(row[prefix + metric]) for row in rows]
+                values = [plotted(row[prefix + metric]) for row in rows]
                 axes.plot(epochs, values, line, marker=".", label=label)
         axes.set_title(title)
         axes.legend()
-    loss.set_yscale("log")  # the first epochs' may be a thousand times the last's
+    loss.set_yscale("log")  # the first loss may be a thousand times the last
     error.set_ylim(bottom=0)
     rate.plot(epochs, [row["learning_rate"] for row in rows], color="tab:green", marker=".")
-    rate.set_title("Learning rate at the epoch's end")
+    rate.set_title("Learning rate at the end of the epoch")
     for axes in (loss, error, rate):
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

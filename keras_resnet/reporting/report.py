@@ -1,12 +1,15 @@
-"""report.html: a run directory on one page."""
+"""report.html: a run on one page."""
 
 import html
 import json
+import logging
 import string
 
 from keras_resnet.files import write_atomically, write_text
 from keras_resnet.reporting.plots import plot_curves
 from keras_resnet.run_directory import Run
+
+logger = logging.getLogger(__name__)
 
 _PAGE = string.Template("""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>$title</title>
@@ -22,20 +25,25 @@ $curves
 <table><tr>$header</tr>
 $rows
 </table>
-<h2>What determined it</h2>
+<h2>Settings</h2>
 <pre>$description</pre>
 </html>
 """)
 
 
 def write_report(run: Run, result: str) -> None:
-    """Writes curves.png and report.html. Without matplotlib it says how to get the curves."""
+    """Writes curves.png and report.html. Without matplotlib it leaves the curves out, with a warning.
+
+    Args:
+        run: the run directory.
+        result: a sentence about the result, the first of the page.
+    """
     rows = run.log()
     try:
         write_atomically(run.file("curves.png"), lambda scratch: plot_curves(rows, scratch))
         curves = '<img src="curves.png" alt="Loss, error and learning rate of each epoch">'
     except ImportError:
-        print("curves.png is left out: it needs matplotlib (pip install 'resnet-keras[plots]').")
+        logger.warning("Left out curves.png, which needs matplotlib (pip install 'resnet-keras[plots]').")
         curves = ""
     description = run.read_json("recipe.json")
     columns = list(rows[0]) if rows else []
@@ -51,5 +59,5 @@ def write_report(run: Run, result: str) -> None:
 
 
 def _row(row, columns):
-    shown = {**row, "epoch": row["epoch"] + 1}
-    return "<tr>" + "".join(f"<td>{shown[column]:.5g}</td>" for column in columns) + "</tr>"
+    counted_from_1 = {**row, "epoch": row["epoch"] + 1}
+    return "<tr>" + "".join(f"<td>{counted_from_1[column]:.5g}</td>" for column in columns) + "</tr>"

@@ -1,4 +1,4 @@
-"""Training: `train`, its recipe's parts, checkpoints and guards."""
+"""Training: `train`, `dry_run`, and their parts: schedules, callbacks, checkpoints, guards."""
 
 from keras_resnet.training.dry_runs import dry_run
 from keras_resnet.training.trainer import train

@@ -1,23 +1,37 @@
-"""TODO training.callbacks."""
+"""Callbacks that write and restore a run: its log, its metrics, and its checkpoints."""
 
+import contextlib
 import json
+import logging
 import signal
 import threading
 import time
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 
+from keras_resnet.distributed.workers import Worker
 from keras_resnet.files import write_atomically
-from keras_resnet.training.checkpoints import Preempted, place, save
+from keras_resnet.run_directory import Run
+from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, save_checkpoint
 from keras_resnet.training.guards import check_finite
+from keras_resnet.training.position import PositionCallback, describe_position
 from keras_resnet.training.schedules import LearningRate
 
+# The attributes of a callback that a checkpoint keeps.
+STATE = {
+    LearningRate: ("warming_up", "current"),
+    keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
+}
 
-class Log(keras.callbacks.Callback):
-    """Writes log.csv after each epoch, its rows numbered from 0. What a resumed run repeats is replaced."""
+logger = logging.getLogger(__name__)
 
-    def __init__(self, run):
+
+class CSVLog(keras.callbacks.Callback):
+    """Writes log.csv after each epoch, its rows numbered from 0. A repeated epoch replaces its row and later ones."""
+
+    def __init__(self, run: Run):
         super().__init__()
         self.run = run
 
@@ -26,22 +40,19 @@ class Log(keras.callbacks.Callback):
         self.run.write_log([*self.run.log()[:epoch], row])
 
 
-# What of a callback a checkpoint keeps.
-STATE = {
-    LearningRate: ("warming_up", "current"),
-    keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
-}
+class RestoreMetrics(keras.callbacks.Callback):
+    """Continues the running loss and metrics of a resumed epoch. It must be the first callback.
 
+    Keras resets the metrics before an epoch and creates their variables in the first step. Since these variables are
+    sums, the saved ones are added after that step.
 
-class RunningMeans(keras.callbacks.Callback):
-    """Lets the loss and metrics of a resumed epoch go on where they were; the first of the callbacks.
-
-    They can be set only after the first step, which makes their variables: sums, to which the saved ones are added.
+    Args:
+        checkpoint: the checkpoint to resume from, or None.
     """
 
-    def __init__(self, resumed):
+    def __init__(self, checkpoint: Checkpoint | None):
         super().__init__()
-        self.sums = resumed.state["metrics"] if resumed and resumed.step else None
+        self.sums = checkpoint.state["metrics"] if checkpoint and checkpoint.step else None
 
     def on_train_batch_end(self, batch, logs=None):
         if self.sums:
@@ -51,90 +62,114 @@ class RunningMeans(keras.callbacks.Callback):
             self.sums = None
 
 
-class Checkpoint(keras.callbacks.Callback):
-    """Saves checkpoints, and best.keras where `monitor` is higher than ever; restores what it saved.
+class Preempted(SystemExit):
+    """Ends a run that has saved a checkpoint on SIGTERM, with the usual exit code of that signal."""
 
-    SIGTERM, with which machines that can be taken away announce it, saves a checkpoint after the step and raises
-    `Preempted`. It must be the last of the callbacks, since it keeps the state of the others.
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
+
+
+class SaveCheckpoints(PositionCallback):
+    """Saves checkpoints, and best.keras after each epoch with a new best `monitor`.
+
+    It must be the last callback, since it saves the state of the others. On preemption (see `handle_preemption`), it
+    saves a checkpoint after the current step and raises `Preempted`.
 
     Args:
         run: the run directory.
-        monitor: the accuracy that decides on best.keras.
-        every: how often to save.
-        steps_per_epoch: of a whole epoch.
-        resumed: the checkpoint to start from, or None.
-        stateful: callbacks whose attributes in `STATE` are kept and restored.
-        worker: the `Worker` that this is; the chief alone writes, when any of the workers wants it.
+        monitor: the metric that decides on best.keras; higher is better.
+        interval: how often to save.
+        steps_per_epoch: steps of a full epoch.
+        checkpoint: the checkpoint to resume from, or None.
+        stateful: callbacks whose attributes in `STATE` are saved and restored.
+        worker: this worker. All workers agree on when to save; only the chief writes.
     """
 
-    def __init__(self, run, monitor, every, steps_per_epoch, resumed, stateful, worker):
-        super().__init__()
-        self.run, self.monitor, self.every, self.stateful, self.worker = run, monitor, every, stateful, worker
+    def __init__(
+        self,
+        run: Run,
+        monitor: str,
+        interval: CheckpointInterval,
+        steps_per_epoch: int,
+        checkpoint: Checkpoint | None,
+        stateful: Sequence[keras.callbacks.Callback],
+        worker: Worker,
+    ):
+        super().__init__(checkpoint.step if checkpoint else 0)
+        self.run, self.monitor, self.interval, self.stateful, self.worker = run, monitor, interval, stateful, worker
         self.steps_per_epoch = steps_per_epoch
-        self.state = resumed.state if resumed else None  # to restore when `fit` begins
-        self.skipped = resumed.step if resumed else 0  # steps of the epoch that `fit` begins with, made before
+        self.state = checkpoint.state if checkpoint else None  # to restore when `fit` begins
         self.best = -np.inf
-        self.cost, self.saved = None, time.perf_counter()
-        self.asked_to_stop = False
+        self.save_time: float | None = None  # seconds that the last save took
+        self.saved_at = time.perf_counter()
+        self.preempted = False
+
+    @contextlib.contextmanager
+    def handle_preemption(self) -> Iterator[None]:
+        """A context in which SIGTERM, which announces preemption, only sets `preempted`."""
+        if threading.current_thread() is not threading.main_thread():  # Python lets no other set handlers
+            yield
+            return
+
+        def note(*_):
+            self.preempted = True
+
+        before = signal.signal(signal.SIGTERM, note)
+        try:
+            yield
+        finally:
+            if before is not None:  # None: a handler that was not set from Python
+                signal.signal(signal.SIGTERM, before)
 
     def on_train_begin(self, logs=None):
-        if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGTERM, self._ask_to_stop)
         if self.state:
             self.best = self.state["best"]
             for callback in self.stateful:
                 for attribute, value in self.state[type(callback).__name__].items():
                     setattr(callback, attribute, value)
 
-    def release(self):
-        """Gives SIGTERM back to whom it belonged to."""
-        if getattr(self, "before", None) is not None:
-            signal.signal(signal.SIGTERM, self.before)
-
-    def _ask_to_stop(self, *_):
-        self.asked_to_stop = True
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
     def on_train_batch_end(self, batch, logs=None):
-        step = self.skipped + batch + 1
-        if step < self.steps_per_epoch:  # after the last comes on_epoch_end
+        step = self.steps_after(batch)
+        if step < self.steps_per_epoch:  # the last step is saved by on_epoch_end
             self._save_if_due(self.epoch, step)
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         if logs[self.monitor] > self.best:
             self.best = float(logs[self.monitor])
             if self.worker.is_chief:
                 write_atomically(self.run.file("best.keras"), self.model.save)
-        self.skipped = 0
-        first_of_all = self.cost is None and not self.every.steps
-        self._save_if_due(epoch + 1, 0, at_any_rate=first_of_all)
+        self._save_if_due(epoch + 1, 0)
 
     def on_train_end(self, logs=None):
         self._save(self.epoch + 1, 0)
-        self.state = self._state()
+        self.state = self._current_state()
 
-    def _save_if_due(self, epoch, step, at_any_rate=False):
-        since = time.perf_counter() - self.saved
-        due = at_any_rate or self.every.is_due(epoch * self.steps_per_epoch + step, since, self.cost)
-        asked_to_stop, due = self.worker.any(self.asked_to_stop, due)
-        if asked_to_stop or due:
+    def _save_if_due(self, epoch, step):
+        preempted, due = self.worker.any(self.preempted, self._is_due(epoch, step))
+        if preempted or due:
             self._save(epoch, step)
-        if asked_to_stop:
-            raise Preempted(place(epoch, step))
+        if preempted:
+            position = describe_position(epoch, step)
+            logger.warning("Preempted: saved %s; rerun the same command to resume.", position)
+            raise Preempted
+
+    def _is_due(self, epoch, step):
+        if step == 0 and self.save_time is None and not self.interval.steps:
+            return True  # the end of the first epoch: from now on it is known how long saving takes
+        elapsed = time.perf_counter() - self.saved_at
+        return self.interval.is_due(epoch * self.steps_per_epoch + step, elapsed, self.save_time)
 
     def _save(self, epoch, step):
-        """The variables first: the record beside them, with their checksum, makes them a checkpoint."""
         start = time.perf_counter()
-        state = self._state()  # of all workers: each has a part of the metrics
+        state = self._current_state()  # on all workers: each has a part of the metrics
         if self.worker.is_chief:
-            check_finite(self.model, place(epoch, step), self.run)
-            save(self.run, self.model, epoch, step, state)
-        self.saved = time.perf_counter()
-        self.cost = self.saved - start
+            check_finite(self.model, describe_position(epoch, step), self.run)
+            save_checkpoint(self.run, self.model, epoch, step, state)
+        self.saved_at = time.perf_counter()
+        self.save_time = self.saved_at - start
 
-    def _state(self):
+    def _current_state(self):
         metrics = [np.asarray(variable).tolist() for variable in self.model.metrics_variables]
         state = {"best": self.best, "metrics": metrics}
         for callback in self.stateful:

@@ -1,23 +1,34 @@
-"""Checkpoints: all that a run needs to go on, to the bit, at the very step where it was interrupted."""
+"""Checkpoint files: all that a run needs to resume at the exact step, to the bit."""
 
 import json
+import logging
 import pathlib
 import re
-import signal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from keras_resnet.files import checksum, write_atomically
 from keras_resnet.run_directory import Run
+from keras_resnet.training.position import describe_position
 
 KEPT_CHECKPOINTS = 2
-MOST_TIME = 0.01  # share of the time that "auto" spends on checkpoints
-FIRST_AFTER = 30.0  # seconds to the first checkpoint within an epoch, whose cost is not known yet
+SAVING_FRACTION = 0.01  # fraction of the time that "auto" spends on saving checkpoints
+FIRST_AFTER = 30.0  # seconds to the first checkpoint within an epoch, before it is known how long saving takes
+
+logger = logging.getLogger(__name__)
 
 
-class Saved(NamedTuple):
-    """A checkpoint: all variables after `step` steps of `epoch` (both from 0), and the callbacks' state."""
+class Checkpoint(NamedTuple):
+    """A saved checkpoint.
+
+    Attributes:
+        epoch: the epoch, from 0.
+        step: steps of it that were complete.
+        variables: the .npz file of all variables.
+        state: of the callbacks, as `callbacks.SaveCheckpoints` wrote it.
+    """
 
     epoch: int
     step: int
@@ -25,25 +36,37 @@ class Saved(NamedTuple):
     state: dict
 
 
-def latest_checkpoint(run: Run) -> Saved | None:
-    """The newest checkpoint of the run whose checksum is right; damaged ones are named and passed over."""
+def latest_checkpoint(run: Run) -> Checkpoint | None:
+    """The newest checkpoint of the run with a correct checksum. Damaged ones are skipped with a warning."""
     for record in sorted(run.file("checkpoints").glob("*.json"), reverse=True):
         try:
             content = json.loads(record.read_text(encoding="utf-8"))
             variables = record.with_suffix(".npz")
             if checksum(variables) == content["sha256"]:
-                return Saved(content["epoch"], content["step"], variables, content["state"])
+                return Checkpoint(content["epoch"], content["step"], variables, content["state"])
         except (OSError, ValueError, KeyError):
             pass
-        print(f"The checkpoint {record} is damaged; looking for the one before.")
+        logger.warning("The checkpoint %s is damaged; looking for the previous one.", record)
     return None
 
 
-def save(run: Run, model, epoch: int, step: int, state: dict) -> None:
-    """Writes a checkpoint of a compiled model. The record, with the checksum of the variables, makes it one."""
+def describe_latest_checkpoint(run: Run) -> str:
+    """A sentence about the newest undamaged checkpoint, for error messages."""
+    checkpoint = latest_checkpoint(run)
+    if checkpoint is None:
+        return "There is no checkpoint."
+    position = describe_position(checkpoint.epoch, checkpoint.step)
+    return f"The last good checkpoint is {checkpoint.variables}, {position}."
+
+
+def save_checkpoint(run: Run, model: keras.Model, epoch: int, step: int, state: dict) -> None:
+    """Writes a checkpoint of a compiled model and removes old ones.
+
+    The variables are written first. The JSON record with their checksum completes the checkpoint.
+    """
     name = f"checkpoints/epoch-{epoch:05d}-step-{step:07d}"
-    values = {str(number): np.asarray(variable) for number, variable in enumerate(variables_of(model))}
-    # Not HDF5, whose library crashes where the disk is full.
+    values: dict[str, Any] = {str(number): np.asarray(variable) for number, variable in enumerate(variables_of(model))}
+    # Not HDF5: its library crashes when the disk is full.
     variables = run.file(f"{name}.npz")
     write_atomically(variables, lambda scratch: np.savez(scratch, **values))
     run.write_json(f"{name}.json", {"epoch": epoch, "step": step, "sha256": checksum(variables), "state": state})
@@ -52,24 +75,24 @@ def save(run: Run, model, epoch: int, step: int, state: dict) -> None:
         old.with_suffix(".npz").unlink(missing_ok=True)
 
 
-def restore(model, saved: Saved) -> None:
-    """Gives a compiled model the variables of a checkpoint."""
-    with np.load(saved.variables) as values:
+def restore_variables(model: keras.Model, checkpoint: Checkpoint) -> None:
+    """Sets the variables of a compiled model to those of a checkpoint."""
+    with np.load(checkpoint.variables) as values:
         for number, variable in enumerate(variables_of(model)):
             variable.assign(values[str(number)])
 
 
-def variables_of(model) -> list:
-    """Weights, states of random generators, and the optimizer's. Keras's own weight files lack the second."""
+def variables_of(model: keras.Model) -> list[keras.Variable]:
+    """Weights, states of random generators (which Keras's own weight files lack), and the optimizer's variables."""
     return [*model.variables, *model.optimizer.variables]
 
 
-class Every(NamedTuple):
-    """How often to save: every so many steps, or seconds; neither: as often as costs 1 % of the time.
+class CheckpointInterval(NamedTuple):
+    """How often to save: every so many steps or seconds, or, with neither, as often as takes 1 % of the time.
 
     Example:
-        >>> from keras_resnet.training.checkpoints import Every
-        >>> Every.parse("10min").seconds
+        >>> from keras_resnet.training.checkpoints import CheckpointInterval
+        >>> CheckpointInterval.parse("10min").seconds
         600.0
     """
 
@@ -77,11 +100,11 @@ class Every(NamedTuple):
     seconds: float | None = None
 
     @classmethod
-    def parse(cls, text) -> "Every":
-        """From "auto", a number of steps as "500", or of minutes as "10min".
+    def parse(cls, text: str | int) -> "CheckpointInterval":
+        """Reads "auto", a number of steps as "500", or of minutes as "10min".
 
         Raises:
-            ValueError: it is none of these.
+            ValueError: `text` is none of these.
         """
         if text == "auto":
             return cls()
@@ -94,32 +117,14 @@ class Every(NamedTuple):
             f"checkpoint_every={text!r} must be 'auto', a number of steps ('500') or of minutes ('10min')."
         )
 
-    def is_due(self, steps, since, cost) -> bool:
-        """Whether to save after `steps` steps in all, `since` seconds after the last time, which took `cost`.
+    def is_due(self, steps: int, elapsed: float, save_time: float | None) -> bool:
+        """Whether to save now.
 
-        `cost` is None before the first time.
+        Args:
+            steps: complete steps of the run.
+            elapsed: seconds since the last save.
+            save_time: seconds that the last save took; None before the first.
         """
         if self.steps:
             return steps % self.steps == 0
-        return since >= (self.seconds or (FIRST_AFTER if cost is None else cost / MOST_TIME))
-
-
-class Preempted(SystemExit):
-    """The run was asked to stop (SIGTERM), has saved a checkpoint, and ends with the usual exit code."""
-
-    def __init__(self, where):
-        super().__init__(128 + signal.SIGTERM)
-        self.where = where
-
-
-def place(epoch, step) -> str:
-    """Where in a run a checkpoint stands, in words."""
-    return f"after {step} steps of epoch {epoch + 1}" if step else f"after epoch {epoch}"
-
-
-def last_good(run: Run) -> str:
-    """A sentence on the newest checkpoint that can be used."""
-    saved = latest_checkpoint(run)
-    return (
-        f"The last good checkpoint is {saved.variables}, {place(*saved[:2])}." if saved else "There is no checkpoint."
-    )
+        return elapsed >= (self.seconds or (FIRST_AFTER if save_time is None else save_time / SAVING_FRACTION))

@@ -1,4 +1,4 @@
-"""TODO training.dry_runs."""
+"""Dry runs: two steps that tell what a run would take."""
 
 import dataclasses
 import datetime
@@ -11,51 +11,62 @@ from keras_resnet.data.loading import Data
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.models.complexity import multiply_adds, trainable_parameters
 from keras_resnet.recipes import Recipe, get_recipe
-from keras_resnet.training.loop import TrainingInput
 from keras_resnet.training.memory import peak_memory
 from keras_resnet.training.throughput import DataTime
-from keras_resnet.training.trainer import compiled
+from keras_resnet.training.trainer import compiled_model
+from keras_resnet.training.training_input import TrainingInput
 
 
 @dataclasses.dataclass(frozen=True)
 class DryRun:
-    """What `keras_resnet.dry_run` found."""
+    """The result of `keras_resnet.dry_run`; `print` shows it as a table.
+
+    Attributes:
+        model: its name.
+        parameters: trainable parameters.
+        other_weights: moving statistics and frozen weights.
+        multiply_adds: for one image, forward.
+        batch_size: images per step, over all devices.
+        replicas: number of devices.
+        memory: peak memory in bytes, of the process or of the first GPU.
+        seconds_per_step: of the second step; the first one also compiles.
+        epochs: of the whole run.
+        steps: of the whole run.
+    """
 
     model: str
-    parameters: int  # that are trained
-    other_weights: int  # moving statistics, and what is frozen
-    multiply_adds: int  # for one image, forwards
+    parameters: int
+    other_weights: int
+    multiply_adds: int
     batch_size: int
     replicas: int
-    memory: int  # bytes at most, of the process or of the first GPU
-    seconds_per_step: float  # of the second step; the first one also compiles
+    memory: int
+    seconds_per_step: float
     epochs: float
-    steps: int  # of the whole run
+    steps: int
 
     def __str__(self):
-        per_second = self.batch_size / self.seconds_per_step
-        rest = datetime.timedelta(seconds=round(self.steps * self.seconds_per_step))
-        step = (
-            f"{self.batch_size} in {self.seconds_per_step:.3f} s on {self.replicas} device{'s' * (self.replicas > 1)}"
-        )
-        return "\n".join(
-            (
-                f"model        {self.model}",
-                f"parameters   {self.parameters:,}, and {self.other_weights:,} weights that are not trained",
-                f"GFLOPs       {self.multiply_adds / 1e9:.2f} (multiply-adds for an image, forwards)",
-                f"memory       {self.memory / 2**30:.1f} GiB at most",
-                f"speed        {per_second:.0f} images/s ({step})",
-                f"to the end   {rest} for {self.steps:,} steps ({self.epochs:g} epochs), without validation",
-            )
-        )
+        images_per_second = self.batch_size / self.seconds_per_step
+        duration = datetime.timedelta(seconds=round(self.steps * self.seconds_per_step))
+        devices = f"{self.replicas} device{'s' * (self.replicas > 1)}"
+        step = f"{self.batch_size} in {self.seconds_per_step:.3f} s on {devices}"
+        rows = {
+            "model": self.model,
+            "parameters": f"{self.parameters:,} trainable, {self.other_weights:,} non-trainable",
+            "GFLOPs": f"{self.multiply_adds / 1e9:.2f} (multiply-adds per image, forward)",
+            "memory": f"{self.memory / 2**30:.1f} GiB at peak",
+            "speed": f"{images_per_second:.0f} images/s ({step})",
+            "to the end": f"{duration} for {self.steps:,} steps ({self.epochs:g} epochs), without validation",
+        }
+        return "\n".join(f"{name:12} {value}" for name, value in rows.items())
 
 
 class StepTimes(keras.callbacks.Callback):
-    """Notes how long each step took, seconds."""
+    """Measures the seconds that each step takes."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.seconds = []
+        self.seconds: list[float] = []
 
     def on_train_batch_begin(self, batch, logs=None):
         self.start = time.perf_counter()
@@ -64,44 +75,56 @@ class StepTimes(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self.start)
 
 
-def dry_run(model, data: Data, recipe: str | Recipe, *, augmentation=None, strategy=None) -> DryRun:
-    """Builds all that `train` builds, runs two steps, and writes nothing.
+def dry_run(
+    model: str | keras.Model,
+    data: Data,
+    recipe: str | Recipe,
+    *,
+    augmentation: keras.layers.Layer | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+) -> DryRun:
+    """Builds everything that `train` builds, runs two training steps, and writes no files.
 
-    Args: those of `train`.
+    Args:
+        model: as in `train`.
+        data: as in `train`.
+        recipe: as in `train`.
+        augmentation: as in `train`.
+        strategy: as in `train`.
 
     Returns:
-        Parameters, arithmetic, memory, speed, and the time that the whole run would take; `print` it.
+        Parameters, multiply-adds, memory, speed, and the time that the whole run would take; `print` it.
+
+    Raises:
+        ValueError: model, data and recipe do not fit together.
+        MemoryError: a batch does not fit into memory.
 
     Example:
         >>> import numpy as np, keras_resnet
         >>> data = keras_resnet.load_data((np.random.randint(0, 256, (64, 32, 32, 3), "uint8"), np.arange(64) % 10))
-        >>> rehearsal = keras_resnet.dry_run("resnet20_cifar", data, keras_resnet.Recipe(epochs=3, batch_size=32))
-        >>> rehearsal.parameters, rehearsal.steps
+        >>> result = keras_resnet.dry_run("resnet20_cifar", data, keras_resnet.Recipe(epochs=3, batch_size=32))
+        >>> result.parameters, result.steps
         (269722, 6)
     """
     recipe = get_recipe(recipe)
-    model, worker = compiled(model, data, recipe, strategy)
-    return rehearse(model, TrainingInput(data, recipe, augmentation, UnreadableImages(), worker))
-
-
-def rehearse(model, feed) -> DryRun:
-    """Runs two steps of a compiled model."""
+    model, worker = compiled_model(model, data, recipe, strategy)
+    training_input = TrainingInput(data, recipe, augmentation, UnreadableImages(), worker)
     times = StepTimes()
     try:
-        batches = feed.training(0, 0, DataTime())
+        batches = training_input.training(0, 0, DataTime())
         model.fit(batches, steps_per_epoch=2, callbacks=[times], shuffle=False, verbose=0)
     except tf.errors.ResourceExhaustedError as error:
-        raise feed.too_large(error) from None
-    trained = trainable_parameters(model)
+        raise training_input.out_of_memory(error) from None
+    parameters = trainable_parameters(model)
     return DryRun(
         model=model.name,
-        parameters=trained,
-        other_weights=model.count_params() - trained,
+        parameters=parameters,
+        other_weights=model.count_params() - parameters,
         multiply_adds=multiply_adds(model),
-        batch_size=min(feed.recipe.batch_size, len(feed.data.train)),
-        replicas=feed.worker.strategy.num_replicas_in_sync,
+        batch_size=min(recipe.batch_size, len(data.train)),
+        replicas=worker.strategy.num_replicas_in_sync,
         memory=peak_memory(),
         seconds_per_step=times.seconds[-1],
-        epochs=feed.recipe.epochs,
-        steps=feed.total_steps,
+        epochs=recipe.epochs,
+        steps=training_input.total_steps,
     )

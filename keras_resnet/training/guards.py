@@ -1,52 +1,52 @@
-"""TODO training.guards."""
+"""Detects a diverged run, and says what to change."""
 
 import math
 
 import keras
 import numpy as np
 
-from keras_resnet.training.checkpoints import last_good, place, variables_of
+from keras_resnet.run_directory import Run
+from keras_resnet.training.checkpoints import describe_latest_checkpoint, variables_of
+from keras_resnet.training.position import PositionCallback, describe_position
 
-DIVERGED = 100.0  # times the loss of guessing; a net that learns never comes near it
+DIVERGED = 100.0  # times the loss of random guessing; training that works stays far below
 
 
-class DivergenceGuard(keras.callbacks.Callback):
-    """Stops a run whose running loss is no number, or a hundred times that of guessing.
+class DivergenceGuard(PositionCallback):
+    """Stops training when the running loss is NaN or infinite, or 100 times the loss of random guessing.
 
     Args:
-        classes: of the model.
-        run: the run directory, whose last checkpoint the message names.
-        skipped: steps of the first epoch that were made before `fit`.
+        classes: number of the model's classes.
+        run: the run directory, whose last checkpoint the error names.
+        skipped: steps of the first epoch that were made before `fit` was called.
     """
 
-    def __init__(self, classes, run, skipped):
-        super().__init__()
-        self.run, self.skipped = run, skipped
+    def __init__(self, classes: int, run: Run, skipped: int = 0):
+        super().__init__(skipped)
+        self.run = run
         self.limit = DIVERGED * max(1.0, math.log(classes))
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
     def on_train_batch_end(self, batch, logs=None):
-        if not logs["loss"] < self.limit:
-            where = place(self.epoch, self.skipped + batch + 1)
-            raise diverged(f"The loss is {logs['loss']:.4g} {where}", self.run)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.skipped = 0
+        if not logs["loss"] < self.limit:  # NaN is not below it, either
+            position = describe_position(self.epoch, self.steps_after(batch))
+            raise divergence_error(f"The loss is {logs['loss']:.4g} {position}", self.run)
 
 
-def check_finite(model, where, run):
-    """Raises FloatingPointError where a weight, or a value of the optimizer, is no finite number."""
+def check_finite(model: keras.Model, position: str, run: Run) -> None:
+    """Checks that all weights and all variables of the optimizer are finite.
+
+    Raises:
+        FloatingPointError: one is not; the message names it and the `position`.
+    """
     for variable in variables_of(model):
         value = np.asarray(variable)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise diverged(f"{variable.path} is not finite {where}", run)
+            raise divergence_error(f"{variable.path} is not finite {position}", run)
 
 
-def diverged(what, run):
-    """The error of a run that has diverged."""
+def divergence_error(finding: str, run: Run) -> FloatingPointError:
+    """The error for a diverged run: the finding, the last checkpoint, and what to change."""
     return FloatingPointError(
-        f"{what}: the training has diverged. {last_good(run)} Start anew, in another workdir, with a lower "
-        "learning_rate or a longer warmup."
+        f"{finding}: training has diverged. {describe_latest_checkpoint(run)} Start again in another workdir, with a "
+        "lower learning_rate or a longer warmup."
     )

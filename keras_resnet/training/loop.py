@@ -1,27 +1,22 @@
-"""TODO training.loop."""
+"""`fit`: Keras's training loop with this package's callbacks, from a checkpoint to the end of the run."""
 
-import dataclasses
-import math
+import logging
 import sys
 
 import keras
 import tensorflow as tf
 
-from keras_resnet.data.batches import evaluation_batches, training_batches
-from keras_resnet.data.loading import Data
-from keras_resnet.data.unreadable import UnreadableImages
-from keras_resnet.distributed.workers import Worker
 from keras_resnet.errors import first_line
-from keras_resnet.recipes import Recipe
-from keras_resnet.training.callbacks import Checkpoint, Log, RunningMeans
-from keras_resnet.training.checkpoints import Preempted, last_good, place
+from keras_resnet.run_directory import Run
+from keras_resnet.training.callbacks import CSVLog, RestoreMetrics, SaveCheckpoints
+from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, describe_latest_checkpoint
 from keras_resnet.training.guards import DivergenceGuard
-from keras_resnet.training.memory import too_large
+from keras_resnet.training.position import describe_position
 from keras_resnet.training.schedules import LearningRate, needs_warmup
-from keras_resnet.training.throughput import DataTime, Throughput, measure_data_time
-from keras_resnet.transforms.views import center_view
+from keras_resnet.training.throughput import DataTime, Throughput
+from keras_resnet.training.training_input import TrainingInput
 
-LOST = (  # what a step over several workers fails with when one of them ends
+WORKER_LOST = (  # the errors of a step over several workers when one of them has ended
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -29,127 +24,101 @@ LOST = (  # what a step over several workers fails with when one of them ends
     tf.errors.InternalError,
 )
 
-
-@dataclasses.dataclass(frozen=True)
-class TrainingInput:
-    """What a run trains on, and how: all that its batches depend on."""
-
-    data: Data
-    recipe: Recipe
-    augmentation: keras.layers.Layer | None
-    bad: UnreadableImages
-    worker: Worker
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches that the training images make."""
-        return math.ceil(len(self.data.train) / self.recipe.batch_size)
-
-    @property
-    def total_steps(self) -> int:
-        """Of the whole run."""
-        return max(1, round(self.recipe.epochs * self.steps_per_epoch))
-
-    def training(self, epoch: int, step: int, waits: DataTime):
-        """Batches (images, labels) from a step of an epoch on; `waits` learns how long they are waited for."""
-        options = dict(classes=len(self.data.class_names), layer=self.augmentation, bad=self.bad)
-
-        def batches_of(shard):
-            return measure_data_time(
-                training_batches(self.data.train, self.recipe, epoch, step, shard=shard, **options), waits
-            )
-
-        return self.worker.distribute(batches_of)
-
-    def validation(self) -> dict:
-        """The arguments of `fit` for the validation images as a test shows them; none without such images."""
-        examples, view = self.data.validation, self.data.view
-        if examples is None:
-            return {}
-        size, classes = self.recipe.batch_size, len(self.data.class_names)
-
-        def batches_of(shard):
-            batches = evaluation_batches(examples, size, lambda image: center_view(image, view)[0], self.bad, shard)
-            soft = self.recipe.soft_labels
-            return batches.map(lambda images, labels, _: (images, tf.one_hot(labels, classes) if soft else labels))
-
-        return dict(
-            validation_data=self.worker.distribute(batches_of), validation_steps=math.ceil(len(examples) / size)
-        )
-
-    def too_large(self, error):
-        """What TensorFlow's error on lack of memory means."""
-        return too_large(self.recipe.batch_size, self.data.image_shape, first_line(error))
+logger = logging.getLogger(__name__)
 
 
-def fit(model, feed, run, checkpoint, every, verbose):
-    """Runs `model.fit` from the checkpoint to the end: once for the rest of a begun epoch, once for all others."""
-    epochs = math.ceil(feed.total_steps / feed.steps_per_epoch)
+def fit(
+    model: keras.Model,
+    training_input: TrainingInput,
+    run: Run,
+    checkpoint: Checkpoint | None,
+    interval: CheckpointInterval,
+    verbose: str | int,
+) -> None:
+    """Trains a compiled model to the end of the run.
+
+    Args:
+        model: the model, with the variables of the checkpoint.
+        training_input: the data and the recipe.
+        run: the run directory.
+        checkpoint: the checkpoint to resume from, or None.
+        interval: how often to save checkpoints.
+        verbose: as in `keras.Model.fit`; "auto" is a progress bar on a terminal and a line per epoch elsewhere.
+
+    Raises:
+        ValueError: too many images are unreadable.
+        FloatingPointError: training has diverged.
+        MemoryError: a batch does not fit into memory.
+        ConnectionError: another worker has ended.
+    """
     epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
-    if checkpoint and feed.worker.is_chief:
-        print(f"Resuming {run.directory} {place(epoch, step)} of {epochs}.")
-    if epoch >= epochs:
+    is_chief = training_input.worker.is_chief
+    if checkpoint and is_chief:
+        position = describe_position(epoch, step)
+        logger.info("Resuming %s %s of %d.", run.directory, position, training_input.epochs)
+    if epoch >= training_input.epochs:
         return
     if verbose == "auto":
         verbose = 1 if sys.stdout.isatty() else 2
+    data_time = DataTime()
+    callbacks, saver = _callbacks(model, training_input, run, checkpoint, interval, data_time)
 
-    waits = DataTime()
-    rate, keeper, callbacks = _callbacks(model, feed, run, checkpoint, every, waits)
+    def fit_epochs(first, skipped, end):
+        """One call of Keras's `fit`: from a step of the epoch `first` to before the epoch `end`."""
+        model.fit(
+            training_input.training(first, skipped, data_time),
+            steps_per_epoch=training_input.steps_per_epoch - skipped,
+            initial_epoch=first,
+            epochs=end,
+            callbacks=callbacks,
+            shuffle=False,  # the batches are shuffled already
+            verbose=verbose if is_chief else 0,
+            **training_input.validation(),
+        )
+
     try:
-        for first, skipped, end in (
-            ((epoch, step, epoch + 1), (epoch + 1, 0, epochs)) if step else ((epoch, 0, epochs),)
-        ):
-            rate.skipped = skipped
-            model.fit(
-                feed.training(first, skipped, waits),
-                steps_per_epoch=feed.steps_per_epoch - skipped,
-                initial_epoch=first,
-                epochs=end,
-                callbacks=callbacks,
-                shuffle=False,  # the batches come shuffled
-                verbose=verbose if feed.worker.is_chief else 0,
-                **feed.validation(),
-            )
+        with saver.handle_preemption():
+            if step:
+                fit_epochs(epoch, step, epoch + 1)
+                epoch += 1
+            fit_epochs(epoch, 0, training_input.epochs)
     except tf.errors.OpError as error:
-        raise _explained(error, feed, run) from None
-    except Preempted as stop:
-        print(f"Asked to stop: saved {stop.where}; the same command goes on from there.")
-        raise
-    finally:
-        keeper.release()
+        raise _explained(error, training_input, run) from None
 
 
-def _callbacks(model, feed, run, checkpoint, every, waits):
-    """(rate, keeper, all callbacks in the order in which they are called)."""
-    recipe, worker = feed.recipe, feed.worker
-    monitor = "val_accuracy" if feed.data.validation else "accuracy"
-    rate = LearningRate(recipe, feed.steps_per_epoch, feed.total_steps, warms_up=needs_warmup(model, recipe))
+def _callbacks(model, training_input, run, checkpoint, interval, data_time):
+    """(all callbacks in the order in which Keras calls them, the one of them that saves checkpoints)."""
+    data, recipe, worker = training_input.data, training_input.recipe, training_input.worker
+    steps_per_epoch, skipped = training_input.steps_per_epoch, checkpoint.step if checkpoint else 0
+    monitor = "val_accuracy" if data.validation else "accuracy"
+    rate = LearningRate(recipe, steps_per_epoch, training_input.total_steps, needs_warmup(model, recipe), skipped)
     plateau = keras.callbacks.ReduceLROnPlateau(monitor, factor=0.1, patience=recipe.plateau_patience, min_delta=0)
-    keeper = Checkpoint(run, monitor, every, feed.steps_per_epoch, checkpoint, (rate, plateau), worker)
-    written_by_chief = [Log(run), keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False)]
+    saver = SaveCheckpoints(run, monitor, interval, steps_per_epoch, checkpoint, (rate, plateau), worker)
     callbacks = [
-        RunningMeans(checkpoint),  # first: the others read them
-        DivergenceGuard(len(feed.data.class_names), run, checkpoint.step if checkpoint else 0),
-        rate,  # sets the rate before each step
-        Throughput(len(feed.data.train), recipe.batch_size, waits),  # adds images/s, waiting and the rate to the logs
-        *([plateau] if recipe.schedule == "plateau" else []),
-        *(written_by_chief if worker.is_chief else []),
-        keeper,  # last: it keeps the state of the others
+        RestoreMetrics(checkpoint),  # first: the others read the metrics
+        DivergenceGuard(len(data.class_names), run, skipped),
+        rate,
+        Throughput(len(data.train), recipe.batch_size, data_time),
     ]
-    return rate, keeper, callbacks
+    if recipe.schedule == "plateau":
+        callbacks.append(plateau)
+    if worker.is_chief:
+        callbacks += [CSVLog(run), keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False)]
+    callbacks.append(saver)  # last: it saves the state of the others
+    return callbacks, saver
 
 
-def _explained(error, feed, run):
-    """An error of TensorFlow as one that says what to do, if it is known."""
-    if feed.bad.failure:
-        return ValueError(feed.bad.failure)  # TensorFlow has wrapped it
+def _explained(error, training_input, run):
+    """TensorFlow's error as one that says what to do; an unknown one as it is."""
+    if training_input.bad.failure:
+        return ValueError(training_input.bad.failure)  # TensorFlow has wrapped it
     if isinstance(error, tf.errors.ResourceExhaustedError):
-        return feed.too_large(error)
-    worker = feed.worker
-    if not (worker.several and isinstance(error, LOST)):
+        return training_input.out_of_memory(error)
+    worker = training_input.worker
+    if not (worker.several and isinstance(error, WORKER_LOST)):
         return error
     others = " or ".join(address for index, address in enumerate(worker.addresses) if index != worker.index)
     return ConnectionError(
         f"Worker {worker.index} ({worker.addresses[worker.index]}) has lost {others} ({first_line(error)}). Start "
-        f"all of them again with the same commands. {last_good(run)}"
+        f"all workers again with the same commands. {describe_latest_checkpoint(run)}"
     )

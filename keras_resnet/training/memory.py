@@ -1,4 +1,4 @@
-"""TODO training.memory."""
+"""Memory of a training step: a check before the run, the error when it is short, and the peak."""
 
 import math
 import os
@@ -9,34 +9,43 @@ import keras
 import tensorflow as tf
 
 
-def check_memory(model, batch_size, image_shape):
-    """Raises MemoryError where the outputs alone that a training step keeps exceed the memory of this machine.
+def check_memory(model: keras.Model, batch_size: int, image_shape: tuple[int, int, int]) -> None:
+    """Checks that the outputs a training step must keep fit into this machine's memory.
 
-    For a CPU: there, no allocation fails, but the system kills the process.
+    It checks CPUs only, where the system kills a process that is out of memory; a GPU's allocator raises an error.
+
+    Args:
+        model: the model to train.
+        batch_size: images per step on this machine.
+        image_shape: (height, width, channels).
+
+    Raises:
+        MemoryError: they do not fit.
     """
+    if tf.config.list_logical_devices("GPU"):
+        return
     kept = (keras.layers.Conv2D, keras.layers.BatchNormalization)
     outputs = [layer.output for layer in model.layers if isinstance(layer, kept)]
-    if tf.config.list_logical_devices("GPU"):
-        return  # whose allocator says so itself
     needed = batch_size * sum(math.prod(output.shape[1:]) * tf.as_dtype(output.dtype).size for output in outputs)
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
-        raise too_large(batch_size, image_shape, f"{needed / 2**30:.0f} GiB at least, there are {there / 2**30:.0f}")
+    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > available:
+        reason = f"it needs at least {needed / 2**30:.0f} GiB of {available / 2**30:.0f} GiB"
+        raise out_of_memory_error(batch_size, image_shape, reason)
 
 
-def too_large(batch_size, image_shape, why):
-    """The error of a batch that does not fit into the memory."""
+def out_of_memory_error(batch_size: int, image_shape: tuple[int, int, int], reason: str) -> MemoryError:
+    """The error for a batch that does not fit into memory: why, and what to change."""
     height, width, _ = image_shape
     return MemoryError(
-        f"A step with {batch_size} images of {height}x{width} does not fit into the memory ({why}). Give a lower "
-        "batch_size (and lower the learning_rate by the same factor), a smaller image_size, mixed precision, or "
+        f"A training step with {batch_size} images of {height}x{width} does not fit into memory ({reason}). Use a "
+        "lower batch_size (and lower the learning_rate by the same factor), a smaller image_size, mixed precision or "
         "more devices."
     )
 
 
 def peak_memory() -> int:
-    """Bytes that the first GPU, or without one the process, has held at most."""
+    """Peak memory so far, in bytes: of the first GPU, or of this process if there is no GPU."""
     if tf.config.list_logical_devices("GPU"):
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    return peak if sys.platform == "darwin" else 1024 * peak  # elsewhere in KiB

@@ -1,8 +1,10 @@
-"""TODO training.trainer."""
+"""`train`: from a model, data and a recipe to a run directory."""
 
 import dataclasses
 import json
+import os
 import zlib
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -16,66 +18,71 @@ from keras_resnet.evaluation.classification import Result, check_fits, evaluate
 from keras_resnet.files import write_atomically
 from keras_resnet.models.complexity import trainable_parameters
 from keras_resnet.models.constructors import create_model
+from keras_resnet.models.model import ends_in_softmax
 from keras_resnet.recipes import Recipe, get_recipe, settings
 from keras_resnet.reporting.report import write_report
 from keras_resnet.run_directory import Run
-from keras_resnet.training.checkpoints import Every, latest_checkpoint, restore
-from keras_resnet.training.compilation import compile_for
-from keras_resnet.training.loop import TrainingInput, fit
+from keras_resnet.training.checkpoints import CheckpointInterval, latest_checkpoint, restore_variables
+from keras_resnet.training.loop import fit
+from keras_resnet.training.losses import cross_entropy
 from keras_resnet.training.memory import check_memory
+from keras_resnet.training.optimizers import set_weight_decay, sgd
+from keras_resnet.training.training_input import TrainingInput
 
 ON_BAD_IMAGE = ("skip", "error")
-WORKERS_ALIKE = (
-    "give all of them the same flags and the same data, and a workdir in a folder that they share, where they find the "
+HOW_WORKERS_AGREE = (
+    "give all workers the same flags, the same data, and the same workdir in a shared folder, so that they find the "
     "same checkpoints."
 )
 
 
 def train(
-    model,
+    model: str | keras.Model,
     data: Data,
     recipe: str | Recipe,
-    workdir,
+    workdir: str | os.PathLike,
     *,
-    augmentation=None,
-    strategy=None,
+    augmentation: keras.layers.Layer | None = None,
+    strategy: tf.distribute.Strategy | None = None,
     max_bad_images: int | None = None,
     on_bad_image: str = "skip",
-    checkpoint_every="auto",
-    verbose="auto",
+    checkpoint_every: str | int = "auto",
+    verbose: str | int = "auto",
 ) -> Result:
-    """Trains a model on `data` and leaves a run directory.
+    """Trains a model on `data` and writes a run directory.
 
-    Interrupted at any moment and started again with the same arguments, it goes on at the step of its last checkpoint,
-    and ends with the same weights, to the bit on the same kind of machine, as if nothing had happened. On SIGTERM it
-    saves a checkpoint after the step that it is at, and ends.
+    If a run is interrupted, call `train` again with the same arguments: it resumes at the step of the last checkpoint
+    and ends with the same weights as an uninterrupted run, to the bit on the same kind of machine. On preemption
+    (SIGTERM), it saves a checkpoint after the current step and exits.
 
     Args:
-        model: the name of a variant, which is then built for the data, in the recipe's precision and
-            under the strategy; or a Keras model, which is trained as it is.
+        model: the name of a variant, which is built for the data, in the recipe's precision and under the strategy;
+            or a Keras model, which is trained as it is.
         data: from `keras_resnet.load_data`, with the same recipe.
         recipe: a `Recipe` or the name of one.
         workdir: the run directory: new, empty, or of the same run.
         augmentation: a Keras layer, of keras.layers or of keras-cv, applied to batches of training images, 0 to 255,
-            besides what the recipe asks for. Those of keras.layers draw from the recipe's seed, others from their own.
-        strategy: a `tf.distribute.Strategy`; default: MirroredStrategy over all GPUs (or all logical
-            CPUs, if there are several), none for one device.
-        max_bad_images: more images than these that cannot be read stop the run; default: 1 in 1,000 training
-            images, and at least 10. Those skipped are listed in the run's bad_images.tsv.
-        on_bad_image: "skip", or "error" to stop at the first.
-        checkpoint_every: "auto" (as often as costs 1 % of the time), a number of steps, or of minutes as "10min".
-        verbose: as in `fit`; "auto" is a progress bar on a terminal and a line an epoch elsewhere.
+            besides the recipe's augmentation. Layers of keras.layers draw from the recipe's seed, others from their
+            own.
+        strategy: a `tf.distribute.Strategy`. Default: the strategy under which the model was built; for the name of a
+            variant, MirroredStrategy over all GPUs (or over all logical CPUs, if there are several), and none for one
+            device.
+        max_bad_images: maximum number of unreadable images before stopping. Default: 1 in 1,000 training images, and
+            at least 10. Skipped images are listed in the run's bad_images.tsv.
+        on_bad_image: how to handle unreadable images: "skip", or "error" to stop at the first.
+        checkpoint_every: "auto" (as often as takes 1 % of the time), a number of steps, or of minutes as "10min".
+        verbose: as in `keras.Model.fit`; "auto" is a progress bar on a terminal and a line per epoch elsewhere.
 
     Returns:
-        The `Result` on the test images (or the validation, or the training images if there are no
-        others), with the weights of the last step.
+        The `Result` of the last step's weights on the test images; without test images on the validation images, and
+        without those on the training images.
 
     Raises:
-        FileExistsError: `workdir` holds another run, or other files.
-        OSError: `workdir` cannot be written to.
-        ValueError: model, data and recipe do not fit, or too many images cannot be read.
-        FloatingPointError: the loss is no number any more, or has grown beyond measure.
-        MemoryError: a batch does not fit into the memory.
+        FileExistsError: `workdir` contains another run, or other files.
+        OSError: `workdir` is not writable.
+        ValueError: model, data and recipe do not fit together, or too many images are unreadable.
+        FloatingPointError: the loss is NaN or infinite, or 100 times the loss of random guessing.
+        MemoryError: a batch does not fit into memory.
         ConnectionError: another worker has ended.
 
     Example:
@@ -87,54 +94,70 @@ def train(
         64
     """
     recipe = get_recipe(recipe)
-    if on_bad_image not in ON_BAD_IMAGE:
-        raise unknown_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
-    every = Every.parse(checkpoint_every)
+    limit = _limit_of_bad_images(on_bad_image, max_bad_images, len(data.train))
+    interval = CheckpointInterval.parse(checkpoint_every)
     run = Run(workdir)
-    description = describe(model, data, recipe, augmentation)
-    begun = run.check(description)
-    model, worker = compiled(model, data, recipe, strategy)
-    checkpoint = latest_checkpoint(run) if begun else None
+    description = describe_run(model, data, recipe, augmentation)
+    started = run.check(description)
+    model, worker = compiled_model(model, data, recipe, strategy)
+    checkpoint = latest_checkpoint(run) if started else None
     if checkpoint:
-        restore(model, checkpoint)
-    asked = zlib.crc32(json.dumps(description, sort_keys=True).encode())
-    worker.check_agreement((asked, begun, *(checkpoint[:2] if checkpoint else (0, 0))), WORKERS_ALIKE)
+        restore_variables(model, checkpoint)
+    requested = zlib.crc32(json.dumps(description, sort_keys=True).encode())
+    position = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
+    worker.check_agreement((requested, started, *position), HOW_WORKERS_AGREE)
     if worker.is_chief:
-        run.sweep()
-    if worker.is_chief and not begun:
-        run.create(description, data.class_names)
-    limit = 0 if on_bad_image == "error" else max_bad_images
-    limit = min(default_limit(len(data.train)) if limit is None else limit, len(data.train) - 1)
+        run.remove_scratch()
+        if not started:
+            run.create(description, data.class_names)
     bad = UnreadableImages(run.file(f"bad_images{worker.suffix}.tsv"), limit)
-    fit(model, TrainingInput(data, recipe, augmentation, bad, worker), run, checkpoint, every, verbose)
+    training_input = TrainingInput(data, recipe, augmentation, bad, worker)
+    fit(model, training_input, run, checkpoint, interval, verbose)
     return finish(model, data, run, worker)
 
 
-def compiled(model, data, recipe, strategy):
-    """(the model, built if it is a name, and compiled as the recipe says; this process as a worker of the strategy)."""
+def _limit_of_bad_images(on_bad_image, max_bad_images, images):
+    """How many images may be unreadable; at least one must be readable."""
+    if on_bad_image not in ON_BAD_IMAGE:
+        raise unknown_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
+    if on_bad_image == "error":
+        return 0
+    return min(default_limit(images) if max_bad_images is None else max_bad_images, images - 1)
+
+
+def compiled_model(
+    model: str | keras.Model, data: Data, recipe: Recipe, strategy: tf.distribute.Strategy | None = None
+) -> tuple[keras.Model, Worker]:
+    """Builds (if `model` is a name) and compiles a model for the data and the recipe.
+
+    Returns:
+        The model, and this process as a worker of the strategy.
+
+    Raises:
+        ValueError: model, data and recipe do not fit together, or the precision needs another device.
+        MemoryError: a batch does not fit into memory.
+    """
     if recipe.precision == "mixed_float16" and not tf.config.list_logical_devices("GPU"):
-        raise ValueError("mixed_float16 needs a GPU; on a CPU take mixed_bfloat16 or float32.")
-    strategy = strategy or default_strategy(model)
+        raise ValueError("mixed_float16 needs a GPU; on a CPU use mixed_bfloat16 or float32.")
+    strategy = strategy or _default_strategy(model)
     worker = Worker(strategy)
     with strategy.scope():
-        model = build(model, data, recipe)
-        check_fits(model, data)
-        check_memory(model, recipe.batch_size // max(1, len(worker.addresses)), data.image_shape)
-        compile_for(model, recipe)
-    return model, worker
+        built = build_model(model, data, recipe) if isinstance(model, str) else model
+        check_fits(built, data)
+        check_memory(built, recipe.batch_size // max(1, len(worker.addresses)), data.image_shape)
+        compile_for(built, recipe)
+    return built, worker
 
 
-def default_strategy(model):
-    """The strategy that the model was built under; of a variant's name, `strategies.auto`."""
+def _default_strategy(model):
+    """The strategy under which a model was built; for the name of a variant, `strategies.auto`."""
     return auto() if isinstance(model, str) else getattr(model, "distribute_strategy", None) or auto()
 
 
-def build(model, data, recipe):
-    """The variant of that name, built for the data and the recipe; a model is returned as it is."""
-    if not isinstance(model, str):
-        return model
+def build_model(name: str, data: Data, recipe: Recipe) -> keras.Model:
+    """Builds the variant of that name for the data, with the recipe's seed, precision and normalization."""
     keras.utils.set_random_seed(recipe.seed)
-    options = dict(input_shape=data.image_shape, classes=len(data.class_names))
+    options: dict[str, Any] = dict(input_shape=data.image_shape, classes=len(data.class_names))
     if recipe.per_pixel_mean:
         options.update(mean=data.mean_image(), std=1)
     if recipe.sync_batch_norm:
@@ -142,30 +165,39 @@ def build(model, data, recipe):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
-        return create_model(model, **options)
+        return create_model(name, **options)
     finally:
         keras.config.set_dtype_policy(policy)
 
 
-def finish(model, data, run, worker) -> Result:
-    """Tests the final weights; the chief writes what only the end of a run can: result, model, pictures."""
+def compile_for(model: keras.Model, recipe: Recipe) -> None:
+    """Compiles with the recipe's SGD, cross-entropy, and weight decay on every trainable weight."""
+    set_weight_decay(model, recipe.weight_decay)
+    model.compile(
+        optimizer=sgd(recipe),
+        loss=cross_entropy(recipe.soft_labels, from_logits=not ends_in_softmax(model)),
+        metrics=["accuracy"],
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def finish(model: keras.Model, data: Data, run: Run, worker: Worker) -> Result:
+    """Evaluates the final weights. The chief writes the result, the model and the report."""
     result = evaluate(model, data, note="final weights", verbose="auto" if worker.is_chief else 0)
     if worker.is_chief:
-        write_results(model, run, result)
-    worker.check_agreement((0,), "they ended at different times.")  # or the chief would miss the others while it writes
+        write_atomically(run.file("final.keras"), model.save)
+        run.write_json("result.json", dataclasses.asdict(result))
+        write_report(run, str(result))
+    # All workers stay until the chief has written everything: it fails when another worker ends.
+    worker.check_agreement((0,), "they ended at different times.")
     return result
 
 
-def write_results(model, run, result):
-    """The final model, its accuracy and the pictures."""
-    write_atomically(run.file("final.keras"), model.save)
-    run.write_json("result.json", dataclasses.asdict(result))
-    write_report(run, str(result))
-
-
-def describe(model, data, recipe, augmentation=None) -> dict:
-    """All that determines the result of a run, for recipe.json."""
-    described = {"name": model}
+def describe_run(
+    model: str | keras.Model, data: Data, recipe: Recipe, augmentation: keras.layers.Layer | None = None
+) -> dict[str, dict]:
+    """Everything that determines the result of a run, for recipe.json."""
+    described: dict[str, Any] = {"name": model}
     if not isinstance(model, str):
         described = {
             "name": model.name,

@@ -82,7 +82,7 @@ def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_wo
     output, _ = launcher.communicate(timeout=90)
     assert launcher.returncode == 128 + signal.SIGTERM, output
     assert "0: Resuming" in output
-    assert "the same command goes on from there" in output
+    assert "rerun the same command to resume" in output
 
     output, _ = (launcher := launch(RUN, workdir)).communicate(timeout=120)
     assert launcher.returncode == 0, output

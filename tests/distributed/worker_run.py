@@ -3,6 +3,7 @@
 Images are augmented and the net normalizes over all workers, so that one worker and two make the same weights.
 """
 
+import logging
 import os
 import sys
 
@@ -14,6 +15,7 @@ import numpy as np
 import keras_resnet
 from keras_resnet.distributed import strategies
 
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 STRATEGY = strategies.auto()
 print("process", os.getpid(), flush=True)
 random = np.random.default_rng(0)

@@ -5,6 +5,7 @@ may write: a disk that is full. The child leaves the SHA-256 of the final weight
 """
 
 import hashlib
+import logging
 import os
 import resource
 import sys
@@ -56,6 +57,7 @@ def child(workdir, limit):
     os._exit(0)
 
 
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 for line in sys.stdin:
     workdir, *limit = line.split()
     process = os.fork()

@@ -121,7 +121,7 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(runner, whole, tmp
     assert_same(workdir, whole)
     output = pathlib.Path(f"{workdir}.out").read_text()
     assert output.count("Resuming") == KILLS
-    assert output.count("Asked to stop: saved after") == 5
+    assert output.count("Preempted: saved after") == 5
     assert not any(workdir.glob("checkpoints/.writing-*/*"))
 
 

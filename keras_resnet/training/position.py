@@ -1,0 +1,40 @@
+"""Positions within a run: epochs and steps, also where an epoch is resumed in its middle."""
+
+import keras
+
+
+def describe_position(epoch: int, step: int) -> str:
+    """Says how far a run is, after `step` steps of `epoch` (both from 0).
+
+    Example:
+        >>> from keras_resnet.training.position import describe_position
+        >>> describe_position(2, 5)
+        'after 5 steps of epoch 3'
+        >>> describe_position(2, 0)
+        'after epoch 2'
+    """
+    return f"after {step} steps of epoch {epoch + 1}" if step else f"after epoch {epoch}"
+
+
+class PositionCallback(keras.callbacks.Callback):
+    """A callback that knows the epoch and the step, also in an epoch that was resumed in its middle.
+
+    Keras counts the batches of each call of `fit` from 0.
+
+    Args:
+        skipped: steps of the first epoch that were made before `fit` was called.
+    """
+
+    def __init__(self, skipped: int = 0):
+        super().__init__()
+        self.epoch, self.skipped = 0, skipped
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.skipped = 0
+
+    def steps_after(self, batch: int) -> int:
+        """Steps of the epoch that are complete after `batch`, an index within this call of `fit`."""
+        return self.skipped + batch + 1
