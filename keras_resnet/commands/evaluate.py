@@ -1,19 +1,15 @@
 """Evaluates a model on a data set."""
 
-import dataclasses
 import pathlib
-from typing import Any
 
 import keras
 from absl import flags
 
 import keras_resnet
-from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source
+from keras_resnet.commands.flags import FLAGS, define_data_flags, define_setting_flags, find_source, override_settings
 from keras_resnet.evaluation import Result
 from keras_resnet.evaluation.protocols import PROTOCOLS
 from keras_resnet.run_directory import Run
-
-PREPROCESSING = ("image_size", "crop_fraction", "interpolation")  # settings of a recipe that are flags here
 
 
 def define_flags() -> None:
@@ -24,11 +20,7 @@ def define_flags() -> None:
     flags.DEFINE_string("split", None, "test, validation or train [the first that exists].")
     flags.DEFINE_list("protocol", "center", f"One or more of {', '.join(PROTOCOLS)}.")
     flags.DEFINE_list("scales", None, "Short sides for multi_scale, pixels [224,256,384,480,640 x size / 224].")
-    flags.DEFINE_integer("image_size", None, "Side of the crop, pixels [the run's or the weights'].", lower_bound=1)
-    flags.DEFINE_float("crop_fraction", None, "Crop / resized short side [the run's or the weights'].")
-    flags.DEFINE_enum(
-        "interpolation", None, ["bilinear", "bicubic"], "Interpolation of the resize [the run's or the weights']."
-    )
+    define_setting_flags(("image_size", "crop_fraction", "interpolation"), "the run's or the weights'")
     flags.DEFINE_string("per_class", None, "CSV file to write the accuracy of each class to.")
     flags.DEFINE_string("real_labels", None, "ReaL labels (real.json) of ImageNet's validation images.")
     flags.DEFINE_integer(
@@ -70,8 +62,7 @@ def _test_recipe() -> keras_resnet.Recipe:
         )
     else:
         recipe = keras_resnet.Recipe(crop_fraction=0.875)
-    given: dict[str, Any] = {name: FLAGS[name].value for name in PREPROCESSING if FLAGS[name].value is not None}
-    return dataclasses.replace(recipe, **given)
+    return override_settings(recipe)
 
 
 def _load_model(data: keras_resnet.Data) -> keras.Model:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ from absl import flags
 
 import keras_resnet
 from keras_resnet.data.folders import SUFFIXES
+from keras_resnet.data.records import MANIFEST
 from keras_resnet.distributed.strategies import STRATEGIES
 from keras_resnet.recipes import RECIPES, Recipe, get_recipe, setting_fields, settings
 
@@ -24,6 +25,37 @@ DEFINE: dict[Any, Callable] = {
 FLAGS = flags.FLAGS
 
 
+def define_setting_flags(names: Iterable[str], default: str) -> None:
+    """Defines a flag for each of these settings of a recipe; `override_settings` reads their values.
+
+    Args:
+        names: of the fields of `Recipe`, whose metadata give help text and choices.
+        default: description of the values without the flags.
+    """
+    fields = {field.name: field for field in setting_fields()}
+    for name in names:
+        choices, text = fields[name].metadata["choices"], f"{fields[name].metadata['help']} [{default}]"
+        if choices:
+            flags.DEFINE_enum(name, None, choices, text)
+        else:
+            DEFINE[fields[name].type](name, None, text)
+
+
+def override_settings(recipe: Recipe) -> Recipe:
+    """The recipe with the settings that are given as flags.
+
+    Raises:
+        ValueError: a value is outside its range.
+    """
+    given: dict[str, Any] = {
+        name: FLAGS[name].value for name in settings(recipe) if name in FLAGS and FLAGS[name].present
+    }
+    for name, value in given.items():
+        if isinstance(value, list):
+            given[name] = tuple(map(float, value))
+    return dataclasses.replace(recipe, **given)
+
+
 def define_recipe_flags(default: str) -> None:
     """Defines --recipe, and a flag for each setting of a recipe.
 
@@ -31,12 +63,7 @@ def define_recipe_flags(default: str) -> None:
         default: name of the recipe to use without --recipe.
     """
     flags.DEFINE_string("recipe", default, f"Training setup, one of: {', '.join(RECIPES)}.")
-    for field in setting_fields():
-        text = f"{field.metadata['help']} [the recipe's]"
-        if field.metadata["choices"]:
-            flags.DEFINE_enum(field.name, None, field.metadata["choices"], text)
-        else:
-            DEFINE[field.type](field.name, None, text)
+    define_setting_flags(settings(Recipe()), "the recipe's")
 
 
 def recipe_from_flags() -> Recipe:
@@ -45,11 +72,7 @@ def recipe_from_flags() -> Recipe:
     Raises:
         ValueError: the recipe is unknown, or a value is outside its range.
     """
-    given: dict[str, Any] = {name: FLAGS[name].value for name in settings(Recipe()) if FLAGS[name].present}
-    for name, value in given.items():
-        if isinstance(value, list):
-            given[name] = tuple(map(float, value))
-    return dataclasses.replace(get_recipe(FLAGS.recipe), **given)
+    return override_settings(get_recipe(FLAGS.recipe))
 
 
 def define_unreadable_image_flags() -> None:
@@ -94,7 +117,7 @@ def find_source(data_dir: str | None, name: str) -> tuple[str | pathlib.Path, pa
     if data_dir is None:
         return name, None
     folder = pathlib.Path(data_dir).expanduser()
-    is_split_or_record_set = any((folder / entry).exists() for entry in ("train", "manifest.json"))
+    is_split_or_record_set = any((folder / entry).exists() for entry in ("train", MANIFEST))
     if is_split_or_record_set or any(path.suffix.lower() in SUFFIXES for path in folder.glob("*/*")):
         return folder, None
     return name, folder

@@ -4,15 +4,19 @@ from absl import flags
 
 import keras_resnet
 from keras_resnet.commands.app import usage_error
-from keras_resnet.commands.flags import FLAGS, define_unreadable_image_flags, unreadable_image_options
+from keras_resnet.commands.flags import (
+    FLAGS,
+    define_setting_flags,
+    define_unreadable_image_flags,
+    override_settings,
+    unreadable_image_options,
+)
 
 
 def define_flags() -> None:
     """Defines the flags of the command."""
     flags.DEFINE_integer("short_side", 512, "Maximum short side of a photo, pixels.", lower_bound=1)
-    flags.DEFINE_float(
-        "validation_fraction", 0.0, "Fraction of the photos to hold out, if PHOTOS has no val folder.", 0, 0.99
-    )
+    define_setting_flags(("validation_fraction",), "0")
     define_unreadable_image_flags()
 
 
@@ -21,7 +25,7 @@ def main(argv: list[str]) -> None:
     if len(argv) != 3:
         raise usage_error(argv, "PHOTOS RECORDS [--short_side=512]")
     photos, records = argv[1:]
-    data = keras_resnet.load_data(f"{photos}/", keras_resnet.Recipe(validation_fraction=FLAGS.validation_fraction))
+    data = keras_resnet.load_data(f"{photos}/", override_settings(keras_resnet.Recipe()))
     shards = keras_resnet.prepare_records(data, records, FLAGS.short_side, **unreadable_image_options())
     count, before, after, shrunk = (
         sum(getattr(shard, field) for shard in shards) for field in ("count", "source_bytes", "bytes", "shrunk")

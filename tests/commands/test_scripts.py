@@ -1,4 +1,4 @@
-"""The scripts as a user runs them: in a process of their own, on a small data set."""
+"""The scripts as users run them: each in its own process, on small data sets."""
 
 import pathlib
 import re
@@ -21,7 +21,7 @@ def script(name, *arguments, cwd):
 
 
 def mistake(result):
-    """The one line that a user's mistake leaves."""
+    """The last line on stderr after a user's mistake, without a traceback."""
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
     return result.stderr.strip().splitlines()[-1]
@@ -168,7 +168,7 @@ NET = ["--model=resnet18", "--recipe=photos_quick", "--image_size=32", "--epochs
 
 @pytest.mark.slow
 def test_photos_to_records_to_run_to_three_protocols(tmp_path):
-    """The way of ImageNet, on 36 photos, one of them bad."""
+    """The ImageNet workflow on 36 photos, one of them unreadable."""
     write_scenes(tmp_path / "photos" / "train", ["ant", "bee", "cat"], 10)
     write_scenes(tmp_path / "photos" / "val", ["ant", "bee", "cat"], 2)
     (tmp_path / "photos" / "train" / "bee" / "004.jpg").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""keras_resnet.Model on two devices against one: the same global batches, the same weights."""
+"""keras_resnet.Model on two devices and on one: the same batches give the same weights."""
 
 import ast
 import inspect
@@ -20,7 +20,7 @@ WEIGHTS = RANDOM.uniform(0.2, 2, 56).astype("float32")
 
 
 def net(optimizer, layer=None, reduction="sum_over_batch_size", **compiling):
-    """A small net; by itself without batch normalization, whose moments are each device's own."""
+    """A small net. By default without batch normalization, whose moments differ between devices."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Rescaling(1 / 128, -1)(inputs)
@@ -49,14 +49,14 @@ def mirrored(cross_device_ops=tf.distribute.ReductionToOneDevice):
 
 
 def batches(sizes, weighted=False):
-    """Batches of these sizes, over and over."""
+    """Batches of these sizes, repeated endlessly."""
     ends = np.cumsum(sizes)
 
     def examples():
         for start, end in zip(ends - sizes, ends, strict=True):
-            part = slice(start, end)
-            # Copies: TensorFlow takes the arrays as they are, and may compute in their place.
-            yield tuple(array[part].copy() for array in (IMAGES, LABELS, WEIGHTS)[: 3 if weighted else 2])
+            batch = slice(start, end)
+            # Copies: TensorFlow uses the arrays' memory and may overwrite it.
+            yield tuple(array[batch].copy() for array in (IMAGES, LABELS, WEIGHTS)[: 3 if weighted else 2])
 
     specs = [tf.TensorSpec((None, 8, 8, 3)), tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,))]
     return tf.data.Dataset.from_generator(examples, output_signature=tuple(specs[: 3 if weighted else 2])).repeat()
@@ -89,7 +89,7 @@ def assert_equal(one, two):
 
 
 def assert_same_scores(one, two):
-    """What `evaluate` and `predict` say of batches of 8, and a last one of 1."""
+    """`evaluate` and `predict` agree, on batches of 8 and a last one of 1."""
     dataset = tf.data.Dataset.from_tensor_slices((IMAGES[:25], LABELS[:25])).batch(8)
     scores, predictions = zip(
         *((model.evaluate(dataset, verbose=0), model.predict(dataset, verbose=0)) for model, _ in (one, two)),
@@ -101,7 +101,7 @@ def assert_same_scores(one, two):
 
 
 def scaled(**options):
-    """Loss scaling as under mixed_float16, whose scale grows within the run."""
+    """Loss scaling as in mixed_float16; the scale grows during the run."""
     return lambda: keras.optimizers.LossScaleOptimizer(sgd(**options)(), dynamic_growth_steps=3)
 
 
@@ -124,7 +124,7 @@ def scaled(**options):
         "loss_scale", "all",
     ],
 )  # fmt: skip
-def test_two_devices_make_the_weights_of_one(optimizer):
+def test_two_devices_end_with_the_weights_of_one(optimizer):
     assert_equal(*both(optimizer))
 
 
@@ -149,26 +149,26 @@ def test_reduction_that_tensorflow_chooses():
 
 
 def test_moving_statistics_are_those_of_all_devices():
-    """Each device normalizes by its own moments; the moving statistics are their mean by share, on both alike."""
+    """Each device normalizes by its own moments; moving statistics are their mean, weighted by shard, on both."""
     with mirrored().scope():
         model = net(sgd(0.0), layer=lambda: keras_resnet.layers.BatchNormalization(momentum=0.0))
     model.fit(batches((6, 5)), steps_per_epoch=2, shuffle=False, verbose=0)
     layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
     before = keras.Model(model.input, layer.input)
     last = IMAGES[6:11]
-    parts = [np.asarray(before(part)).reshape(-1, 4).astype("float64") for part in (last[:3], last[3:])]
+    shards = [np.asarray(before(shard)).reshape(-1, 4).astype("float64") for shard in (last[:3], last[3:])]
     for values, name in ((layer.moving_mean, "mean"), (layer.moving_variance, "var")):
         options = dict(ddof=1) if name == "var" else {}
         expected = sum(
-            share * getattr(np, name)(part, axis=0, **options)
-            for share, part in zip((3 / 5, 2 / 5), parts, strict=True)
+            fraction * getattr(np, name)(shard, axis=0, **options)
+            for fraction, shard in zip((3 / 5, 2 / 5), shards, strict=True)
         )
         for replica in values.value.values:
             np.testing.assert_allclose(replica.numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("sizes", [(8, 8, 5), (3, 8), (8, 1, 8), (1, 1)], ids=str)
-def test_uneven_batches_and_replicas_without_an_example(sizes):
+def test_uneven_and_empty_shards(sizes):
     assert_equal(*both(sgd(), sizes))
 
 
@@ -177,7 +177,7 @@ def test_sample_weights(sizes):
     assert_equal(*both(sgd(), sizes, weighted=True))
 
 
-def test_replica_without_an_example_leaves_statistics_finite():
+def test_empty_shard_keeps_statistics_finite():
     with mirrored().scope():
         model = create_model("resnet20_cifar", depths=(1, 1), widths=(4, 8), input_shape=(8, 8, 3), classes=4)
         model.compile("sgd", "sparse_categorical_crossentropy")
@@ -186,7 +186,7 @@ def test_replica_without_an_example_leaves_statistics_finite():
 
 
 class PlantedInfinity(keras.layers.Layer):
-    """Makes a loss infinite whose image has the red corner of the value 255."""
+    """Makes the loss infinite for images whose top left red value is 255."""
 
     def call(self, scores, images):
         return scores + tf.where(images[:, 0, 0, 0] == 255, np.inf, 0.0)[:, None]
@@ -213,8 +213,8 @@ def test_overflow_on_any_replica_is_skipped_everywhere(place):
     assert not np.array_equal(model.get_weights()[0], before[0])
 
 
-def test_one_device_is_keras_own():
-    """Bit by bit, against the plain keras.Model."""
+def test_one_device_is_plain_keras():
+    """Bit by bit, compared with a plain keras.Model."""
     ours = net(sgd())
     theirs = keras.Model(ours.inputs, ours.outputs)
     start = ours.get_weights()
@@ -247,7 +247,7 @@ def hooked():
     ("owner", "hook"), [(owner, hook) for owner, hooks in HOOKS.items() for hook in hooks], ids=lambda value: str(value)
 )
 def test_keras_still_has_the_hooks(owner, hook, hooked):
-    """If this fails, this version of Keras needs another keras_resnet/distributed/keras_internals.py."""
+    """If this fails, keras_resnet/distributed/keras_internals.py must be adapted to this version of Keras."""
     expected = HOOKS[owner][hook]
     if isinstance(expected, list):
         assert list(inspect.signature(getattr(owner, hook)).parameters) == expected

@@ -1,4 +1,4 @@
-"""Two processes that train one model, as two workers do; started by scripts/launch_local.py."""
+"""Two worker processes that train one model, started by scripts/launch_local.py."""
 
 import os
 import pathlib
@@ -30,7 +30,7 @@ def launch(*command):
 
 
 @pytest.mark.slow
-def test_two_hosts_make_the_weights_of_one_device():
+def test_two_workers_end_with_the_weights_of_one_device():
     output, _ = (process := launch(CASES)).communicate(timeout=300)
     assert process.returncode == 0, output
     names = ["uneven", "none", "weighted", "all", "synchronized"]
@@ -39,7 +39,7 @@ def test_two_hosts_make_the_weights_of_one_device():
 
 
 def started(workdir):
-    """(the launcher, the process numbers of both workers) once the run has made another checkpoint."""
+    """(the launcher, the process IDs of both workers), once the run has saved another checkpoint."""
     before = {path.name for path in workdir.glob("checkpoints/*.json")}
     launcher = launch(RUN, workdir)
     processes = {}
@@ -62,7 +62,7 @@ def of_one_worker(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_worker, tmp_path):
+def test_two_workers_resume_after_losing_one_and_match_one_worker(of_one_worker, tmp_path):
     workdir = tmp_path / "two"
 
     launcher, processes = started(workdir)
@@ -78,7 +78,7 @@ def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_wo
     assert "The last good checkpoint is" in message
 
     launcher, processes = started(workdir)
-    os.kill(processes[1], signal.SIGTERM)  # of one worker alone: both save, and end
+    os.kill(processes[1], signal.SIGTERM)  # to one worker only; both save and exit
     output, _ = launcher.communicate(timeout=90)
     assert launcher.returncode == 128 + signal.SIGTERM, output
     assert "0: Resuming" in output
@@ -93,11 +93,11 @@ def test_two_hosts_of_which_one_is_lost_resume_and_make_the_run_of_one(of_one_wo
     np.testing.assert_array_equal(logs[1]["epoch"], range(5))
     for column in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
         np.testing.assert_allclose(logs[0][column], logs[1][column], rtol=1e-3)
-    # The chief alone has written.
+    # Only the chief writes.
     assert {path.name for path in of_one_worker.iterdir()} == {path.name for path in workdir.iterdir()}
 
 
-def test_shares_of_hosts_make_up_each_batch():
+def test_shards_of_workers_make_up_each_batch():
     images = np.arange(11 * 4 * 4 * 3, dtype="uint8").reshape(11, 4, 4, 3)
     recipe = keras_resnet.Recipe(batch_size=4, flip=True, seed=2)
     data = keras_resnet.load_data((images, np.arange(11)), recipe)
@@ -113,7 +113,7 @@ def test_shares_of_hosts_make_up_each_batch():
         assert max(lengths) - min(lengths) <= 1
 
 
-def test_split_for_the_devices_of_a_worker():
+def test_batches_are_split_for_the_devices_of_a_worker():
     batches = tf.data.Dataset.from_tensor_slices((np.arange(7), np.arange(7) * 10)).batch(5)
     parts = [(numbers.numpy().tolist(), tens.numpy().tolist()) for numbers, tens in split_into_shards(batches, 2)]
     assert parts == [([0, 1], [0, 10]), ([2, 3, 4], [20, 30, 40]), ([5], [50]), ([6], [60])]
@@ -133,19 +133,19 @@ def test_one_device_is_the_chief():
         ('{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}}', 3),
     ],
 )
-def test_hosts_of_tf_config(text, workers, monkeypatch):
+def test_number_of_workers_in_tf_config(text, workers, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     assert configured_workers() == workers
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"cluster": 3}'])
-def test_tf_config_that_cannot_be_read(text, monkeypatch):
+def test_invalid_tf_config(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match="TF_CONFIG must be JSON"):
         configured_workers()
 
 
-def test_strategies_that_find_nothing(monkeypatch):
+def test_strategies_without_devices(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(ValueError, match="TF_CONFIG, which is not set"):
         multi_worker()

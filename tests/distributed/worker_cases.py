@@ -1,4 +1,4 @@
-"""One of two workers that train the nets of test_replicas.py, and compare them with one device; see test_workers.py."""
+"""One of two workers that run the cases of test_replicas.py; started by test_workers.py."""
 
 import os
 

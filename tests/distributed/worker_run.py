@@ -1,6 +1,6 @@
-"""One worker of a small training, alone or under TF_CONFIG: `python worker_run.py WORKDIR`. Prints its process number.
+"""Trains a small model, alone or as a worker of TF_CONFIG: `python worker_run.py WORKDIR`. Prints its process ID.
 
-Images are augmented and the net normalizes over all workers, so that one worker and two make the same weights.
+Images are augmented and the net normalizes over all workers, so one worker and two workers end with the same weights.
 """
 
 import logging
@@ -13,10 +13,12 @@ import keras
 import numpy as np
 
 import keras_resnet
+from keras_resnet.commands.app import show_log_messages
 from keras_resnet.distributed import strategies
 
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 STRATEGY = strategies.auto()
+show_log_messages()
 print("process", os.getpid(), flush=True)
 random = np.random.default_rng(0)
 labels = np.arange(82) % 4

@@ -1,4 +1,4 @@
-"""evaluate: counts and protocols against slow NumPy, written from the papers."""
+"""evaluate: counts and protocols compared with slow NumPy code written from the papers."""
 
 import json
 
@@ -59,16 +59,13 @@ def test_mistakes_are_one_clear_sentence(model, data):
         evaluate(broken, data)
 
 
-# ---------------------------------------------------------------------------------------------
-# The three protocols of photos
-
 CLASSES = ["ant", "bee", "cat", "dog", "eel", "fly"]
 RECIPE = Recipe(image_size=32, crop_fraction=0.8)
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """24 photos of three sizes and, in validation, a file that is none."""
+    """24 validation photos of three sizes, and one invalid file."""
     folder = tmp_path_factory.mktemp("photos")
     write_scenes(folder / "train", CLASSES, 2)
     write_scenes(folder / "val", CLASSES, 4)
@@ -78,7 +75,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[None, "softmax"])
 def net(request):
-    """A small net with statistics of its own, once of logits."""
+    """A small net with logits or probabilities as outputs."""
     keras.utils.set_random_seed(1)
     model = ResNet(
         "basic", (1, 1), widths=(8, 16), input_shape=(32, 32, 3), classes=6, classifier_activation=request.param
@@ -109,7 +106,7 @@ def slow(net, photos, scores_of):
 
 
 def at_short_side(image, short):
-    """The package's own resize, which tests/test_views.py holds against Pillow's."""
+    """The package's own resize; tests/transforms/test_views.py compares it with Pillow's."""
     return np.asarray(resize_to_cover(tf.constant(image), (short, short)))
 
 
@@ -174,7 +171,7 @@ def test_multi_scale(net, photos):
 
 
 def test_protocols_differ(net, photos):
-    """Else the tests above could not tell one from another."""
+    """Otherwise the tests above could not tell them apart."""
     image = at_short_side(scene(64, 48, seed=7), 40)
     views = probabilities(net, ten_crops(image))
     assert np.abs(views - views.mean(0)).max() > 0.01
@@ -209,7 +206,7 @@ def test_reassessed_labels_are_counted_in_the_order_of_the_file_names(net, photo
 
 
 def test_reassessed_labels(net, tmp_path):
-    """Every second image has no label, the others the one that the net gives: all of those are right."""
+    """Every second image has no label; the others have the label that the net predicts."""
     write_scenes(tmp_path / "train", CLASSES, 1)
     (tmp_path / "val").mkdir()
     names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, 9)]

@@ -1,4 +1,4 @@
-"""predict: from a run, a file or a model; every image accounted for."""
+"""predict: with a run, a file or a model; every image gets a prediction or an error."""
 
 import os
 import pathlib
@@ -105,9 +105,6 @@ def test_float_images_and_dtype(model):
     one, other = predict(model, [image, np.float32(image)])
     assert one == other
 
-
-# ---------------------------------------------------------------------------------------------
-# ImageNet's class names
 
 DECODE = """
 import numpy as np, keras_resnet

@@ -1,4 +1,4 @@
-"""recalibrate_batchnorm against NumPy over the whole sample."""
+"""recalibrate_batchnorm compared with NumPy over the whole sample."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def test_statistics_are_those_of_the_sample(layer):
 
 
 def test_predictions_of_a_net_out_of_balance_are_mended():
-    """Whole batches of the sample count; weights stay; a net without the layer is refused."""
+    """Weights stay the same; a net without batch normalization is refused."""
     images = np.random.default_rng(0).integers(0, 256, (70, 16, 16, 3)).astype("uint8")
     data = load_data((images, np.arange(70) % 10))
     model = keras_resnet.create_model("resnet8", input_shape=(16, 16, 3))
