@@ -52,7 +52,7 @@ class TrainingInput:
 
     def training(self, epoch: int, step: int, waits: DataTime):
         """Batches (images, labels) from a step of an epoch on; `waits` learns how long they are waited for."""
-        options = dict(classes=len(self.data.class_names), layer=self.augmentation, bad=self.bad)
+        options = dict(classes=len(self.data.class_names), layer=self.augmentation, unreadable=self.bad)
 
         def batches_of(shard):
             return measure_data_time(
