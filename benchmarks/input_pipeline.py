@@ -121,7 +121,7 @@ def torchvisions(paths, case):
             return len(paths)
 
         def __getitem__(self, index):
-            with open(paths[index], "rb") as file:
+            with pathlib.Path(paths[index]).open("rb") as file:
                 return transform(Image.open(file).convert("RGB"))
 
     return torch.utils.data.DataLoader(Photos(), BATCH_SIZE, num_workers=2)
@@ -175,6 +175,7 @@ def memory(folder):
 
 
 def main(argv):
+    """Measures one case, in a process of its own, or compares all."""
     if len(argv) != 2:
         sys.exit("usage: input_pipeline.py PHOTOS [--rounds=3] [--torch_python=PYTHON] [--memory]")
     if CASE.value:

@@ -85,12 +85,14 @@ def on_gpu():
 
 
 def ours(name, **options):
+    """This package's variant of that name."""
     import keras_resnet
 
     return keras_resnet.create_model(name, **options)
 
 
 def applications():
+    """ResNet-50 of keras.applications."""
     import keras
 
     return keras.applications.ResNet50(weights=None)
@@ -135,6 +137,7 @@ def torch_step(build, autocast, size, batch, classes):
 
 
 def torchvision_resnet50():
+    """ResNet-50 of torchvision."""
     from torchvision.models import resnet50
 
     return resnet50()
@@ -169,10 +172,12 @@ def torch_resnet20():
 
 
 def imagenet(step, build, precision):
+    """The case of a step on images of 224 x 224 in 1,000 classes."""
     return lambda: step(build, precision, 224, BATCH.value, 1000)
 
 
 def cifar(step, build, precision):
+    """The case of a step on 128 images of 32 x 32 in 10 classes."""
     return lambda: step(build, precision, 32, 128, 10)
 
 
@@ -372,6 +377,7 @@ def compare():
 
 
 def main(_):
+    """Measures one case, in a process of its own, or compares all."""
     if CASE.value:
         print(json.dumps(MEASURES[CASE.value](CASE.value)))
     else:

@@ -1,4 +1,4 @@
-"""Data sets: from files, arrays, TFDS or records to batches."""
+"""Data sets: files, arrays, TFDS data sets or records -> batches."""
 
 from keras_resnet.data.loading import Data, load_data
 

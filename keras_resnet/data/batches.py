@@ -1,25 +1,26 @@
 """Examples -> batches, as tf.data pipelines.
 
-Which examples make up a batch, and how each is cropped and augmented, is a function of (seed, epoch,
-step) alone: the same batches come whatever the number of threads, and wherever a run is resumed. An
-image that cannot be read is left out of its batch and reported; no other batch changes by that.
+The examples of a batch, and how each is cropped and augmented, depend only on (seed, epoch, step): the batches are the
+same for any number of threads, and after resuming at any step. Unreadable images are left out of their batch and
+reported; no other batch changes.
 """
 
 import os
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.data.decoding import decode, decode_bytes
+from keras_resnet.data.decoding import decode_bytes
 from keras_resnet.data.examples import Encoded, Examples
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.distributed.sharding import shard_bounds
 from keras_resnet.recipes import Recipe
-from keras_resnet.transforms.crops import center_box, part_of, whole
+from keras_resnet.transforms.crops import DecodedImage
 from keras_resnet.transforms.pipeline import augment, augment_batch, example_seed
 
-BATCHES_AT_ONCE = 2  # the next batch is begun while the last images of one are decoded
+BATCHES_AT_ONCE = 2  # the next batch is started while the last images of the current one are decoded
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
@@ -30,21 +31,25 @@ def training_batches(
     start_step: int = 0,
     *,
     classes: int | None = None,
-    layer: Callable | None = None,
-    bad: UnreadableImages | None = None,
+    layer: keras.layers.Layer | None = None,
+    unreadable: UnreadableImages | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Endless shuffled, augmented batches (images, labels), from a step of an epoch on (both from 0).
+    """Endless shuffled, augmented batches (images, labels).
 
     Each epoch visits every example once, or with `recipe.repeated_augmentation=r` every r-th example r times. The last
     batch of an epoch may be smaller.
 
     Args:
-        classes: their number, for the rows of probabilities that labels become where `recipe.soft_labels`.
-        layer: a Keras augmentation layer for batches of images, 0 to 255.
-        bad: where images that cannot be read are reported; default: nowhere.
-        shard: (index, count): make one of so many parts of each batch, as one of several workers does. Mixup and CutMix
-            then mix within it.
+        examples: the training images.
+        recipe: batch size, augmentation and seed.
+        start_epoch: epoch to start at, from 0.
+        start_step: step of that epoch to start at, from 0.
+        classes: number of classes; required if `recipe.soft_labels`.
+        layer: a Keras augmentation layer for batches of images in 0 to 255.
+        unreadable: collects unreadable images; default: they are left out without a report.
+        shard: (index, count): return only this shard of each batch, as one of several workers does. Mixup and CutMix
+            then mix within the shard.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -57,36 +62,38 @@ def training_batches(
 
     def steps_of(epoch):
         handles = examples.handles((recipe.seed, tf.cast(epoch, tf.int32)))
-        steps = _asked(handles, recipe.repeated_augmentation, len(examples), recipe.batch_size).enumerate()
-        return steps.map(lambda step, asked: (epoch, step, asked))
+        steps = _batch_requests(handles, recipe.repeated_augmentation, len(examples), recipe.batch_size).enumerate()
+        return steps.map(lambda step, requests: (epoch, step, requests))
 
-    def batch_of(epoch, step, asked):
-        def prepare(pixels, label, index, copy):
-            seed = example_seed(recipe.seed, epoch, index + copy * len(examples))
-            return augment(pixels, seed, recipe, examples.image_shape), label
+    def batch_of(epoch, step, requests):
+        def prepare(image, handle, copy):
+            seed = example_seed(recipe.seed, epoch, handle[0] + copy * len(examples))
+            return augment(image, seed, recipe, examples.image_shape), examples.label(handle)
 
-        batch_seed = example_seed(recipe.seed, epoch, -1 - step)  # of no example
-        return _assembled(examples, asked, prepare, bad, shard).map(
+        batch_seed = example_seed(recipe.seed, epoch, -1 - step)  # no example has a negative index
+        return _shard_of_batch(examples, requests, prepare, unreadable, shard).map(
             lambda images, labels: augment_batch(images, labels, batch_seed, recipe, classes, layer)
         )
 
     steps = tf.data.Dataset.range(start_epoch, np.iinfo("int32").max).flat_map(steps_of).skip(start_step)
-    return _in_turn(steps, batch_of)
+    return _make_ahead(steps, batch_of)
 
 
 def evaluation_batches(
     examples: Examples,
     batch_size: int,
-    view: Callable,
-    bad: UnreadableImages | None = None,
+    view: Callable[[tf.Tensor], tf.Tensor],
+    unreadable: UnreadableImages | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Every example once, in order, as batches (views, labels, indices).
+    """Every example once, in order, as batches (views, labels, indices). Unreadable images are left out.
 
     Args:
-        view: function of an image, (H, W, C), that gives a tensor; it must have the same shape for all.
-        bad: where images that cannot be read are reported; default: nowhere. They are left out.
-        shard: as of `training_batches`.
+        examples: the images.
+        batch_size: images in a batch.
+        view: function of an image (H, W, C) that returns a tensor, of the same shape for all images.
+        unreadable: collects unreadable images; default: they are left out without a report.
+        shard: as in `training_batches`.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -96,23 +103,27 @@ def evaluation_batches(
         [16, 4]
     """
 
-    def prepare(pixels, label, index, copy):
+    def prepare(image, handle, copy):
         del copy
-        return view(pixels(whole)), label, index
+        return view(image.whole()), examples.label(handle), handle[0]
 
-    asked = _asked(examples.handles(), 1, len(examples), batch_size)
-    return _in_turn(asked, lambda *asked: _assembled(examples, asked, prepare, bad, shard))
+    steps = _batch_requests(examples.handles(), 1, len(examples), batch_size)
+    return _make_ahead(steps, lambda *requests: _shard_of_batch(examples, requests, prepare, unreadable, shard))
 
 
-def _in_turn(steps, batch_of):
+def _make_ahead(steps, batch_of):
+    """The batches of all steps, in order, some of them made ahead of their use."""
     batches = steps.interleave(
         batch_of, cycle_length=BATCHES_AT_ONCE, num_parallel_calls=BATCHES_AT_ONCE, deterministic=True
     )
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _asked(handles, repeats, count, batch_size):
-    """Batches of pairs (handle, number of the copy): `count` pairs in all, each handle `repeats` times in a row."""
+def _batch_requests(handles, repeats, count, batch_size):
+    """The requests of each batch: pairs (handle, number of the copy).
+
+    There are `count` pairs in all, with `repeats` consecutive copies of each handle.
+    """
     if repeats == 1:
         return handles.batch(batch_size).map(lambda *handles: (handles, tf.zeros_like(handles[0], tf.int32)))
     copies = tf.data.Dataset.range(repeats, output_type=tf.int32)
@@ -120,95 +131,77 @@ def _asked(handles, repeats, count, batch_size):
     return pairs.take(count).batch(batch_size)
 
 
-def _assembled(examples, asked, prepare, bad, shard):
-    """A data set of one batch: `prepare(pixels, label, index, copy)` of the shard of the examples asked for."""
+def _count(requests):
+    return tf.shape(tf.nest.flatten(requests)[0], tf.int64)[0]
+
+
+def _shard_of_batch(examples, requests, prepare, unreadable, shard):
+    """A data set of one element: the shard of a batch."""
     if shard == (0, 1):
-        return _batch_of(examples, asked, prepare, bad)
-    start, end = shard_bounds(tf.shape(tf.nest.flatten(asked)[0], tf.int64)[0], *shard)
-    # A shard of none is made of one example, which is then cut off: there is no other batch of length 0.
-    own = tf.nest.map_structure(lambda values: values[start : tf.maximum(end, start + 1)], asked)
-    return _batch_of(examples, own, prepare, bad).map(
+        return _batch(examples, requests, prepare, unreadable)
+    start, end = shard_bounds(_count(requests), *shard)
+    # An empty shard is made from one example, which is then cut off: a data set cannot batch zero elements.
+    own = tf.nest.map_structure(lambda values: values[start : tf.maximum(end, start + 1)], requests)
+    return _batch(examples, own, prepare, unreadable).map(
         lambda *batch: tf.nest.map_structure(lambda values: values[: end - start], batch)
     )
 
 
-def _batch_of(examples, asked, prepare, bad):
-    """A data set of one batch of all the examples asked for.
+def _batch(examples, requests, prepare, unreadable):
+    """A data set of one element: the batch of all requested examples.
 
-    `pixels` is a function of (a box function, a size to resize to or None) that gives a part of the image. Where
-    every image can be read, errors cost nothing: TensorFlow leaves out what it cannot decode, and only if something is
-    missing the batch is made again with care.
+    `prepare(image, handle, copy)` returns an element of the batch from a `LazyImage`. Error handling costs nothing as
+    long as all images are readable: TensorFlow skips what it cannot decode, and only an incomplete batch is made again
+    with the slower fallback.
     """
-    elements = tf.data.Dataset.from_tensor_slices(asked)
-    count = tf.shape(tf.nest.flatten(asked)[0], tf.int64)[0]
+    elements, count = tf.data.Dataset.from_tensor_slices(requests), _count(requests)
+
+    def read(handle, copy):
+        return prepare(examples.image(handle), handle, copy)
+
+    prepared = elements.map(read, num_parallel_calls=THREADS, deterministic=True)
     if not isinstance(examples, Encoded):
-        return _made(elements, _from_array(examples, prepare)).batch(count)
-    fast = _from_encoding(examples, prepare)
-    complete = _made(elements, fast).ignore_errors().batch(count).filter(lambda *batch: _length(batch) == count)
-    incomplete = _with_care(elements, examples, fast, prepare, bad).batch(count)
-    # Not one of the batch can be read: the first example that can stands in, so that the step has something to do.
-    others = _with_care(_asked(examples.handles(), 1, len(examples), 1).unbatch(), examples, fast, prepare, bad)
-    batch = complete.concatenate(incomplete).concatenate(others.batch(1)).take(1)
-    return batch.apply(tf.data.experimental.assert_cardinality(1))  # else, with no readable image, epochs would spin
+        return prepared.batch(count)
+
+    def read_with_fallback(elements):
+        return _read_with_fallback(elements, read, examples, prepare, unreadable)
+
+    complete = prepared.ignore_errors().batch(count).filter(lambda *batch: _count(batch) == count)
+    incomplete = read_with_fallback(elements).batch(count)
+    # If no image of the batch is readable, substitute the first readable example, so that the step has an input.
+    substitute = read_with_fallback(_batch_requests(examples.handles(), 1, len(examples), 1).unbatch()).batch(1)
+    batch = complete.concatenate(incomplete).concatenate(substitute).take(1)
+    # Without any readable image, this raises an error instead of looping forever over empty epochs.
+    return batch.apply(tf.data.experimental.assert_cardinality(1))
 
 
-def _made(elements, prepare_element):
-    return elements.map(prepare_element, num_parallel_calls=THREADS, deterministic=True)
+def _read_with_fallback(elements, read, examples, prepare, unreadable):
+    """Reads each element, with Pillow if TensorFlow fails. Leaves out and reports what neither can read."""
 
+    def read_with_pillow(handle, copy):
+        return (*_decode_or_report(examples, handle, unreadable), handle, copy)
 
-def _length(batch):
-    return tf.shape(batch[-1], tf.int64)[0]
-
-
-def _from_array(examples, prepare):
-    def prepare_element(handle, copy):
-        image = examples.image(handle)
-
-        def pixels(box_of, size=None):
-            del size
-            # The images have the model's size: the centre of one is itself.
-            return image if box_of in (center_box, whole) else part_of(image, box_of)
-
-        return prepare(pixels, examples.label(handle), handle[0], copy)
-
-    return prepare_element
-
-
-def _from_encoding(examples, prepare):
-    def prepare_element(handle, copy):
-        encoded = examples.image(handle)
-        return prepare(lambda *part: decode(encoded, *part), examples.label(handle), handle[0], copy)
-
-    return prepare_element
-
-
-def _with_care(elements, examples, fast, prepare, bad):
-    """What `fast` makes of each element; where it fails, what Pillow can read; the others are reported and left out."""
-
-    def by_pillow(handle, copy):
-        return (*_look(examples, handle, bad), handle, copy)
-
-    def prepare_looked_at(image, ok, handle, copy):
-        return prepare(lambda box_of, *size: part_of(image, box_of), examples.label(handle), handle[0], copy)
+    def prepare_decoded(image, ok, handle, copy):
+        return prepare(DecodedImage(image), handle, copy)
 
     def none_or_one(handle, copy):
         element = tf.data.Dataset.from_tensors((handle, copy))
-        second = element.map(by_pillow).filter(lambda image, ok, handle, copy: ok).map(prepare_looked_at)
-        return element.map(fast).ignore_errors().concatenate(second).take(1)
+        decoded = element.map(read_with_pillow).filter(lambda image, ok, handle, copy: ok)
+        return element.map(read).ignore_errors().concatenate(decoded.map(prepare_decoded)).take(1)
 
     return elements.interleave(none_or_one, THREADS, num_parallel_calls=THREADS, deterministic=True)
 
 
-def _look(examples, handle, bad):
-    """(image, True), or (an empty image, False) after the report of what is wrong with it."""
+def _decode_or_report(examples, handle, unreadable):
+    """(image, True), or, after a report of the reason, (placeholder, False)."""
 
-    def look(*handle):
+    def decode(*handle):
         try:
             return decode_bytes(examples.content(*handle)), True
         except ValueError as error:
-            if bad is not None:
-                bad.report(examples.name(handle[0]), str(error))
+            if unreadable is not None:
+                unreadable.report(examples.name(handle[0]), str(error))
             return np.zeros((1, 1, 3), "uint8"), False
 
-    image, ok = tf.numpy_function(look, handle, (tf.uint8, tf.bool))
+    image, ok = tf.numpy_function(decode, handle, (tf.uint8, tf.bool))
     return tf.ensure_shape(image, (None, None, 3)), tf.ensure_shape(ok, ())

@@ -1,6 +1,8 @@
-"""TODO data.decoding."""
+"""Decodes image files: only the part of a photo that is needed, and formats that TensorFlow cannot read."""
 
+import dataclasses
 import io
+import os
 import pathlib
 import warnings
 
@@ -9,75 +11,90 @@ import tensorflow as tf
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from keras_resnet.errors import first_line
-from keras_resnet.transforms.crops import part_of, whole
+from keras_resnet.transforms.boxes import BoxFunction, whole_box
+from keras_resnet.transforms.crops import DecodedImage, LazyImage
 
-# What Pillow may read. Not all that it can: its EPS reader, for one, runs another program.
+# The formats Pillow may read. Not all it can: its EPS reader, for example, runs another program.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 JPEG_START, JPEG_END, PNG_START = b"\xff\xd8\xff", b"\xff\xd9", b"\x89PNG"
-JPEG_RATIOS = (1, 2, 4, 8)  # libjpeg decodes at these fractions
+JPEG_RATIOS = (1, 2, 4, 8)  # libjpeg can decode at 1 / these
 JPEG = dict(channels=3, dct_method="INTEGER_ACCURATE")  # as Pillow and torchvision decode
 
 
-def decode(encoded, box_of, size=None):
-    """A part of an encoded image, in a graph: uint8 (height, width, 3).
+@dataclasses.dataclass(frozen=True, eq=False)
+class EncodedImage(LazyImage):
+    """The content of an image file, a scalar string tensor, decoded in a graph to uint8 (height, width, 3).
 
-    Of a JPEG only the part is decoded, so that damage elsewhere in its data is not seen. A JPEG that does not end as
-    it should is decoded whole.
+    Decodes only the requested region of a JPEG; corruption elsewhere goes undetected. A JPEG without its end marker is
+    decoded completely. A part of a JPEG that is at least two, four or eight times the size it will be resized to is
+    decoded at a half, a quarter or an eighth of its size; the decoder averages pixels, which reduces aliasing.
 
-    Args:
-        encoded: scalar string tensor, the content of an image file.
-        box_of: function of the image's shape, an int32 tensor (height, width, 3), that gives the part as an int32
-            tensor (top, left, height, width).
-        size: (height, width) that the part will be resized to. A part of a JPEG at least twice, four or eight times
-            as large comes out at a half, a quarter or an eighth, averaged by the decoder, which aliases less.
-
-    Raises:
-        tf.errors.InvalidArgumentError: when run, if the content is no image or a damaged one.
+    `crop` and `whole` raise `tf.errors.InvalidArgumentError`, when run, if the content is not an image or is damaged.
 
     Example:
         >>> import tensorflow as tf
-        >>> from keras_resnet.data.decoding import decode
-        >>> encoded = tf.io.encode_jpeg(tf.zeros((8, 6, 3), tf.uint8))
-        >>> decode(encoded, lambda shape: tf.stack([0, 0, 5, shape[1]])).shape.as_list()
+        >>> from keras_resnet.data.decoding import EncodedImage
+        >>> image = EncodedImage(tf.io.encode_jpeg(tf.zeros((8, 6, 3), tf.uint8)))
+        >>> image.crop(lambda shape: tf.stack([0, 0, 5, shape[1]])).shape.as_list()
         [5, 6, 3]
     """
 
-    def jpeg():
-        complete = tf.equal(tf.strings.substr(encoded, -2, 2), JPEG_END)
-        return tf.cond(complete, part_of_jpeg, lambda: part_of(tf.io.decode_jpeg(encoded, **JPEG), box_of))
+    content: tf.Tensor
 
-    def part_of_jpeg():
-        box = box_of(tf.io.extract_jpeg_shape(encoded))
-        if size is None:
-            return tf.io.decode_and_crop_jpeg(encoded, box, **JPEG)
-        shrunk = [lambda ratio=ratio: _shrunk(encoded, box, ratio) for ratio in JPEG_RATIOS]
+    @property
+    def shape(self) -> tf.TensorShape:
+        return tf.TensorShape((None, None, 3))
+
+    def crop(self, box_of: BoxFunction, size: tuple[int, int] | None = None) -> tf.Tensor:
+        is_jpeg = tf.equal(tf.strings.substr(self.content, 0, 3), JPEG_START)
+        image = tf.cond(is_jpeg, lambda: self._crop_jpeg(box_of, size), lambda: self._crop_other(box_of))
+        return tf.ensure_shape(image, self.shape)
+
+    def whole(self) -> tf.Tensor:
+        return self.crop(whole_box)
+
+    def _crop_jpeg(self, box_of, size):
+        def crop():
+            box = box_of(tf.io.extract_jpeg_shape(self.content))
+            if size is None:
+                return tf.io.decode_and_crop_jpeg(self.content, box, **JPEG)
+            return self._decode_reduced(box, size)
+
+        def decode_then_crop():
+            return DecodedImage(tf.io.decode_jpeg(self.content, **JPEG)).crop(box_of)
+
+        has_end = tf.equal(tf.strings.substr(self.content, -2, 2), JPEG_END)
+        return tf.cond(has_end, crop, decode_then_crop)
+
+    def _decode_reduced(self, box, size):
+        """The part inside the box, at the smallest of libjpeg's sizes that is not smaller than `size`."""
+
+        def decode_at(ratio):
+            return lambda: tf.io.decode_and_crop_jpeg(self.content, box // ratio, ratio=ratio, **JPEG)
+
         fitting = tf.reduce_min(box[2:] // tf.constant(size))
-        return tf.switch_case(tf.searchsorted(JPEG_RATIOS, fitting[None], side="right")[0] - 1, shrunk)
+        branch = tf.searchsorted(JPEG_RATIOS, fitting[None], side="right")[0] - 1
+        return tf.switch_case(branch, [decode_at(ratio) for ratio in JPEG_RATIOS])
 
-    def other():
-        image = tf.cond(tf.equal(tf.strings.substr(encoded, 0, 4), PNG_START), png, by_pillow)
-        return part_of(image, box_of)
+    def _crop_other(self, box_of):
+        def png():
+            return tf.io.decode_png(self.content, channels=3)
 
-    def png():
-        return tf.io.decode_png(encoded, channels=3)
+        def by_pillow():
+            return tf.ensure_shape(tf.numpy_function(_decode_with_pillow, [self.content], tf.uint8), self.shape)
 
-    def by_pillow():
-        return tf.ensure_shape(tf.numpy_function(_decode_with_pillow, [encoded], tf.uint8), (None, None, 3))
-
-    is_jpeg = tf.equal(tf.strings.substr(encoded, 0, 3), JPEG_START)
-    return tf.ensure_shape(tf.cond(is_jpeg, jpeg, other), (None, None, 3))
-
-
-def _shrunk(encoded, box, ratio):
-    """The part of a JPEG that lies in `box`, at 1 / ratio of its size."""
-    return tf.io.decode_and_crop_jpeg(encoded, box // ratio, ratio=ratio, **JPEG)
+        is_png = tf.equal(tf.strings.substr(self.content, 0, 4), PNG_START)
+        return DecodedImage(tf.cond(is_png, png, by_pillow)).crop(box_of)
 
 
 def decode_bytes(content: bytes) -> np.ndarray:
-    """The whole image in an encoded one: uint8 (height, width, 3), as its pixels are stored.
+    """Decodes a whole image to uint8 (height, width, 3), without applying its EXIF orientation.
+
+    Args:
+        content: of an image file.
 
     Raises:
-        ValueError: the content is empty, damaged, no image or too large; says which.
+        ValueError: the content is empty, damaged, not an image or too large; the message says which.
 
     Example:
         >>> import tensorflow as tf
@@ -89,17 +106,17 @@ def decode_bytes(content: bytes) -> np.ndarray:
         raise ValueError("is empty")
     if content.startswith((JPEG_START, PNG_START)):
         try:
-            return decode(tf.constant(content), whole).numpy()
+            return EncodedImage(tf.constant(content)).whole().numpy()
         except tf.errors.OpError:
-            pass  # Pillow reads some that TensorFlow does not, and says what is wrong with the others
+            pass  # Pillow reads some images that TensorFlow does not, and explains what is wrong with the others
     return _decode_with_pillow(content)
 
 
-def read_bytes(path) -> bytes:
+def read_bytes(path: str | os.PathLike) -> bytes:
     """The content of a file.
 
     Raises:
-        ValueError: it cannot be read.
+        ValueError: the file cannot be read.
     """
     try:
         return pathlib.Path(path).read_bytes()
@@ -107,18 +124,19 @@ def read_bytes(path) -> bytes:
         raise ValueError(f"cannot be read ({error.strerror})") from error
 
 
-def read_image(path, channels: int = 3) -> np.ndarray:
-    """Reads an image file and turns it upright: uint8 (height, width, channels).
+def read_image(path: str | os.PathLike, channels: int = 3) -> np.ndarray:
+    """Reads an image file as uint8 (height, width, channels), upright.
 
-    JPEG (progressive, grey, CMYK and YCCK, too), PNG (palette, 16 bits, ...), GIF and WebP (first frame), BMP, TIFF,
-    PPM, whatever the suffix says. Alpha is dropped, 16 bits are reduced to 8, the EXIF data's orientation is applied.
+    Supports JPEG (including progressive, grayscale, CMYK and YCCK), PNG (including palette and 16 bits), GIF and WebP
+    (first frame), BMP, TIFF and PPM; the file's suffix does not matter. Drops alpha, reduces 16 bits to 8 and applies
+    the EXIF orientation.
 
     Args:
         path: of the file.
-        channels: 3 for RGB, 1 for grey.
+        channels: 3 for RGB, 1 for grayscale.
 
     Raises:
-        ValueError: the file is missing, empty, damaged, too large or no such image; names it.
+        ValueError: the file is missing, empty, damaged, too large or not a supported image; the message names it.
 
     Example:
         >>> import keras_resnet.data.decoding
@@ -134,30 +152,31 @@ def read_image(path, channels: int = 3) -> np.ndarray:
 
 
 def _upright(image, content):
-    """The image turned as the EXIF data of its file say, if they can be read."""
+    """Applies the orientation in the EXIF data of the image's file, if they are readable."""
     try:
         with warnings.catch_warnings(action="ignore"):
             orientation = Image.open(io.BytesIO(content), formats=FORMATS).getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # whatever damaged metadata make Pillow raise; the pixels are good
+    except Exception:  # Pillow raises errors of any type for damaged metadata; the pixels are good
         return image
     image.getexif()[ExifTags.Base.Orientation] = orientation
     return ImageOps.exif_transpose(image)
 
 
 def _decode_with_pillow(content):
-    """uint8 (height, width, 3); a ValueError says what is wrong with the content."""
+    """Decodes to uint8 (height, width, 3); raises a ValueError that says what is wrong with the content."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of large images and odd metadata
+        with warnings.catch_warnings(action="ignore"):  # about large images and odd metadata
             image = Image.open(io.BytesIO(content), formats=FORMATS)
             image.load()
     except UnidentifiedImageError:
-        raise ValueError(f"is no image of a known format ({', '.join(FORMATS)}), or damaged in its header") from None
+        formats = ", ".join(FORMATS)
+        raise ValueError(f"is not an image in a known format ({formats}), or its header is damaged") from None
     except Image.DecompressionBombError:
         raise ValueError(f"has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels") from None
-    except Exception as error:  # each of Pillow's readers raises what it likes
+    except Exception as error:  # Pillow's readers raise errors of any type
         raise ValueError(f"is damaged ({first_line(error)})") from None
     if 0 in image.size:
         raise ValueError("has no pixels")
     if image.mode.startswith("I"):  # 16 bits
-        image = Image.fromarray(np.uint8(np.clip(np.asarray(image, "int64") >> 8, 0, 255)))
+        image = Image.fromarray(np.clip(np.asarray(image, "int64") >> 8, 0, 255).astype("uint8"))
     return np.array(image.convert("RGB"))

@@ -1,7 +1,7 @@
-"""Examples: labelled images as arrays, files or sharded records, behind one interface.
+"""Examples: labeled images as arrays, files or sharded records, with one interface.
 
-What differs is where the pixels come from and what order an epoch can have; the rest of the input
-pipeline (`batches`) is the same for all.
+The subclasses differ in where images are read from and how an epoch is shuffled; the rest of the input pipeline
+(`batches`) is the same for all.
 """
 
 import abc
@@ -15,50 +15,54 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.data.decoding import read_bytes
+from keras_resnet.data.decoding import EncodedImage, read_bytes
+from keras_resnet.transforms.crops import DecodedImage, LazyImage
 
-# Of sharded records, an epoch's order is drawn by: the order of the shards, so many of them read in turn, blocks of so
-# many records from each, and a shuffle of each so many records (of ImageNet's, 225 MB, twice).
+Handle = tuple[tf.Tensor, ...]
+Seed = tuple[int | tf.Tensor, int | tf.Tensor]
+
+# How sharded records are shuffled: the shards are shuffled, SHARDS_IN_TURN of them are read in turn, RECORDS_IN_TURN
+# records at a time, and each WINDOW of records is shuffled (two windows of ImageNet's in memory, 225 MB each).
 SHARDS_IN_TURN, RECORDS_IN_TURN, WINDOW = 16, 16, 2048
 
 
 class Examples(abc.ABC):
-    """Labelled images.
+    """Labeled images.
 
-    A *handle* is what an input pipeline passes along of an example until it needs the pixels: a tuple of tensors, the
-    first of them the example's index.
+    A *handle* represents an example in an input pipeline until its pixels are needed: a tuple of tensors, of which the
+    first is the example's index.
     """
 
-    image_shape: tuple[int, int, int]  # (height, width, channels) that a model is fed with
+    image_shape: tuple[int, int, int]  # (height, width, channels) of the model's input
 
     @abc.abstractmethod
-    def __len__(self): ...
+    def __len__(self) -> int: ...
 
     @abc.abstractmethod
-    def take(self, indices) -> "Examples":
-        """The examples at `indices`, which rise."""
+    def take(self, indices: np.ndarray) -> "Examples":
+        """The examples at `indices`, which must be in ascending order."""
 
     @abc.abstractmethod
-    def handles(self, seed=None) -> tf.data.Dataset:
-        """Every example's handle once: in order, or in the order that `seed`, a pair of ints, draws."""
+    def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
+        """Every example's handle once: in order, or shuffled by `seed`, a pair of ints."""
 
     @abc.abstractmethod
-    def image(self, handle):
-        """The image, uint8 or float32 (H, W, C), or its encoding, a scalar string; in a graph."""
+    def image(self, handle: Handle) -> LazyImage:
+        """The image, uint8 or float32 (H, W, C), in a graph."""
 
     @abc.abstractmethod
-    def label(self, handle):
-        """The class number, a scalar int32; in a graph."""
+    def label(self, handle: Handle) -> tf.Tensor:
+        """The class number, a scalar int32, in a graph."""
 
     @abc.abstractmethod
     def fingerprint(self) -> str:
-        """Of what determines the examples."""
+        """Checksum of all that determines the examples."""
 
 
 def _shuffled(count, seed):
     if seed is None:
         return tf.range(count)
-    # Not index_shuffle: its orders of neighbouring epochs correlate (0.68 over 45,000 examples).
+    # Not index_shuffle: its orders of neighboring epochs correlate (0.68 over 45,000 examples).
     return tf.random.experimental.stateless_shuffle(tf.range(count), seed)
 
 
@@ -69,26 +73,26 @@ class Arrays(Examples):
     images: np.ndarray
     labels: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, int, int]:  # type: ignore[override]
         return self.images.shape[1:]
 
-    def take(self, indices):
+    def take(self, indices: np.ndarray) -> "Arrays":
         return Arrays(self.images[indices], self.labels[indices])
 
-    def handles(self, seed=None):
+    def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
         return tf.data.Dataset.from_tensor_slices((_shuffled(len(self), seed),))
 
-    def image(self, handle):
-        return self._images[handle[0]]
+    def image(self, handle: Handle) -> LazyImage:
+        return DecodedImage(self._images[handle[0]])
 
-    def label(self, handle):
+    def label(self, handle: Handle) -> tf.Tensor:
         return self._labels[handle[0]]
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
 
     @functools.cached_property
@@ -101,58 +105,63 @@ class Arrays(Examples):
 
 
 class Encoded(Examples):
-    """Examples whose images are encoded: of any size, and perhaps damaged."""
+    """Examples whose images are encoded, of any size, and perhaps unreadable."""
 
     @abc.abstractmethod
     def name(self, index: int) -> str:
-        """What tells a user which image that is."""
+        """Path, or file and number, that identifies an image to the user."""
 
     @abc.abstractmethod
     def content(self, index: int, *rest_of_handle) -> bytes:
-        """The encoded image, outside a graph. Raises ValueError where it cannot be read."""
+        """The encoded image, outside a graph.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
 
     @abc.abstractmethod
     def file_names(self) -> list[str]:
-        """The file name, without folders, that each image has or had."""
+        """The original file name of each image, without its folder."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Files(Encoded):
-    """Image files under `folder`, their paths in it, and their labels (N,), int32 from 0."""
+    """Image files: their paths relative to `folder`, and their labels (N,), int32 from 0."""
 
     folder: pathlib.Path
     paths: np.ndarray
     labels: np.ndarray
     image_shape: tuple[int, int, int]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices):
+    def take(self, indices: np.ndarray) -> "Files":
         return dataclasses.replace(self, paths=self.paths[indices], labels=self.labels[indices])
 
-    def handles(self, seed=None):
+    def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
         return tf.data.Dataset.from_tensor_slices((_shuffled(len(self), seed),))
 
-    def image(self, handle):
-        return tf.io.read_file(tf.strings.join([f"{self.folder}{os.sep}", self._paths[handle[0]]]))
+    def image(self, handle: Handle) -> LazyImage:
+        path = tf.strings.join([f"{self.folder}{os.sep}", self._paths[handle[0]]])
+        return EncodedImage(tf.io.read_file(path))
 
-    def label(self, handle):
+    def label(self, handle: Handle) -> tf.Tensor:
         return self._labels[handle[0]]
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         digest = hashlib.sha256(self.labels.tobytes())
         for path in self.paths:
             digest.update(f"{path}:{(self.folder / path).stat().st_size}\n".encode())
         return digest.hexdigest()
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         return str(self.folder / self.paths[index])
 
-    def content(self, index):
+    def content(self, index: int) -> bytes:
         return read_bytes(self.folder / self.paths[index])
 
-    def file_names(self):
+    def file_names(self) -> list[str]:
         return [pathlib.PurePath(path).name for path in self.paths]
 
     @functools.cached_property
@@ -166,14 +175,14 @@ class Files(Encoded):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Records(Encoded):
-    """TFRecord files of examples with the features "image" (encoded) and "label", as TFDS writes them, too.
+    """TFRecord files with the features "image" (encoded) and "label", as this package and TFDS write them.
 
     Args:
         shards: paths of the files.
-        counts: records in each.
-        image_shape: that a model is fed with.
-        kept: whether a record belongs to the examples, (sum of counts,).
-        checksum: of the content, if it is known.
+        counts: number of records in each.
+        image_shape: (height, width, channels) of the model's input.
+        kept: whether each record is one of the examples, bool (sum of counts,).
+        checksum: of the content, if known.
     """
 
     shards: tuple[str, ...]
@@ -182,15 +191,15 @@ class Records(Encoded):
     kept: np.ndarray
     checksum: str = ""
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int(self.kept.sum())
 
-    def take(self, indices):
+    def take(self, indices: np.ndarray) -> "Records":
         kept = np.zeros_like(self.kept)
         kept[np.flatnonzero(self.kept)[indices]] = True
         return dataclasses.replace(self, kept=kept)
 
-    def handles(self, seed=None):
+    def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
         starts = np.cumsum((0, *self.counts[:-1]))
         order = _shuffled(len(self.shards), seed)
         shards = tf.data.Dataset.from_tensor_slices((tf.gather(list(self.shards), order), tf.gather(starts, order)))
@@ -208,26 +217,26 @@ class Records(Encoded):
             records = _shuffled_in_windows(records, seed)
         return records.map(lambda index, record: (tf.cast(index, tf.int32), record))
 
-    def image(self, handle):
-        return _parsed(handle[1], "image", tf.string)
+    def image(self, handle: Handle) -> LazyImage:
+        return EncodedImage(_parsed(handle[1], "image", tf.string))
 
-    def label(self, handle):
+    def label(self, handle: Handle) -> tf.Tensor:
         return tf.cast(_parsed(handle[1], "label", tf.int64), tf.int32)
 
-    def fingerprint(self):
-        shards = [f"{os.path.basename(path)}:{os.path.getsize(path)}" for path in self.shards]
+    def fingerprint(self) -> str:
+        shards = [f"{path.name}:{path.stat().st_size}" for path in map(pathlib.Path, self.shards)]
         text = json.dumps([self.checksum, shards, self.counts, hashlib.sha256(self.kept.tobytes()).hexdigest()])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         ends = np.cumsum(self.counts)
         shard = int(np.searchsorted(ends, index, side="right"))
         return f"{self.shards[shard]}, record {index - ends[shard] + self.counts[shard]}"
 
-    def content(self, index, record):
+    def content(self, index: int, record: bytes) -> bytes:
         return tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0]
 
-    def file_names(self):
+    def file_names(self) -> list[str]:
         names = self.handles().map(lambda _, record: _parsed(record, "file_name", tf.string))
         return [name.decode() for name in names.as_numpy_iterator()]
 
@@ -242,7 +251,7 @@ def _parsed(record, feature, kind):
 
 
 def _shuffled_in_windows(records, seed):
-    """Shuffles each window of records. Not `Dataset.shuffle`, which mixes the process's global seed in."""
+    """Shuffles each window of records. Not by `Dataset.shuffle`, which also depends on the process's global seed."""
 
     def shuffle(number, window):
         window_seed = tf.random.experimental.stateless_fold_in(seed, number)
@@ -253,5 +262,5 @@ def _shuffled_in_windows(records, seed):
 
 
 def _constant(array):
-    with tf.init_scope():  # not in the graph of the pipeline that asks first
+    with tf.init_scope():  # outside the graph of the pipeline that first uses it
         return tf.constant(array)

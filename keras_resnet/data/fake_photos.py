@@ -1,5 +1,6 @@
-"""Generated photos in the layout of ImageNet, to measure speed with where there are no real ones."""
+"""Generated photos in ImageNet's layout, to measure speed without real ones."""
 
+import os
 import pathlib
 import shutil
 import tempfile
@@ -8,14 +9,14 @@ import numpy as np
 from PIL import Image
 
 SIZE = (500, 375)  # width and height of most of ImageNet's photos
-QUALITY = 93  # which gives files of about 105 kB, as ImageNet's are
-CLASSES, TRAINING, VALIDATION = 8, 128, 16  # classes, and photos of each
+QUALITY = 93  # for files of about 105 kB, as in ImageNet
+CLASSES, TRAINING, VALIDATION = 8, 128, 16  # classes, and the photos of each class
 
 
-def write(folder) -> pathlib.Path:
-    """Writes `folder`/{train,val}/<class>/*.jpg, the same each time; a folder that is there is kept.
+def write(folder: str | os.PathLike) -> pathlib.Path:
+    """Writes `folder`/{train,val}/<class>/*.jpg, always the same photos, unless the folder exists.
 
-    Each class has a colour, so that training has something to find.
+    Each class has its own color, so a model can learn to classify them.
 
     Example:
         >>> import keras_resnet.data.fake_photos
@@ -39,10 +40,10 @@ def write(folder) -> pathlib.Path:
 
 
 def _draw(label, random):
-    """Blurred blobs and fine noise around the colour of the class: about as hard to compress as a photo."""
+    """Blurred blobs and fine noise around the color of the class: about as hard to compress as a photo."""
     width, height = SIZE
-    colour = np.array([60 + 130 * (label >> bit & 1) for bit in range(3)])
-    blobs = Image.fromarray(np.uint8(np.clip(random.normal(colour, 60, (12, 16, 3)), 0, 255)))
+    color = np.array([60 + 130 * (label >> bit & 1) for bit in range(3)])
+    blobs = Image.fromarray(np.uint8(np.clip(random.normal(color, 60, (12, 16, 3)), 0, 255)))
     smooth = np.asarray(blobs.resize((width, height), Image.Resampling.BICUBIC), "float32")
     noise = random.normal(0, 12, (height, width, 1)).astype("float32")
     return Image.fromarray(np.uint8(np.clip(smooth + noise, 0, 255)))

@@ -1,4 +1,4 @@
-"""A TFDS name, a folder, a record set or arrays -> `Data`: examples to train, validate and test on."""
+"""load_data(): a TFDS name, a folder, a record set or arrays -> `Data`, with examples for each split."""
 
 import dataclasses
 import os
@@ -15,14 +15,14 @@ from keras_resnet.data.tfds import SPLITS, from_tfds
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.transforms.views import View, center_view
 
-MEAN_OF = 10_000  # images that the mean of a data set too large for memory is taken over
+MEAN_OF = 10_000  # images to compute the mean from, for a data set that is not in memory
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What a model is trained and judged on. `validation` and `test` may be missing.
+    """The examples that a model is trained and tested on, split by split. `validation` and `test` may be None.
 
-    `view` is the part of an image, and its size, that a model is tested on.
+    `view` is the part of a test image that the model sees, and its size.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -40,26 +40,26 @@ class Data:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the images that a model is fed with."""
-        return tuple(self.train.image_shape)
+        """(height, width, channels) of the model's input."""
+        return self.train.image_shape
 
     @property
     def splits(self) -> dict[str, Examples]:
-        """The splits that there are, by name."""
+        """The existing splits, by name."""
         named = {split: getattr(self, split) for split in SPLITS}
         return {split: examples for split, examples in named.items() if examples is not None}
 
     def mean_image(self) -> np.ndarray:
         """The mean training image, float64 (H, W, C): the paper's "per-pixel mean".
 
-        Of images that are not in memory it is the mean centre crop of at most 10,000, taken evenly.
+        For images that are not in memory, it is the mean center crop of at most 10,000 evenly spaced images.
         """
         if isinstance(self.train, Arrays):
             return self.train.images.mean(axis=0, dtype="float64")
         every = -(-len(self.train) // MEAN_OF)
-        some = self.train.take(np.arange(0, len(self.train), every))
-        total, count = 0.0, 0
-        for images, labels, _ in evaluation_batches(some, 64, lambda image: center_view(image, self.view)[0]):
+        sample = self.train.take(np.arange(0, len(self.train), every))
+        total, count = np.zeros(self.image_shape), 0
+        for images, labels, _ in evaluation_batches(sample, 64, lambda image: center_view(image, self.view)[0]):
             total, count = total + images.numpy().sum(axis=0, dtype="float64"), count + len(labels)
         return total / count
 
@@ -75,30 +75,31 @@ def load_data(
 ) -> Data:
     """Finds the images of a data set, and splits them as the recipe says.
 
-    Images of one size (CIFAR-10, arrays) are held in memory; others stay in their files until a batch needs them.
+    Images that all have one size (CIFAR-10, arrays) are kept in memory; others are read when a batch needs them.
 
     Args:
         source: one of:
 
-            * the name of a TFDS data set with the features "image" and "label", as "cifar10" or "imagenet2012";
-            * the path (a `pathlib.Path`, or a string with a slash in it) of a folder of photos: `train/<class>/*` with
-              `val/<class>/*`, and perhaps `test/<class>/*`; or `<class>/*`, all of it for training. `val` may also hold
-              all images by themselves, as ImageNet's, with a label file (folders.LABEL_FILES) in it or beside it;
-            * the path of a record set that `scripts/prepare_imagenet.py` wrote;
-            * arrays: `(images, labels)`, `((images, labels), (test images, test labels))` as `keras.datasets` gives
-              them, or a dict of such pairs by "train", "validation", "test". Images are (N, H, W, C), RGB or grey, in
-              0 to 255; labels are class numbers from 0.
-        recipe: a recipe or its name. Its `image_size`, `crop_fraction` and `interpolation` are those of photos. Its
-            `validation_fraction` and `seed` choose the images held out from training, where the source has no
-            validation split of its own.
+            * the name of a TFDS data set with the features "image" and "label", such as "cifar10" or "imagenet2012";
+            * the path (a `pathlib.Path`, or a string that contains a slash) of a folder of photos: `train/<class>/*`
+              with `val/<class>/*` and optionally `test/<class>/*`; or `<class>/*`, all for training. As in ImageNet,
+              `val` may also contain all images directly, with a label file (`folders.LABEL_FILES`) in it or next to it;
+            * the path of a record set written by `prepare_records`;
+            * arrays: `(images, labels)`, `((images, labels), (test images, test labels))` as `keras.datasets` returns
+              them, or a dict of such pairs with the keys "train", "validation", "test". Images are (N, H, W, C), RGB or
+              grayscale, in 0 to 255; labels are class numbers from 0.
+        recipe: a recipe or its name. Its `image_size`, `crop_fraction` and `interpolation` apply to photos. Its
+            `validation_fraction` and `seed` choose the images held out from training, if the source has no validation
+            split.
         data_dir: folder of prepared TFDS data sets; default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
-        download: whether TFDS may fetch and prepare a data set that is not there.
-        manual_dir: folder with the archives that TFDS shall prepare the data set from, as ImageNet's two.
+        download: whether TFDS may download and prepare a data set that is not prepared.
+        manual_dir: folder of archives from which TFDS prepares the data set, such as ImageNet's two.
         class_names: of the arrays; default "0", "1", ...
 
     Raises:
-        FileNotFoundError: the data set is not prepared; says where it looked and how to get it. Or no such folder.
-        ValueError: arrays that do not fit each other, a damaged data set, or a folder that is not laid out so.
+        FileNotFoundError: the folder does not exist, or the data set is not prepared; the message says where it should
+            be and how to get it.
+        ValueError: the arrays do not match, the data set is damaged, or the folder has another layout.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -111,17 +112,15 @@ def load_data(
     if isinstance(source, os.PathLike) or (isinstance(source, str) and "/" in source):
         folder = pathlib.Path(source).expanduser()
         read = from_record_set if (folder / MANIFEST).is_file() else from_folder
-        name, (splits, class_names) = folder.resolve().name, read(folder, image_shape)
+        name, (splits, names) = folder.resolve().name, read(folder, image_shape)
     elif isinstance(source, str):
-        name, splits, class_names = from_tfds(source, data_dir, download, manual_dir, image_shape)
+        name, splits, names = from_tfds(source, data_dir, download, manual_dir, image_shape)
     else:
-        name, splits = "arrays", _from_arrays(source)
-        class_names = tuple(class_names or map(str, range(1 + max(int(part.labels.max()) for part in splits.values()))))
-        _check_labels(splits, class_names)
+        name, (splits, names) = "arrays", _from_arrays(source, class_names)
     _check_splits(splits, name)
     if "validation" not in splits and recipe.validation_fraction:
         splits["train"], splits["validation"] = _hold_out(splits["train"], recipe)
-    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), class_names, _view(splits, recipe))
+    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, _view(splits, recipe))
 
 
 def _view(splits, recipe):
@@ -134,10 +133,9 @@ def _check_splits(splits, name):
         raise ValueError(f"{name} has no training split; it has {', '.join(splits) or 'none'}.")
     shape = tuple(splits["train"].image_shape)
     for split, examples in splits.items():
-        if tuple(examples.image_shape) != shape:
-            raise ValueError(
-                f"The {split} images are {tuple(examples.image_shape)} and the training images {shape}; give one size."
-            )
+        own = tuple(examples.image_shape)
+        if own != shape:
+            raise ValueError(f"The {split} images are {own}, but the training images are {shape}; use one size.")
 
 
 def _check_labels(splits, class_names):
@@ -149,16 +147,25 @@ def _check_labels(splits, class_names):
             )
 
 
-def _from_arrays(source):
-    """The splits of a pair of arrays, a pair of such pairs, or a dict of such pairs."""
+def _from_arrays(source, class_names):
+    """(the examples of each split, class names) of a pair of arrays, a pair of such pairs, or a dict of such pairs."""
+    splits = {split: _examples(split, *pair) for split, pair in _pairs(source).items()}
+    classes = 1 + max(int(examples.labels.max()) for examples in splits.values())
+    names = tuple(class_names or map(str, range(classes)))
+    _check_labels(splits, names)
+    return splits, names
+
+
+def _pairs(source):
+    """The pair (images, labels) of each split."""
     if not isinstance(source, Mapping):
         if not (isinstance(source, (tuple, list)) and len(source) == 2):
             raise ValueError("Data must be the name of a TFDS data set, a pair (images, labels), or a dict of pairs.")
         pairs = source if isinstance(source[0], (tuple, list)) and len(source[0]) == 2 else (source,)
         source = dict(zip(("train", "test"), pairs, strict=False))
     if "train" not in source or not set(source) <= set(SPLITS):
-        raise ValueError(f"Splits {sorted(source)} must be 'train' and, if wanted, 'validation' and 'test'.")
-    return {split: _examples(split, *pair) for split, pair in source.items()}
+        raise ValueError(f"Splits {sorted(source)} must be 'train' and, optionally, 'validation' and 'test'.")
+    return source
 
 
 def _examples(split, images, labels):
@@ -166,30 +173,30 @@ def _examples(split, images, labels):
     if len(images) == 0 or len(labels) == 0:
         raise ValueError(f"The {split} split is empty.")
     if images.ndim != 4:
-        raise ValueError(f"The {split} images have the shape {images.shape}; give (N, height, width, channels).")
+        raise ValueError(f"The {split} images have the shape {images.shape}; it must be (N, height, width, channels).")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != len(images):
         raise ValueError(
             f"The {split} split has images of shape {images.shape} and labels of shape {labels.shape}; "
-            "give one class number for each image."
+            "there must be one class number for each image."
         )
     if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"The {split} labels are {labels.dtype}; give whole class numbers from 0.")
+        raise ValueError(f"The {split} labels are {labels.dtype}; they must be integer class numbers from 0.")
     if images.dtype != np.uint8:
         images = images.astype("float32")
         if not np.isfinite(images).all() or images.min() < 0 or not 1 < images.max() <= 255:
             raise ValueError(
-                f"The {split} images span {images.min():g} to {images.max():g}; give RGB or grey values in 0 to "
-                "255, which the model normalises itself."
+                f"The {split} images span {images.min():g} to {images.max():g}; they must be RGB or grayscale values "
+                "in 0 to 255, which the model normalizes itself."
             )
     return Arrays(images, labels.astype("int32"))
 
 
 def _hold_out(examples, recipe):
-    """(training, validation): the last `validation_fraction` of a random order."""
+    """(training, validation) examples; the latter are a random `validation_fraction` of all."""
     order = np.random.default_rng(recipe.seed).permutation(len(examples))
-    held = round(recipe.validation_fraction * len(examples))
-    if not 0 < held < len(examples):
+    count = round(recipe.validation_fraction * len(examples))
+    if not 0 < count < len(examples):
         raise ValueError(f"{len(examples)} training images are too few to hold out {recipe.validation_fraction:.0%}.")
-    return examples.take(np.sort(order[:-held])), examples.take(np.sort(order[-held:]))
+    return examples.take(np.sort(order[:-count])), examples.take(np.sort(order[-count:]))

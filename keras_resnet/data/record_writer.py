@@ -1,4 +1,4 @@
-"""prepare_records(): image files -> a sharded record set, smaller, in random order, every image verified."""
+"""prepare_records(): image files -> a sharded record set of verified, smaller images in random order."""
 
 import concurrent.futures
 import dataclasses
@@ -23,8 +23,8 @@ from keras_resnet.files import SCRATCH, checksum, write_atomically, write_text
 from keras_resnet.progress import bar_shown
 
 IMAGES_IN_SHARD = 1024
-PLAN, BAD = "plan.json", "bad_images.tsv"
-QUALITY = 95  # of a JPEG whose source says nothing about it
+PLAN, UNREADABLE = "plan.json", "bad_images.tsv"
+QUALITY = 95  # of a JPEG, if the source's is unknown
 
 
 @dataclasses.dataclass
@@ -41,32 +41,33 @@ class Shard:
 
 def prepare_records(
     data: Data,
-    folder,
+    folder: str | os.PathLike,
     short_side: int = 512,
     max_bad_images: int | None = None,
     on_bad_image: str = "skip",
-    verbose="auto",
+    verbose: int | str = "auto",
 ) -> list[Shard]:
     """Writes all images of `data` as TFRecord files with a manifest.json, for `load_data(folder)`.
 
-    An image whose short side is at most `short_side` keeps its bytes; a larger one is resized, and encoded again with
-    the JPEG quality that it had. Started again with the same arguments, it goes on with the shard that it was at.
+    A JPEG or PNG image whose short side is at most `short_side` is copied unchanged; any other is resized if it is
+    larger, and encoded as JPEG, with the source's quality. If interrupted, call it again with the same arguments to
+    resume.
 
     Args:
         data: a folder of photos, from `keras_resnet.load_data`.
-        folder: to write to: new, empty, or of the same preparation.
-        short_side: that no image exceeds, pixels.
-        max_bad_images: images that may be left out because they cannot be read; default: 1 in 1,000, at least 10. They
-            are listed in bad_images.tsv.
-        on_bad_image: "skip", or "error" to stop at the first.
-        verbose: 1 for a progress bar, 0 for none, "auto" for one on a terminal.
+        folder: folder to write to: new, empty, or written by an earlier call with the same arguments.
+        short_side: maximum short side of an image, pixels.
+        max_bad_images: maximum number of unreadable images before stopping; default: 1 in 1,000, at least 10. They are
+            left out, and listed in bad_images.tsv.
+        on_bad_image: "skip", or "error" to stop at the first unreadable image.
+        verbose: 1 to show a progress bar, 0 to hide it, "auto" to show it on a terminal.
 
     Returns:
         The shards of all splits.
 
     Raises:
-        FileExistsError: `folder` holds something else.
-        ValueError: the images are no files, or too many cannot be read.
+        FileExistsError: `folder` contains other files.
+        ValueError: `data` is not a folder of photos, or too many images are unreadable.
 
     Example:
         >>> import keras_resnet
@@ -74,21 +75,21 @@ def prepare_records(
         >>> keras_resnet.prepare_records(data, "RECORDS")  # doctest: +SKIP
     """
     if not all(isinstance(examples, Files) for examples in data.splits.values()):
-        raise ValueError(f"{data.name} is not a folder of image files, so there is nothing to prepare.")
+        raise ValueError(f"{data.name} is not a folder of image files; only these can be prepared.")
     folder = pathlib.Path(folder).expanduser()
-    _begin(folder, data, short_side)
+    _start_or_resume(folder, data, short_side)
     total = sum(map(len, data.splits.values()))
     limit = 0 if on_bad_image == "error" else default_limit(total) if max_bad_images is None else max_bad_images
-    bad = UnreadableImages(folder / BAD, limit)
+    unreadable = UnreadableImages(folder / UNREADABLE, limit)
     progress = _Progress(total, verbose)
     splits = {
-        split: _write_split(folder, split, examples, short_side, bad, progress)
+        split: _write_split(folder, split, examples, short_side, unreadable, progress)
         for split, examples in data.splits.items()
     }
     manifest = {
         "class_names": data.class_names,
         "short_side": short_side,
-        "bad_images": len(bad.reasons),
+        "bad_images": len(unreadable.reasons),
         "splits": {split: [dataclasses.asdict(shard) for shard in shards] for split, shards in splits.items()},
     }
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
@@ -97,8 +98,8 @@ def prepare_records(
     return [shard for shards in splits.values() for shard in shards]
 
 
-def _begin(folder, data, short_side):
-    """Makes the folder, or checks that it is of the same preparation."""
+def _start_or_resume(folder, data, short_side):
+    """Creates the folder, or checks that an earlier call with the same arguments did."""
     plan = {
         "data": data.name,
         "short_side": short_side,
@@ -106,16 +107,16 @@ def _begin(folder, data, short_side):
     }
     if (folder / PLAN).is_file():
         if json.loads((folder / PLAN).read_text(encoding="utf-8")) != plan:
-            raise FileExistsError(f"{folder} holds the records of other images or another size; choose another folder.")
+            raise FileExistsError(f"{folder} contains records of other images or another size; choose another folder.")
         return
     if folder.exists() and any(not path.name.startswith(SCRATCH) for path in folder.iterdir()):
-        raise FileExistsError(f"{folder} holds other files; choose an empty folder.")
+        raise FileExistsError(f"{folder} contains other files; choose an empty folder.")
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / PLAN, json.dumps(plan, indent=1) + "\n")
 
 
 class _Progress:
-    """A bar that several threads move."""
+    """A progress bar for several threads."""
 
     def __init__(self, total, verbose):
         self.bar = keras.utils.Progbar(total, verbose=bar_shown(verbose), unit_name="image")
@@ -126,10 +127,10 @@ class _Progress:
             self.bar.add(images)
 
 
-def _write_split(folder, split, examples, short_side, bad, progress):
-    """The shards of a split; those that are there already are not written again."""
+def _write_split(folder, split, examples, short_side, unreadable, progress):
+    """Writes the shards of a split that do not exist yet, and returns all of them."""
     count = max(1, round(len(examples) / IMAGES_IN_SHARD))
-    parts = np.array_split(np.random.default_rng(0).permutation(len(examples)), count)  # alike when it goes on
+    parts = np.array_split(np.random.default_rng(0).permutation(len(examples)), count)  # the same when resumed
 
     def write(number):
         path = folder / f"{split}-{number:05d}-of-{count:05d}.tfrecord"
@@ -137,7 +138,7 @@ def _write_split(folder, split, examples, short_side, bad, progress):
         if path.is_file() and record.is_file():
             progress.add(len(parts[number]))
         else:
-            shard = _write_shard(path, examples, parts[number], short_side, bad, progress)
+            shard = _write_shard(path, examples, parts[number], short_side, unreadable, progress)
             write_text(record, json.dumps(dataclasses.asdict(shard)))
         return Shard(**json.loads(record.read_text(encoding="utf-8")))
 
@@ -145,7 +146,7 @@ def _write_split(folder, split, examples, short_side, bad, progress):
         return list(pool.map(write, range(count)))
 
 
-def _write_shard(path, examples, indices, short_side, bad, progress):
+def _write_shard(path, examples, indices, short_side, unreadable, progress):
     """Writes the examples at `indices` to a TFRecord file."""
     names = examples.file_names()
     shard = Shard(path.name, count=0, bytes=0, sha256="", source_bytes=0, shrunk=0)
@@ -157,14 +158,14 @@ def _write_shard(path, examples, indices, short_side, bad, progress):
                     content = examples.content(index)
                     smaller = shrink(content, short_side)
                 except ValueError as error:
-                    bad.report(examples.name(index), str(error))
+                    unreadable.report(examples.name(index), str(error))
                 else:
                     shard.count += 1
                     shard.source_bytes += len(content)
                     shard.shrunk += smaller is not content
                     writer.write(_example(smaller, int(examples.labels[index]), names[index]))
                 progress.add(1)
-        shard.bytes = os.path.getsize(scratch)
+        shard.bytes = pathlib.Path(scratch).stat().st_size
         shard.sha256 = checksum(scratch)
 
     write_atomically(path, write)
@@ -172,7 +173,10 @@ def _write_shard(path, examples, indices, short_side, bad, progress):
 
 
 def shrink(content: bytes, short_side: int) -> bytes:
-    """An encoded image whose short side is at most `short_side`: the same bytes where it is, and is JPEG or PNG.
+    """Resizes an encoded image, as JPEG, so that its short side is at most `short_side`.
+
+    Returns:
+        The encoded smaller image, or `content` itself if it is a JPEG or PNG image and small enough.
 
     Raises:
         ValueError: the image cannot be decoded.
@@ -193,14 +197,14 @@ def shrink(content: bytes, short_side: int) -> bytes:
     if scale < 1:
         image = image.resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS, reducing_gap=3)
     encoded = io.BytesIO()
-    image.save(encoded, "JPEG", **_quality_of(source))
+    image.save(encoded, "JPEG", **_jpeg_quality(source))
     return encoded.getvalue()
 
 
-def _quality_of(source):
-    """What makes Pillow write a JPEG with the quality of the one that it has read."""
+def _jpeg_quality(source):
+    """Options of Pillow's `save` that keep the JPEG quality of an opened image."""
     sampling = JpegImagePlugin.get_sampling(source) if source.format == "JPEG" else -1
-    if sampling < 0 or len(source.quantization) < 2:  # grey, CMYK, or no JPEG
+    if sampling < 0 or len(source.quantization) < 2:  # grayscale, CMYK, or not a JPEG
         return {"quality": QUALITY}
     return {"qtables": source.quantization, "subsampling": sampling}
 

@@ -1,38 +1,43 @@
-"""Sharded record sets: what `scripts/prepare_imagenet.py` writes, and TFDS's, as `Records`.
+"""Sharded record sets, written by `prepare_records` or TFDS -> `Records`.
 
-A record set is a folder of TFRecord files and a manifest.json, which is written last: a folder without it is not
-whole.
+A record set of this package is a folder of TFRecord files and a manifest.json, which is written last: a folder without
+it is incomplete.
 """
 
 import json
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
-from keras_resnet.data.examples import Records
+from keras_resnet.data.examples import Examples, Records
 
 MANIFEST = "manifest.json"
 
 
-def from_record_set(folder: pathlib.Path, image_shape) -> tuple[dict[str, Records], tuple[str, ...]]:
-    """The records of each split of a folder that `scripts/prepare_imagenet.py` wrote, and the class names.
+def from_record_set(
+    folder: pathlib.Path, image_shape: tuple[int, int, int]
+) -> tuple[dict[str, Examples], tuple[str, ...]]:
+    """The records of each split of a folder written by `prepare_records`, and the class names.
 
     Raises:
-        ValueError: a shard is missing or not as long as the manifest says, or the manifest is damaged.
+        ValueError: a shard is missing or its size differs from the manifest's, or the manifest is damaged.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        splits = {split: _split(folder, split, shards, image_shape) for split, shards in manifest["splits"].items()}
+        splits: dict[str, Examples] = {
+            split: _split(folder, split, shards, image_shape) for split, shards in manifest["splits"].items()
+        }
         return splits, tuple(manifest["class_names"])
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder / MANIFEST} is damaged ({error!r}); prepare the record set anew.") from error
+        raise ValueError(f"{folder / MANIFEST} is damaged ({error!r}); prepare the record set again.") from error
 
 
 def _split(folder, split, shards, image_shape):
     for shard in shards:
         path = folder / shard["file"]
         if not path.is_file() or path.stat().st_size != shard["bytes"]:
-            raise ValueError(f"{path} is missing or not complete; prepare the record set anew.")
+            raise ValueError(f"{path} is missing or incomplete; prepare the record set again.")
     return records(
         [str(folder / shard["file"]) for shard in shards],
         [shard["count"] for shard in shards],
@@ -41,6 +46,8 @@ def _split(folder, split, shards, image_shape):
     )
 
 
-def records(shards, counts, image_shape, checksum="") -> Records:
-    """All records of some TFRecord files."""
+def records(
+    shards: Sequence[str], counts: Sequence[int], image_shape: tuple[int, int, int], checksum: str = ""
+) -> Records:
+    """All records of the given TFRecord files."""
     return Records(tuple(shards), tuple(counts), image_shape, np.ones(sum(counts), bool), checksum)

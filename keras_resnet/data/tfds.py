@@ -1,4 +1,4 @@
-"""A data set that TFDS has prepared, or can prepare -> the examples of each split."""
+"""A data set of TensorFlow Datasets (TFDS) -> the examples of each split."""
 
 import os
 import pathlib
@@ -8,17 +8,33 @@ import tensorflow as tf
 from keras_resnet.data.examples import Arrays, Examples
 from keras_resnet.data.records import records
 
-SPLITS = ("train", "validation", "test")  # as TFDS, and this package, names them
+SPLITS = ("train", "validation", "test")  # their names in TFDS and in this package
 
 
-def from_tfds(name, data_dir, download: bool, manual_dir, image_shape) -> tuple[str, dict[str, Examples], tuple]:
-    """(name and version, the examples of each split, class names) of a TFDS data set; prepares it first if asked.
+def from_tfds(
+    name: str,
+    data_dir: str | os.PathLike | None,
+    download: bool,
+    manual_dir: str | os.PathLike | None,
+    image_shape: tuple[int, int, int],
+) -> tuple[str, dict[str, Examples], tuple[str, ...]]:
+    """Opens a TFDS data set, and prepares it first if asked to.
 
-    Images of one size are read into memory, others stay in TFDS's files.
+    Images that all have one size are read into memory; others stay in TFDS's files.
+
+    Args:
+        name: of the data set, with or without ":version".
+        data_dir: folder of prepared data sets; default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+        download: whether TFDS may download and prepare a data set that is not prepared.
+        manual_dir: folder of archives from which TFDS prepares the data set.
+        image_shape: (height, width, channels) of the model's input, for images of different sizes.
+
+    Returns:
+        (name and version, the examples of each split, class names).
 
     Raises:
-        FileNotFoundError: it is not prepared; says where it looked and how to get it.
-        ValueError: it has no images and labels, or is damaged.
+        FileNotFoundError: the data set is not prepared; the message says where it should be and how to get it.
+        ValueError: it does not have images and labels, or is damaged.
     """
     folder = _find_prepared(name, data_dir)
     if folder is None and not (download or manual_dir):
@@ -34,7 +50,7 @@ def from_tfds(name, data_dir, download: bool, manual_dir, image_shape) -> tuple[
     if not {"image", "label"} <= set(features):
         raise ValueError(f"{name} is not a data set of images and labels.")
     one_size = None not in features["image"].shape
-    splits = {
+    splits: dict[str, Examples] = {
         split: _whole_split(builder, split) if one_size else _records(builder, split, image_shape)
         for split in SPLITS
         if split in builder.info.splits
@@ -46,7 +62,7 @@ def _whole_split(builder, split):
     try:
         whole = builder.as_dataset(split=split, batch_size=-1)
     except tf.errors.OpError as error:
-        raise ValueError(f"{builder.data_path} is damaged: {error.message}; prepare {builder.name} anew.") from error
+        raise ValueError(f"{builder.data_path} is damaged: {error.message}; prepare {builder.name} again.") from error
     return Arrays(whole["image"].numpy(), whole["label"].numpy().astype("int32"))
 
 
@@ -54,12 +70,12 @@ def _records(builder, split, image_shape):
     info = builder.info.splits[split]
     if builder.info.file_format.value != "tfrecord":
         raise ValueError(
-            f"{builder.data_path} holds {builder.info.file_format.value} files; prepare {builder.name} as tfrecord."
+            f"{builder.data_path} contains {builder.info.file_format.value} files; prepare {builder.name} as tfrecord."
         )
     paths = [str(path) for path in info.filepaths]
-    missing = [path for path in paths if not os.path.exists(path)]
+    missing = [path for path in paths if not pathlib.Path(path).exists()]
     if missing:
-        raise ValueError(f"{missing[0]} is missing; prepare {builder.name} anew.")
+        raise ValueError(f"{missing[0]} is missing; prepare {builder.name} again.")
     return records(paths, info.shard_lengths, image_shape)
 
 
@@ -68,7 +84,7 @@ def _root(data_dir):
 
 
 def _find_prepared(name, data_dir):
-    """The folder of the newest prepared version of `name`, or None. Imports nothing, so is quick."""
+    """The folder of the newest prepared version of `name`, or None. Fast, because it does not import TFDS."""
     base, _, version = name.partition(":")
     found = [info.parent for info in (_root(data_dir) / base).glob(f"{version or '*'}/dataset_info.json")]
     return max(found, key=lambda folder: [int(part) for part in folder.name.split(".") if part.isdigit()], default=None)
@@ -77,9 +93,9 @@ def _find_prepared(name, data_dir):
 def _how_to_get(name, data_dir):
     root = _root(data_dir).resolve()
     prepared = sorted({info.parts[-3] for info in root.glob("*/*/dataset_info.json")})
-    there = f"there: {', '.join(prepared)}" if prepared else "nothing is prepared there"
+    found = f"found there: {', '.join(prepared)}" if prepared else "no data set is prepared there"
     return (
-        f"No prepared data set {name!r} in {root} ({there}). Point data_dir at the folder that holds "
-        f"{name.partition(':')[0]}/<version>, or let TFDS fetch it: load_data({name!r}, download=True), "
-        "--download on a script's command line."
+        f"No prepared data set {name!r} in {root} ({found}). Set data_dir to the folder that contains "
+        f"{name.partition(':')[0]}/<version>, or let TFDS download it: load_data({name!r}, download=True), or "
+        "--download on the command line."
     )

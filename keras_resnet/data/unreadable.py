@@ -1,4 +1,4 @@
-"""UnreadableImages: the images of a run that cannot be read, each listed once with the reason."""
+"""UnreadableImages: a list of a run's unreadable images and the reasons."""
 
 import csv
 import io
@@ -7,38 +7,43 @@ import threading
 
 from keras_resnet.files import write_text
 
-SHARE, LEAST = 1 / 1000, 10  # of the training images that may be bad
+FRACTION, MINIMUM = 1 / 1000, 10  # by default, this fraction of the images may be unreadable, and at least so many
 
 
 class UnreadableImages:
-    """Collects what cannot be read, and says when it is too much.
+    """Lists unreadable images, and raises an error if there are too many.
 
     Args:
-        file: TSV file (image, reason) to keep the list in; what it lists already counts. None keeps it in memory.
-        limit: more than so many raise an error; None for no limit.
+        file: TSV file (image, reason) for the list, which is read first if it exists; None to keep it in memory.
+        limit: maximum number of unreadable images; None for no limit.
 
     Example:
         >>> from keras_resnet.data.unreadable import UnreadableImages
-        >>> bad = UnreadableImages(limit=1)
-        >>> bad.report("a.jpg", "is empty")
-        >>> bad.reasons
+        >>> unreadable = UnreadableImages(limit=1)
+        >>> unreadable.report("a.jpg", "is empty")
+        >>> unreadable.reasons
         {'a.jpg': 'is empty'}
     """
 
     def __init__(self, file: pathlib.Path | None = None, limit: int | None = None):
         self.file, self.limit = file, limit
-        self.failure = None  # why the run must stop, once it must
+        self.failure: str | None = None  # why the run must stop
         self.reasons = _read(file) if file and file.exists() else {}
         self._lock = threading.Lock()
 
     def report(self, image: str, reason: str) -> None:
-        """Lists the image, once.
+        """Adds an image to the list, unless it is there already.
+
+        Args:
+            image: its path, or other name.
+            reason: what is wrong with it, as the end of a sentence that starts with the image.
 
         Raises:
-            ValueError: that was one too many. `failure` keeps the message, since TensorFlow wraps errors in its own.
+            ValueError: there are now more than `limit`. The message is also kept in `failure`, because TensorFlow wraps
+                the error in its own.
         """
         with self._lock:
-            if self.failure:  # of a batch that is prefetched, and perhaps never asked for
+            if self.failure:  # raised in a prefetched batch, which may never be used
                 raise ValueError(self.failure)
             if image in self.reasons:
                 return
@@ -51,16 +56,17 @@ class UnreadableImages:
 
     def _too_many(self, image, reason):
         if self.limit == 0:
-            return f"{image} {reason}. Mend or remove it, or let bad images be skipped."
+            return f"{image} {reason}. Repair or remove it, or skip unreadable images (on_bad_image)."
+        listed = f" All are listed in {self.file}." if self.file else ""
         return (
             f"{len(self.reasons)} images cannot be read, more than the {self.limit} that may be skipped "
-            f"(max_bad_images). The last: {image} {reason}." + (f" All are listed in {self.file}." if self.file else "")
+            f"(max_bad_images). The last is {image}, which {reason}.{listed}"
         )
 
 
 def default_limit(images: int) -> int:
-    """How many of `images` may be bad: 1 in 1,000, and at least 10."""
-    return max(LEAST, int(SHARE * images))
+    """Default maximum number of unreadable images among `images`: 1 in 1,000, at least 10."""
+    return max(MINIMUM, int(FRACTION * images))
 
 
 def _table(reasons):
@@ -72,5 +78,5 @@ def _table(reasons):
 
 
 def _read(file):
-    with open(file, newline="", encoding="utf-8") as table:
+    with file.open(newline="", encoding="utf-8") as table:
         return {row["image"]: row["reason"] for row in csv.DictReader(table, delimiter="\t")}

@@ -110,8 +110,8 @@ def _callbacks(model, training_input, run, checkpoint, interval, data_time):
 
 def _explained(error, training_input, run):
     """TensorFlow's error as one that says what to do; an unknown one as it is."""
-    if training_input.bad.failure:
-        return ValueError(training_input.bad.failure)  # TensorFlow has wrapped it
+    if training_input.unreadable.failure:
+        return ValueError(training_input.unreadable.failure)  # TensorFlow has wrapped it
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return training_input.out_of_memory(error)
     worker = training_input.worker

@@ -110,8 +110,8 @@ def train(
         run.remove_scratch()
         if not started:
             run.create(description, data.class_names)
-    bad = UnreadableImages(run.file(f"bad_images{worker.suffix}.tsv"), limit)
-    training_input = TrainingInput(data, recipe, augmentation, bad, worker)
+    unreadable = UnreadableImages(run.file(f"bad_images{worker.suffix}.tsv"), limit)
+    training_input = TrainingInput(data, recipe, augmentation, unreadable, worker)
     fit(model, training_input, run, checkpoint, interval, verbose)
     return finish(model, data, run, worker)
 

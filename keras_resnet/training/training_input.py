@@ -26,14 +26,14 @@ class TrainingInput:
         data: the images.
         recipe: the training setup: batch size, epochs, augmentation, seed.
         augmentation: a Keras layer applied to batches of training images, besides the recipe's augmentation.
-        bad: collects unreadable images.
+        unreadable: collects unreadable images.
         worker: this worker, which gets its shard of each batch.
     """
 
     data: Data
     recipe: Recipe
     augmentation: keras.layers.Layer | None
-    bad: UnreadableImages
+    unreadable: UnreadableImages
     worker: Worker
 
     @property
@@ -69,7 +69,7 @@ class TrainingInput:
                 step,
                 classes=classes,
                 layer=self.augmentation,
-                bad=self.bad,
+                unreadable=self.unreadable,
                 shard=shard,
             )
             return measure_data_time(batches, data_time)
@@ -85,7 +85,7 @@ class TrainingInput:
 
         def batches_of(shard):
             batches = evaluation_batches(
-                examples, batch_size, lambda image: center_view(image, view)[0], self.bad, shard
+                examples, batch_size, lambda image: center_view(image, view)[0], self.unreadable, shard
             )
             return batches.map(
                 lambda images, labels, _: (images, tf.one_hot(labels, classes) if soft_labels else labels)

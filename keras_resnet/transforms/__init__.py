@@ -1,1 +1,1 @@
-"""What happens to one image, or to one batch of them: crops, test views, augmentation."""
+"""Operations on one image or one batch: crops, test views, augmentation."""

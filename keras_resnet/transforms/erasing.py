@@ -1,20 +1,21 @@
-"""TODO transforms.erasing."""
-
-import math
+"""Random erasing of a box of a training image. Stateless: the same seed returns the same image."""
 
 import tensorflow as tf
 
 from keras_resnet.preprocessing import IMAGENET_MEAN
-from keras_resnet.transforms.crops import paste
+from keras_resnet.transforms.boxes import TRIALS, first_fitting_sides, paste
+
+AREA = (0.02, 1 / 3)  # smallest and largest erased fraction of the image
+RATIOS = (0.3, 3.3)  # smallest and largest height / width of the erased box
 
 
-def random_erasing(image, seed, probability):
-    """A random box of the image in one colour, ImageNet's mean; with the probability, else the image as it is.
+def random_erasing(image: tf.Tensor, seed: tf.Tensor, probability: float) -> tf.Tensor:
+    """Fills a random box of the image with ImageNet's mean color, with the given probability.
 
-    Source: Zhong et al. 2017, "Random Erasing Data Augmentation", algorithm 1, its variant RE-M. torchvision's and
-    timm's classes by default set a normalised image to 0, which is this colour in units of 0 to 255. The ranges are
-    timm's: 2 % to a third of the area, height / width 0.3 to 3.3, evenly on a logarithmic scale; of ten drawn boxes
-    the first is taken that is smaller than the image on both sides.
+    Source: Zhong et al. 2017, "Random Erasing Data Augmentation", algorithm 1, variant RE-M. torchvision's and timm's
+    classes by default set a normalized image to 0, which is this color in units of 0 to 255. The ranges are timm's:
+    2 % to a third of the area, and height / width 0.3 to 3.3, log-uniform. The first of ten random boxes that is
+    smaller than the image on both sides is erased.
 
     Args:
         image: (H, W, 3), RGB in 0 to 255, uint8 or float32.
@@ -22,7 +23,7 @@ def random_erasing(image, seed, probability):
         probability: 0 to 1.
 
     Returns:
-        (H, W, 3) of the image's type; for uint8 the colour is rounded.
+        (H, W, 3) of the image's type; for uint8 the color is rounded.
 
     Example:
         >>> import tensorflow as tf
@@ -32,24 +33,26 @@ def random_erasing(image, seed, probability):
         [124, 116, 104]
     """
     image = tf.convert_to_tensor(image)
-    chance, *drawn = tf.unstack(tf.random.stateless_uniform([23], seed))
+    uniform = tf.random.stateless_uniform([3 + 2 * TRIALS], seed)
 
     def erase():
         color = [round(value) if image.dtype.is_integer else value for value in IMAGENET_MEAN]
         patch = tf.broadcast_to(tf.constant(color, image.dtype), tf.shape(image))
-        return paste(image, patch, *_erased_box(tf.shape(image)[:2], tf.stack(drawn)))
+        return paste(image, patch, *_erased_box(tf.shape(image)[:2], uniform[1:]))
 
-    return tf.cond(chance < probability, erase, lambda: image)
+    return tf.cond(uniform[0] < probability, erase, lambda: image)
 
 
-def _erased_box(size, drawn):
-    """Where the box starts and ends, each (row, column), from 22 numbers in 0 to 1: ten boxes and a place."""
+def _erased_box(size, uniform):
+    """Start and end of the box, each (row, column), from 22 random numbers, uniform in 0 to 1."""
     height, width = tf.unstack(tf.cast(size, tf.float32))
-    area = height * width * (0.02 + (1 / 3 - 0.02) * drawn[2:12])
-    root = tf.exp((math.log(0.3) + math.log(3.3 / 0.3) * drawn[12:]) / 2)  # of height / width
-    heights, widths = tf.round(tf.sqrt(area) * root), tf.round(tf.sqrt(area) / root)
-    fits = (heights < height) & (widths < width)
-    first = tf.argmax(fits)  # of none that fits, the box is empty
-    sides = tf.cast(tf.where(fits[first], tf.stack([heights[first], widths[first]]), 0), tf.int32)
-    start = tf.cast(drawn[:2] * tf.cast(size - sides + 1, tf.float32), tf.int32)
+    for_corner, for_area, for_ratio = tf.split(uniform, [2, TRIALS, TRIALS])
+    areas = height * width * (AREA[0] + (AREA[1] - AREA[0]) * for_area)
+
+    def fits(heights, widths):
+        return (heights < height) & (widths < width)
+
+    found, *box = first_fitting_sides(areas, RATIOS, for_ratio, fits)
+    sides = tf.cast(tf.where(found, tf.stack(box), 0), tf.int32)  # an empty box if none fits
+    start = tf.cast(for_corner * tf.cast(size - sides + 1, tf.float32), tf.int32)
     return tf.unstack(start), tf.unstack(start + sides)

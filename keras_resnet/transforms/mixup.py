@@ -1,17 +1,20 @@
-"""TODO transforms.mixup."""
+"""Mixup and CutMix: batches whose images and labels are mixed in pairs. Stateless: the same seed mixes alike.
+
+Each image is mixed with its partner, the previous image of the batch; the first with the last.
+"""
 
 import functools
 
 import tensorflow as tf
 
-from keras_resnet.transforms.crops import paste
+from keras_resnet.transforms.boxes import paste
 
 
-def mixup(images, labels, seed, alpha):
-    """Each image and its label blended with its partner's, all in the same proportion.
+def mixup(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Blends each image and its label with its partner's, all at the same mixing ratio.
 
-    Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization", section 2; one proportion for the whole
-    batch, drawn from Beta(alpha, alpha), as in the authors' code.
+    Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization", section 2. The mixing ratio (lambda in the
+    paper) is drawn from Beta(alpha, alpha) once per batch, as in the authors' code.
 
     Args:
         images: (B, H, W, C), uint8 or float32.
@@ -20,7 +23,7 @@ def mixup(images, labels, seed, alpha):
         alpha: above 0; 0.2 in the paper's ImageNet runs.
 
     Returns:
-        Images and labels, float32, of the shapes that came in; each label's sum is kept.
+        Images and labels, float32, of unchanged shapes; the sum of each label is unchanged.
 
     Example:
         >>> import tensorflow as tf
@@ -29,16 +32,17 @@ def mixup(images, labels, seed, alpha):
         >>> bool(tf.reduce_all(tf.abs(tf.reduce_sum(labels, 1) - 1) < 1e-6))
         True
     """
-    share = draw_share(seed, alpha)
-    return _blend(images, share), _blend(labels, share)
+    ratio = draw_mixing_ratio(seed, alpha)
+    return _blend(images, ratio), _blend(labels, ratio)
 
 
-def cutmix(images, labels, seed, alpha):
-    """A box of each image is replaced by its partner's; labels are blended by the box's share of the area.
+def cutmix(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Replaces a box of each image by its partner's, and blends the labels by the box's fraction of the area.
 
-    Source: Yun et al. 2019, "CutMix", section 3.1 and appendix A, and the authors' code: the share of the own image
-    is drawn from Beta(alpha, alpha), the box's centre is uniform in the image, the box is cut where it leaves the
-    image, and the share is then counted anew. One box for the whole batch.
+    Source: Yun et al. 2019, "CutMix", section 3.1 and appendix A, and the authors' code. The mixing ratio (lambda in
+    the paper, the fraction of its own pixels that an image keeps) is drawn from Beta(alpha, alpha), and the box's
+    center is uniform in the image. The box is clipped to the image, and the ratio recomputed from the clipped box.
+    There is one box per batch.
 
     Args:
         images: (B, H, W, C), uint8 or float32.
@@ -47,7 +51,7 @@ def cutmix(images, labels, seed, alpha):
         alpha: above 0; 1 in the paper.
 
     Returns:
-        Images and labels, float32, of the shapes that came in; each label's sum is kept.
+        Images and labels, float32, of unchanged shapes; the sum of each label is unchanged.
 
     Example:
         >>> import tensorflow as tf
@@ -58,31 +62,33 @@ def cutmix(images, labels, seed, alpha):
         True
     """
     images = tf.convert_to_tensor(images)
-    share_seed, place_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    ratio_seed, center_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     size = tf.shape(images)[1:3]
     length = tf.cast(size, tf.float32)
-    sides = tf.cast(length * tf.sqrt(1 - draw_share(share_seed, alpha)), tf.int32)
-    center = tf.cast(length * tf.random.stateless_uniform([2], place_seed), tf.int32)
+    sides = tf.cast(length * tf.sqrt(1 - draw_mixing_ratio(ratio_seed, alpha)), tf.int32)
+    center = tf.cast(length * tf.random.stateless_uniform([2], center_seed), tf.int32)
     start, end = tf.maximum(center - sides // 2, 0), tf.minimum(center + sides // 2, size)
-    share = 1 - tf.reduce_prod(tf.cast(end - start, tf.float32) / length)
+    ratio = 1 - tf.reduce_prod(tf.cast(end - start, tf.float32) / length)
     mixed = paste(images, tf.roll(images, 1, 0), tf.unstack(start), tf.unstack(end))
-    return tf.cast(mixed, tf.float32), _blend(labels, share)
+    return tf.cast(mixed, tf.float32), _blend(labels, ratio)
 
 
-def mix(images, labels, seed, mixup_alpha, cutmix_alpha):
-    """`mixup` or `cutmix`, drawn for each batch, of those whose alpha is above 0; both 0 change nothing.
+def mix(
+    images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, mixup_alpha: float, cutmix_alpha: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Applies `mixup` or `cutmix` to a batch, chosen at random if both alphas are above 0.
 
-    Source: Wightman et al. 2021, "ResNet strikes back", section 3, and timm's Mixup: equally likely.
+    Source: Wightman et al. 2021, "ResNet strikes back", section 3, and timm's Mixup: both are equally likely.
 
     Args:
         images: (B, H, W, C), uint8 or float32.
         labels: (B, K), one-hot or already mixed.
         seed: int32 (2,).
-        mixup_alpha: of `mixup`, 0 for none.
-        cutmix_alpha: of `cutmix`, 0 for none.
+        mixup_alpha: of `mixup`, 0 to disable it.
+        cutmix_alpha: of `cutmix`, 0 to disable it.
 
     Returns:
-        Images and labels, float32, of the shapes that came in.
+        Images and labels, float32, of unchanged shapes.
 
     Example:
         >>> import tensorflow as tf
@@ -103,23 +109,23 @@ def mix(images, labels, seed, mixup_alpha, cutmix_alpha):
     return tf.switch_case(tf.cast(choice, tf.int32), branches)
 
 
-def draw_share(seed, alpha):
-    """A number from Beta(alpha, alpha), float32, between 0 and 1.
+def draw_mixing_ratio(seed: tf.Tensor, alpha: float) -> tf.Tensor:
+    """Draws a number from Beta(alpha, alpha): a scalar float32 in 0 to 1.
 
     Example:
-        >>> from keras_resnet.transforms.mixup import draw_share
-        >>> 0 <= float(draw_share([0, 1], alpha=0.2)) <= 1
+        >>> from keras_resnet.transforms.mixup import draw_mixing_ratio
+        >>> 0 <= float(draw_mixing_ratio([0, 1], alpha=0.2)) <= 1
         True
     """
-    # The share of one of two gamma variates is a beta variate. A variate of a small alpha may be too small for any
-    # float, so that both are made as logarithms: Gamma(alpha) is Gamma(alpha + 1) times U^(1 / alpha), U uniform.
+    # A gamma variate divided by the sum of two is a beta variate. With a small alpha, a gamma variate may underflow, so
+    # logarithms are drawn: Gamma(alpha) is Gamma(alpha + 1) times U^(1 / alpha), with U uniform.
     gamma_seed, power_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     powers = tf.math.log(1 - tf.random.stateless_uniform([2], power_seed)) / alpha
     one, other = tf.unstack(tf.math.log(tf.random.stateless_gamma([2], gamma_seed, alpha + 1.0)) + powers)
     return tf.sigmoid(one - other)
 
 
-def _blend(values, share):
-    """`share` of the values and the rest of their partners, float32."""
+def _blend(values, ratio):
+    """`ratio` times the values plus 1 - `ratio` times their partners', float32."""
     values = tf.cast(values, tf.float32)
-    return share * values + (1 - share) * tf.roll(values, 1, 0)
+    return ratio * values + (1 - ratio) * tf.roll(values, 1, 0)

@@ -1,4 +1,4 @@
-"""TODO transforms.views."""
+"""Views: what a model sees of a test image."""
 
 import dataclasses
 import math
@@ -8,18 +8,18 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """The centre crop that a model is tested on.
+    """The center crop that a model is tested on.
 
     Args:
         size: (height, width) of the crop.
-        crop_fraction: share of the resized image's sides that the crop takes, above 0 to 1: 0.875 for the
-            224 of 256 of most ImageNet figures.
-        interpolation: "bilinear" or "bicubic", as in Pillow, so with antialiasing.
+        crop_fraction: crop / resized image, by their sides, above 0 to 1: 0.875 for the 224 of 256 of most published
+            ImageNet results.
+        interpolation: "bilinear" or "bicubic", with antialiasing as in Pillow.
 
     Example:
         >>> from keras_resnet.transforms.views import View
         >>> str(View((224, 224), crop_fraction=0.875))
-        '224x224 centre crop of short side 256, bilinear'
+        '224x224 center crop of short side 256, bilinear'
     """
 
     size: tuple[int, int]
@@ -28,22 +28,23 @@ class View:
 
     @property
     def resized(self) -> tuple[int, int]:
-        """(height, width) that the resized image has at least: floor(size / crop_fraction), as in timm."""
-        return tuple(math.floor(side / self.crop_fraction) for side in self.size)
-
-    def __str__(self):
+        """Smallest (height, width) of the resized image: floor(size / crop_fraction), as in timm."""
         height, width = self.size
-        return f"{width}x{height} centre crop of short side {min(self.resized)}, {self.interpolation}"
+        return math.floor(height / self.crop_fraction), math.floor(width / self.crop_fraction)
+
+    def __str__(self) -> str:
+        height, width = self.size
+        return f"{width}x{height} center crop of short side {min(self.resized)}, {self.interpolation}"
 
 
-def resize_to_cover(image, size, interpolation="bilinear"):
-    """The image, its proportions kept, as small as covers `size`; of the same type.
+def resize_to_cover(image: tf.Tensor, size: tuple[int, int], interpolation: str = "bilinear") -> tf.Tensor:
+    """Resizes an image to the smallest size that covers `size`, with its aspect ratio and type unchanged.
 
-    One side becomes that of `size`, the other is rounded down, as in torchvision and timm.
+    One side becomes that of `size`; the other is rounded down, as in torchvision and timm.
 
     Args:
         image: (H, W, C), uint8 or float32.
-        size: (height, width) to cover; equal ones ask for that short side.
+        size: (height, width) to cover; a square is the same as a short side.
         interpolation: "bilinear" or "bicubic", with antialiasing.
 
     Example:
@@ -61,8 +62,8 @@ def resize_to_cover(image, size, interpolation="bilinear"):
     return tf.saturate_cast(tf.round(resized), tf.uint8) if image.dtype == tf.uint8 else resized
 
 
-def center_crop(image, size):
-    """The middle (height, width) of an image; of an odd margin, half is rounded to even, as in torchvision.
+def center_crop(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Crops the center (height, width) of an image; half of an odd margin is rounded to even, as in torchvision.
 
     Example:
         >>> import tensorflow as tf
@@ -70,17 +71,13 @@ def center_crop(image, size):
         >>> center_crop(tf.zeros((32, 43, 3)), (32, 32)).shape.as_list()
         [32, 32, 3]
     """
-    top, left = _middle(tf.shape(image), size)
+    margins = tf.cast(tf.shape(image)[:2] - tf.constant(size), tf.float32)
+    top, left = tf.unstack(tf.cast(tf.round(margins / 2), tf.int32))  # tf.round rounds a half to even
     return image[top : top + size[0], left : left + size[1]]
 
 
-def _middle(shape, size):
-    margins = tf.cast(shape[:2] - tf.constant(size), tf.float32)
-    return tf.unstack(tf.cast(tf.round(margins / 2), tf.int32))  # tf.round rounds a half to even
-
-
-def center_view(image, view: View):
-    """The resized centre crop of an image: (1, height, width, C).
+def center_view(image: tf.Tensor, view: View) -> tf.Tensor:
+    """The resized center crop of an image: (1, height, width, C).
 
     Example:
         >>> import tensorflow as tf
@@ -91,10 +88,10 @@ def center_view(image, view: View):
     return center_crop(resize_to_cover(image, view.resized, view.interpolation), view.size)[None]
 
 
-def ten_crop_views(image, view: View):
-    """Four corners and the centre of the resized image, then the mirror images of these: (10, height, width, C).
+def ten_crop_views(image: tf.Tensor, view: View) -> tf.Tensor:
+    """The four corners and the center of the resized image, then their mirror images: (10, height, width, C).
 
-    Source: Krizhevsky et al. 2012, section 4.1, which He et al. 2015, section 3.4 follow.
+    Source: Krizhevsky et al. 2012, section 4.1; used by He et al. 2015, section 3.4.
 
     Example:
         >>> import tensorflow as tf
@@ -109,6 +106,6 @@ def ten_crop_views(image, view: View):
     return tf.concat([crops, tf.reverse(crops, [2])], axis=0)
 
 
-def whole_view(image, short_side: int, interpolation="bilinear"):
-    """The whole image at a short side: (1, H, W, C)."""
+def whole_view(image: tf.Tensor, short_side: int, interpolation: str = "bilinear") -> tf.Tensor:
+    """The whole image, resized to a short side: (1, H, W, C)."""
     return resize_to_cover(image, (short_side, short_side), interpolation)[None]

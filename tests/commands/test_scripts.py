@@ -89,7 +89,7 @@ def test_train_then_predict_then_train_again(tiny_cifar, tmp_path):
     mixed = script("predict.py", "run", "0.png", "2.png", cwd=tmp_path)
     assert mixed.returncode == 1
     assert mixed.stdout.startswith(lines[0])
-    assert "2.png: error: 2.png is no image of a known format" in mixed.stdout
+    assert "2.png: error: 2.png is not an image in a known format" in mixed.stdout
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_photos_to_records_to_run_to_three_protocols(tmp_path):
     trained = script("train_imagenet.py", "--data_dir=records", "--workdir=run", *NET, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     last = trained.stdout.strip().splitlines()[-1]
-    assert re.fullmatch(r"validation accuracy .* 6 images, 32x32 centre crop of short side 36, .*", last)
+    assert re.fullmatch(r"validation accuracy .* 6 images, 32x32 center crop of short side 36, .*", last)
 
     protocols = ["--protocol=center,ten_crop,multi_scale", "--per_class=classes.csv", "--recalibrate_batchnorm=20"]
     tested = script("evaluate.py", "--model=run", "--data_dir=photos", *protocols, cwd=tmp_path)

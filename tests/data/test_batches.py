@@ -1,4 +1,4 @@
-"""Batches of encoded images: alike whatever the threads, every image accounted for, memory flat."""
+"""Batches of encoded images: independent of the number of threads, and every image accounted for."""
 
 import dataclasses
 import shutil
@@ -36,8 +36,8 @@ def source(request, photos, record_set):
     return photos if request.param == "files" else record_set
 
 
-def batches_of(examples, recipe, steps, *start, threads=None, bad=None):
-    batches = training_batches(examples, recipe, *start, bad=bad)
+def batches_of(examples, recipe, steps, *start, threads=None, unreadable=None):
+    batches = training_batches(examples, recipe, *start, unreadable=unreadable)
     if threads:
         options = tf.data.Options()
         options.threading.private_threadpool_size = threads
@@ -45,7 +45,7 @@ def batches_of(examples, recipe, steps, *start, threads=None, bad=None):
     return list(batches.take(steps).as_numpy_iterator())
 
 
-def test_batches_are_alike_whatever_the_threads_and_the_start(source):
+def test_batches_depend_neither_on_the_threads_nor_on_the_start(source):
     train = load_data(source, RECIPE).train
     whole = batches_of(train, RECIPE, 12)  # three epochs of 4 steps
     assert [len(labels) for _, labels in whole] == 3 * [8, 8, 8, 6]
@@ -54,7 +54,7 @@ def test_batches_are_alike_whatever_the_threads_and_the_start(source):
     np.testing.assert_equal(batches_of(train, RECIPE, 6, 1, 2), whole[6:])
     tf.random.set_seed(7)
     try:
-        np.testing.assert_equal(batches_of(train, RECIPE, 2), whole[:2])  # whatever else is drawn in the process
+        np.testing.assert_equal(batches_of(train, RECIPE, 2), whole[:2])  # independent of the process's global seed
     finally:
         tf.random.set_seed(None)
     other = batches_of(train, dataclasses.replace(RECIPE, seed=4), 1)
@@ -62,7 +62,7 @@ def test_batches_are_alike_whatever_the_threads_and_the_start(source):
 
 
 def test_an_epoch_visits_every_photo_once(source):
-    """With a crop that does not vary, the batches hold each photo's centre, once."""
+    """With the center crop, the batches of an epoch contain each photo's center once."""
     recipe = dataclasses.replace(RECIPE, crop="center", flip=False)
     train = load_data(source, recipe).train
     epochs = [batches_of(train, recipe, 4, epoch) for epoch in range(2)]
@@ -75,7 +75,7 @@ def test_an_epoch_visits_every_photo_once(source):
 
 
 def test_crops_show_the_photo_pixel_by_pixel(tmp_path):
-    """Where a crop keeps its size, it is a part of the decoded photo or of its mirror image."""
+    """A crop that is not resized is a part of the decoded photo or of its mirror image."""
     photo = scene(40, 40)
     for name in "ab":
         (tmp_path / name).mkdir()
@@ -103,46 +103,46 @@ def test_repeats_show_each_photo_several_times_apart(photos):
         np.testing.assert_array_equal(labels, np.repeat(labels[::3], 3))
 
 
-BAD = {"ant/003.jpg": b"", "bee/000.jpg": b"no image", "cat/009.jpg": encode(scene(64, 48), "JPEG")[:-100]}
+UNREADABLE = {"ant/003.jpg": b"", "bee/000.jpg": b"no image", "cat/009.jpg": encode(scene(64, 48), "JPEG")[:-100]}
 
 
 @pytest.fixture
 def damaged(photos, tmp_path):
     """The photos, three of them unreadable, one a palette GIF under another name."""
     folder = shutil.copytree(photos, tmp_path / "damaged")
-    for name, content in BAD.items():
+    for name, content in UNREADABLE.items():
         (folder / name).write_bytes(content)
     (folder / "ant/004.jpg").write_bytes(encode(scene(50, 70, seed=4), "GIF"))
     return folder
 
 
-def test_bad_images_are_left_out_and_listed_and_change_nothing_else(photos, damaged, tmp_path):
+def test_unreadable_images_are_left_out_and_listed_and_change_nothing_else(photos, damaged, tmp_path):
     good, train = load_data(photos, RECIPE).train, load_data(damaged, RECIPE).train
-    bad = UnreadableImages(tmp_path / "bad.tsv", limit=3)
-    expected, batches = batches_of(good, RECIPE, 8), batches_of(train, RECIPE, 8, bad=bad)
+    unreadable = UnreadableImages(tmp_path / "bad.tsv", limit=3)
+    expected, batches = batches_of(good, RECIPE, 8), batches_of(train, RECIPE, 8, unreadable=unreadable)
     assert sum(len(labels) for _, labels in batches) == 2 * 27
     unchanged = {image.tobytes() for images, _ in expected for image in images}
     found = [image.tobytes() in unchanged for images, _ in batches for image in images]
     assert found.count(False) == 2  # the GIF in both epochs
-    assert bad.reasons.keys() == {str(damaged / name) for name in BAD}
+    assert unreadable.reasons.keys() == {str(damaged / name) for name in UNREADABLE}
     lines = (tmp_path / "bad.tsv").read_text().splitlines()
     assert lines[0] == "image\treason"
     assert len(lines) == 4
     assert any("is truncated" in line or "truncated" in line for line in lines)
-    assert UnreadableImages(tmp_path / "bad.tsv").reasons == bad.reasons
+    assert UnreadableImages(tmp_path / "bad.tsv").reasons == unreadable.reasons
     np.testing.assert_equal(batches_of(train, RECIPE, 3, 1, 1), batches[5:])
 
 
-def test_one_bad_image_too_many_stops(damaged):
-    bad = UnreadableImages(limit=2)
+def test_too_many_unreadable_images_are_an_error(damaged):
+    unreadable = UnreadableImages(limit=2)
     with pytest.raises(tf.errors.OpError):
-        batches_of(load_data(damaged, RECIPE).train, RECIPE, 8, bad=bad)
-    assert "3 images cannot be read, more than the 2 that may be skipped" in bad.failure
-    with pytest.raises(ValueError, match="more than the 2"):  # whichever batch meets a bad image next
-        bad.report(next(iter(bad.reasons)), "is empty")
+        batches_of(load_data(damaged, RECIPE).train, RECIPE, 8, unreadable=unreadable)
+    assert "3 images cannot be read, more than the 2 that may be skipped" in unreadable.failure
+    with pytest.raises(ValueError, match="more than the 2"):  # whichever batch finds an unreadable image next
+        unreadable.report(next(iter(unreadable.reasons)), "is empty")
 
 
-def test_a_batch_of_bad_images_is_replaced(damaged):
+def test_a_batch_without_readable_images_is_replaced(damaged):
     recipe = dataclasses.replace(RECIPE, batch_size=1)
     batches = batches_of(load_data(damaged, recipe).train, recipe, 30)
     assert [len(labels) for _, labels in batches] == [1] * 30
@@ -150,15 +150,15 @@ def test_a_batch_of_bad_images_is_replaced(damaged):
 
 def test_evaluation_shows_every_readable_image_in_order(damaged):
     data = load_data(damaged, RECIPE)
-    bad = UnreadableImages()
-    batches = evaluation_batches(data.train, 8, lambda image: center_view(image, data.view)[0], bad)
+    unreadable = UnreadableImages()
+    batches = evaluation_batches(data.train, 8, lambda image: center_view(image, data.view)[0], unreadable)
     indices = np.concatenate([indices for _, _, indices in batches])
     np.testing.assert_array_equal(indices, [i for i in range(30) if i not in (3, 10, 29)])
-    assert len(bad.reasons) == 3
+    assert len(unreadable.reasons) == 3
 
 
 def test_records_hold_the_files_bytes(photos, record_set):
-    """Small JPEG photos keep theirs; order and labels come along."""
+    """Small JPEG photos are stored unchanged, with their labels."""
     files, records = (load_data(source, RECIPE).train for source in (photos, record_set))
     names = records.file_names()
     handles = list(records.handles().as_numpy_iterator())
@@ -197,7 +197,7 @@ def test_large_photos_are_shrunk_with_their_quality(tmp_path):
     assert np.abs(small - averaged).mean() < 3
 
 
-def test_preparing_goes_on_and_refuses_another_folder(damaged, tmp_path):
+def test_preparing_resumes_and_refuses_other_folders(damaged, tmp_path):
     data = load_data(damaged, RECIPE)
     with pytest.raises(ValueError, match=r"000\.jpg|003\.jpg|009\.jpg"):
         prepare_records(data, tmp_path / "set", on_bad_image="error")
@@ -213,15 +213,15 @@ def test_preparing_goes_on_and_refuses_another_folder(damaged, tmp_path):
     assert before.keys() == {path.name for path in (tmp_path / "set").glob("*.tfrecord")}
     with pytest.raises(FileExistsError, match="other images or another size"):
         prepare_records(data, tmp_path / "set", short_side=100)
-    with pytest.raises(FileExistsError, match="holds other files"):
+    with pytest.raises(FileExistsError, match="contains other files"):
         prepare_records(data, damaged)
     shard = next((tmp_path / "set").glob("*.tfrecord"))
     shard.write_bytes(shard.read_bytes()[:-5])
-    with pytest.raises(ValueError, match="missing or not complete"):
+    with pytest.raises(ValueError, match="missing or incomplete"):
         load_data(tmp_path / "set", RECIPE)
 
 
-def test_no_readable_image_at_all_is_an_error_and_no_endless_loop(tmp_path):
+def test_no_readable_image_is_an_error_instead_of_an_endless_loop(tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "0.jpg").write_bytes(b"no photo")

@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_resnet.data.decoding import decode, decode_bytes, read_image
-from keras_resnet.transforms.crops import whole
+from keras_resnet.data.decoding import EncodedImage, decode_bytes, read_image
+from keras_resnet.transforms.boxes import whole_box
 from tests.photos import encode, scene
 
 PHOTO = scene(40, 60)
-decode_whole = tf.function(lambda encoded: decode(encoded, whole))
+decode_whole = tf.function(lambda content: EncodedImage(content).whole())
 
 
 def by_pillow(path):
@@ -42,7 +42,7 @@ def by_pillow(path):
     ],
 )
 def test_formats_are_pillows_to_the_bit(image, form, options, tmp_path):
-    """Under a name that says nothing of the format, in and outside a graph, alpha dropped."""
+    """Whatever the file's name, inside and outside a graph; alpha is dropped."""
     path = tmp_path / "photo.JPEG"
     path.write_bytes(encode(image, form, **options))
     expected = by_pillow(path)
@@ -50,7 +50,7 @@ def test_formats_are_pillows_to_the_bit(image, form, options, tmp_path):
     np.testing.assert_array_equal(decode_whole(tf.constant(path.read_bytes())), expected)
 
 
-def test_cmyk_is_pillows_but_for_rounding(tmp_path):
+def test_cmyk_is_pillows_up_to_rounding(tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(encode(Image.fromarray(PHOTO).convert("CMYK"), "JPEG"))
     assert np.abs(read_image(path).astype(int) - by_pillow(path)).max() <= 1
@@ -65,7 +65,7 @@ def test_sixteen_bits_become_eight(tmp_path):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(orientation, tmp_path):
-    """Pillow's own transposition of a PNG, which keeps every pixel."""
+    """The orientations of a PNG, which is lossless."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = {
@@ -90,30 +90,30 @@ def test_all_orientations_of_a_photo_look_alike(local_data):
         assert np.abs(image[::8, ::8].astype(int) - upright[0][::8, ::8]).mean() < 12  # encoded separately
 
 
-def test_part_is_that_part(tmp_path):
-    """Also where the decoder has to find it within its blocks, and of a PNG."""
+def test_crop_is_the_part_inside_the_box():
+    """Also if the box is not aligned with the JPEG's blocks, and for a PNG."""
     for content in (encode(PHOTO, "JPEG", quality=95), encode(PHOTO, "PNG")):
         expected = decode_bytes(content)
         for top, left, height, width in ((0, 0, 40, 60), (3, 5, 20, 30), (39, 59, 1, 1)):
             box = [top, left, height, width]
-            part = decode(tf.constant(content), lambda shape, box=box: tf.constant(box))
+            part = EncodedImage(tf.constant(content)).crop(lambda shape, box=box: tf.constant(box))
             inside = slice(1, -1), slice(1, -1)  # chroma at the edge of a part is interpolated without its neighbours
             np.testing.assert_array_equal(
                 part[inside], expected[top : top + height, left : left + width][inside], err_msg=str(box)
             )
 
 
-def test_much_too_large_part_comes_smaller():
+def test_a_part_much_larger_than_needed_is_decoded_smaller():
     content = encode(scene(256, 320), "JPEG", quality=95)
     for side, shrunk in ((200, 1), (100, 2), (64, 4), (32, 8), (16, 8)):
-        part = decode(tf.constant(content), whole, (side, side))
+        part = EncodedImage(tf.constant(content)).crop(whole_box, (side, side))
         assert part.shape == (256 // shrunk, 320 // shrunk, 3)
         means = decode_bytes(content).reshape(256 // shrunk, shrunk, 320 // shrunk, shrunk, 3).mean((1, 3))
         assert np.abs(np.asarray(part, float) - means).mean() < 1.5
 
 
 def png_of(width, height):
-    """A PNG file that claims to be so large, with a row of data."""
+    """A PNG file whose header claims this size, with one row of data."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -127,12 +127,12 @@ def png_of(width, height):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"no image", "is no image of a known format"),
+        (b"no image", "is not an image in a known format"),
         (encode(PHOTO, "JPEG")[:-200], r"is damaged \(image file is truncated"),
         (encode(PHOTO, "PNG")[:-200], "is damaged"),
         (encode(PHOTO, "GIF")[:40], "is "),
         (png_of(20_000, 20_000), "has more than 178,956,970 pixels"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is no image of a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image in a known format"),
     ],
 )
 def test_damage_is_one_clear_sentence(content, message, tmp_path):
@@ -150,14 +150,14 @@ def test_missing_file_and_folder(tmp_path):
             read_image(path)
 
 
-def test_truncation_is_seen_though_the_part_is_whole():
+def test_truncation_outside_the_box_is_detected():
     content = encode(scene(400, 400), "JPEG", quality=95)[:-300]
     with pytest.raises(tf.errors.OpError):
-        decode(tf.constant(content), lambda shape: tf.constant([0, 0, 16, 16]))
+        EncodedImage(tf.constant(content)).crop(lambda shape: tf.constant([0, 0, 16, 16]))
 
 
 def test_odd_images_are_what_pillow_says(local_data):
-    """Every file that Pillow reads is read, to the bit (16 bits and CMYK apart), and no other."""
+    """Exactly the files that Pillow reads are read, with equal pixels except for 16 bits and CMYK."""
     with open(local_data / "odd_images" / "MANIFEST.tsv", newline="") as table:
         rows = list(csv.DictReader(table, delimiter="\t"))
     assert len(rows) == 30

@@ -1,4 +1,4 @@
-"""Folders of photos: every photo accounted for, in the layout of ImageNet or flat."""
+"""Folders of photos, flat or in ImageNet's layout: every photo accounted for."""
 
 import collections
 
@@ -14,7 +14,7 @@ SMALL = Recipe(image_size=8)
 
 
 def seen(data, split):
-    """Counter of (label, value of the first pixel) over a split's centre views."""
+    """Counter of (label, value of the first pixel) over a split's center views."""
     batches = evaluation_batches(data.splits[split], 16, lambda image: center_view(image, data.view)[0])
     return collections.Counter(
         (int(label), int(image[0, 0, 0]))
@@ -29,7 +29,7 @@ def test_flat_folder_is_split(tmp_path):
     assert data.class_names == ("cat", "dog", "eel")
     assert data.image_shape == (16, 16, 3)
     assert (len(data.train), len(data.validation)) == (24, 6)
-    # Each photo is in one of the splits, under the label of its colour.
+    # Each photo is in one of the splits, with the label of its color.
     assert seen(data, "train") + seen(data, "validation") == {(0, 0): 10, (1, 20): 10, (2, 40): 10}
 
 
@@ -66,14 +66,14 @@ def test_flat_validation_images_with_a_label_file(name, place, tmp_path):
 @pytest.mark.parametrize(
     ("name", "labels", "message"),
     [
-        ("val.txt", "0.png 1\n", "has no label for 1 of 2 images, as 1.png"),
+        ("val.txt", "0.png 1\n", "has no label for 1 of 2 images, such as 1.png"),
         ("synset_labels.txt", "dog\n", "has 1 labels, but .* has 2 images"),
-        ("val_labels.txt", "1\n2\n", "numbers the classes without naming the images"),
-        ("val.txt", "0.png eel\n1.png cat\n", "classes that training does not know: eel"),
-        ("other.txt", "0.png eel\n1.png cat\n", "no label file is in it or beside it"),
+        ("val_labels.txt", "1\n2\n", "has class numbers without image names"),
+        ("val.txt", "0.png eel\n1.png cat\n", "classes that the training images lack: eel"),
+        ("other.txt", "0.png eel\n1.png cat\n", "there is no label file in it or next to it"),
     ],
 )
-def test_label_files_that_do_not_fit(name, labels, message, tmp_path):
+def test_label_files_that_do_not_match(name, labels, message, tmp_path):
     write_photos(tmp_path / "train", ["cat", "dog"], 2)
     write_photos(tmp_path, ["val"], 2)
     (tmp_path / "val" / name).write_text(labels)
@@ -84,18 +84,18 @@ def test_label_files_that_do_not_fit(name, labels, message, tmp_path):
 def test_bad_folders_are_one_clear_sentence(tmp_path):
     photos = write_photos(tmp_path / "photos", ["cat", "dog"], 3)
     for folder, error, message in (
-        (tmp_path / "nowhere", FileNotFoundError, "No folder .*nowhere"),
+        (tmp_path / "nowhere", FileNotFoundError, "The folder .*nowhere does not exist"),
         (photos / "cat", ValueError, "has 0 classes"),
     ):
         with pytest.raises(error, match=message):
             load_data(folder, SMALL)
     (tmp_path / "empty" / "cat").mkdir(parents=True)
     (tmp_path / "empty" / "dog").mkdir()
-    with pytest.raises(ValueError, match="holds no photos"):
+    with pytest.raises(ValueError, match="contains no photos"):
         load_data(tmp_path / "empty", SMALL)
     write_photos(tmp_path / "both" / "train", ["cat", "dog"], 1)
     write_photos(tmp_path / "both" / "val", ["cat", "eel"], 1)
-    with pytest.raises(ValueError, match="classes that training does not know: eel"):
+    with pytest.raises(ValueError, match="classes that the training images lack: eel"):
         load_data(tmp_path / "both", SMALL)
 
 

@@ -1,4 +1,4 @@
-"""Data: every example once an epoch, alike whatever the threads; crops and flips pixel by pixel."""
+"""Data: every example once per epoch, independent of the number of threads; crops and flips pixel by pixel."""
 
 import collections
 import dataclasses
@@ -17,7 +17,7 @@ from keras_resnet.transforms.pipeline import example_seed
 
 @pytest.fixture(scope="module")
 def numbered():
-    """30 images (6, 6, 3), the image of label i all of value i + 1."""
+    """30 images (6, 6, 3); all values of the image with label i are i + 1."""
     labels = np.arange(30)
     images = np.broadcast_to((labels + 1)[:, None, None, None], (30, 6, 6, 3)).astype("uint8")
     return load_data((images, labels)).train
@@ -40,7 +40,7 @@ def test_an_epoch_visits_every_example_once(numbered):
         np.testing.assert_array_equal(images[:, 0, 0, 0], labels + 1)
 
 
-def test_neighbouring_epochs_are_unrelated():
+def test_neighboring_epochs_are_uncorrelated():
     examples = load_data((np.zeros((4000, 1, 1, 1), "uint8") + np.uint8([[[[2]]]]), np.arange(4000))).train
     one, two = (np.concatenate([y for _, y in epoch]) for epoch in epochs_of(examples, Recipe(), 2))
     assert abs(np.corrcoef(one, two)[0, 1]) < 4 / np.sqrt(4000)
@@ -60,7 +60,7 @@ def test_batches_are_a_function_of_seed_epoch_and_index(numbered):
 
 
 def crops_and_flips(image, padding):
-    """Every crop of the padded image and its mirror image, by NumPy."""
+    """Every crop of the padded image, and its mirror image, in NumPy."""
     height, width, _ = image.shape
     padded = np.pad(image, ((padding, padding), (padding, padding), (0, 0)))
     for top in range(2 * padding + 1):
@@ -71,7 +71,7 @@ def crops_and_flips(image, padding):
 
 
 def test_augmentation_is_the_papers_pixel_by_pixel():
-    """Each of the 81 crops of 4 padded pixels and both flips, equally often."""
+    """Each of the 81 crops with a padding of 4, and its mirror image, equally often."""
     image = np.random.default_rng(0).integers(1, 256, (32, 32, 3)).astype("uint8")
     known = {crop.tobytes(): key for key, crop in crops_and_flips(image, 4)}
     assert len(known) == 162
@@ -85,8 +85,8 @@ def test_augmentation_is_the_papers_pixel_by_pixel():
     assert chi_square < 161 + 5 * np.sqrt(2 * 161)  # five deviations above the mean
 
 
-def test_operations_use_seeds_of_their_own():
-    """The same example in two epochs, and two examples in one, are augmented apart."""
+def test_every_epoch_and_example_has_its_own_seed():
+    """The same example in two epochs, and two examples in one epoch, are augmented differently."""
     image = tf.reshape(tf.range(64), (8, 8, 1))
     drawn = {
         pad_and_crop(image, example_seed(run, epoch, index), 3).numpy().tobytes()
@@ -137,14 +137,14 @@ def test_sources_of_arrays(shapes):
     ("images", "labels", "options", "message"),
     [
         (np.zeros((0, 8, 8, 3)), [], {}, "The train split is empty"),
-        (np.zeros((4, 8, 8), "uint8"), range(4), {}, r"give \(N, height, width, channels\)"),
+        (np.zeros((4, 8, 8), "uint8"), range(4), {}, r"must be \(N, height, width, channels\)"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(3), {}, "one class number for each image"),
         (np.zeros((4, 8, 8, 3), "uint8"), np.eye(4), {}, "one class number for each image"),
-        (np.zeros((4, 8, 8, 3), "uint8"), [0.0, 1, 2, 3], {}, "give whole class numbers"),
+        (np.zeros((4, 8, 8, 3), "uint8"), [0.0, 1, 2, 3], {}, "must be integer class numbers"),
         (np.zeros((4, 8, 8, 3), "uint8"), [-1, 0, 1, 2], {}, "labels span -1 to 2"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"class_names": "abc"}, "span 0 to 3, but there are 3 classes"),
-        (np.full((4, 8, 8, 3), 0.5), range(4), {}, "give RGB or grey values in 0 to 255"),
-        (np.full((4, 8, 8, 3), np.nan), range(4), {}, "give RGB or grey values in 0 to 255"),
+        (np.full((4, 8, 8, 3), 0.5), range(4), {}, "must be RGB or grayscale values in 0 to 255"),
+        (np.full((4, 8, 8, 3), np.nan), range(4), {}, "must be RGB or grayscale values in 0 to 255"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"recipe": Recipe(validation_fraction=0.01)}, "too few"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"recipe": "cifar_quik"}, "did you mean 'cifar_quick'"),
     ],
@@ -155,7 +155,7 @@ def test_bad_arrays_are_one_clear_sentence(images, labels, options, message):
     assert "\n" not in str(caught.value)
 
 
-def test_splits_must_be_alike(shapes):
+def test_splits_must_have_one_image_size(shapes):
     train, test = shapes
     with pytest.raises(ValueError, match=r"test images are \(4, 4, 3\)"):
         load_data((train, (test[0][:, :4, :4], test[1])))
@@ -174,7 +174,7 @@ def test_missing_data_set_fails_at_once_and_says_where_it_looked(tmp_path, monke
     (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
     (tmp_path / "mnist" / "3.0.1" / "dataset_info.json").touch()
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="there: mnist"):
+    with pytest.raises(FileNotFoundError, match="found there: mnist"):
         load_data("cifar10")
 
 

@@ -1,4 +1,4 @@
-"""Data sets of TFDS whose images have many sizes: prepared ones, and ImageNet prepared from its archives."""
+"""TFDS data sets with images of different sizes: prepared ones, and ImageNet, prepared from its archives."""
 
 import io
 import tarfile
@@ -41,7 +41,7 @@ def prepared(tmp_path_factory):
     return folder, images
 
 
-def test_photos_stay_encoded_until_they_are_needed(prepared):
+def test_photos_remain_encoded_until_needed(prepared):
     folder, images = prepared
     data = load_data("pets", Recipe(batch_size=4, image_size=16, validation_fraction=0.2), data_dir=folder)
     assert data.class_names == ("cat", "dog")
@@ -67,7 +67,7 @@ def add(archive, name, content):
 
 @pytest.mark.slow
 def test_imagenet_is_prepared_from_its_archives(tmp_path):
-    """Two archives in ImageNet's own layout, with five photos; TFDS has the class names and the validation labels."""
+    """Two archives in ImageNet's layout, with five photos; TFDS knows the class names and the validation labels."""
     manual = tmp_path / "archives"
     manual.mkdir()
     with tarfile.open(manual / "ILSVRC2012_img_train.tar", "w") as train:

@@ -125,7 +125,7 @@ def check(result, labels, scores):
     assert result.top1_correct == (best[:, 0] == labels).sum()
     assert result.top5_correct == (best[:, :5] == labels[:, None]).sum()
     assert [reason for _, reason in result.errors] == [
-        "is no image of a known format (JPEG, PNG, GIF, BMP, WEBP, TIFF, PPM), or damaged in its header"
+        "is not an image in a known format (JPEG, PNG, GIF, BMP, WEBP, TIFF, PPM), or its header is damaged"
     ]
     assert result.errors[0][0].endswith("zzz.jpg")
 
@@ -136,7 +136,7 @@ def test_center(net, photos):
 
     result = evaluate(net, photos)
     check(result, *slow(net, photos, scores))
-    assert "32x32 centre crop of short side 40, bilinear, single view" in str(result)
+    assert "32x32 center crop of short side 40, bilinear, single view" in str(result)
     assert "24 images plus 1 unreadable" in str(result)
 
 

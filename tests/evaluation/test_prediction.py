@@ -70,7 +70,7 @@ def test_unreadable_images_are_accounted_for_and_the_rest_go_on(model, tmp_path)
     messages = [
         "is empty",
         None,
-        "is no image of a known format",
+        "is not an image in a known format",
         "cannot be read",
         "is damaged",
         "is not (height",

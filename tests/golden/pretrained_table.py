@@ -34,7 +34,7 @@ KERAS = {  # the model of keras.applications: variant, top-1, top-5
 CAFFE = dict(mean=(123.68, 116.779, 103.939), std=(1.0, 1.0, 1.0), channel_order="bgr")
 HALVES = dict(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 
-KERAS_NOTE = "The publisher states a single centre crop of 224; 256 for the resize in front of it is customary."
+KERAS_NOTE = "The publisher states a single center crop of 224; resizing to 256 first is customary."
 TORCHVISION_NOTE = "The publisher states no licence for the weights; its code is BSD-3-Clause."
 
 

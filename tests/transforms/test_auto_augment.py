@@ -1,4 +1,4 @@
-"""Every operation pixel by pixel as Pillow's; which is drawn, how often and how strong."""
+"""Every operation against Pillow, pixel by pixel; how often each operation and magnitude is drawn."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def affine(matrix):
     )
 
 
-# The same by Pillow, of (image, magnitude); translations in pixels.
+# The same operations in Pillow, functions of (image, magnitude); translations in pixels.
 PILLOW = {
     "identity": lambda image, _: image,
     "autocontrast": lambda image, _: ImageOps.autocontrast(image),
@@ -41,10 +41,10 @@ PILLOW = {
     "translate_x": affine(lambda _, pixels: (1, 0, -int(pixels), 0, 1, 0)),
     "translate_y": affine(lambda _, pixels: (1, 0, 0, 0, 1, -int(pixels))),
 }
-# RandAugment's translations are shares of the side.
+# RandAugment's translations are fractions of the side.
 PILLOW_RAND = PILLOW | {
-    "translate_x": lambda image, share: PILLOW["translate_x"](image, share * image.width),
-    "translate_y": lambda image, share: PILLOW["translate_y"](image, share * image.height),
+    "translate_x": lambda image, fraction: PILLOW["translate_x"](image, fraction * image.width),
+    "translate_y": lambda image, fraction: PILLOW["translate_y"](image, fraction * image.height),
 }
 TRUTH = {"rand": PILLOW_RAND, "trivial": PILLOW}
 
@@ -54,7 +54,7 @@ def by_pillow(space, name, image, magnitude):
 
 
 def pictures():
-    """Noise, gradients with stripes, a narrow histogram, one colour; square and not, small and larger."""
+    """Noise, gradients with stripes, a narrow histogram, one color; square and not, small and larger."""
     random = np.random.default_rng(0)
     for height, width in ((32, 32), (37, 61), (150, 260)):
         row, column = np.mgrid[:height, :width]
@@ -112,14 +112,14 @@ def test_magnitudes_are_torchvisions(space):
 
 
 def chi_square(counts):
-    """In deviations above its mean."""
+    """Standard deviations above the mean of chi-square."""
     expected, freedom = counts.sum() / counts.size, counts.size - 1
     return (((counts - expected) ** 2 / expected).sum() - freedom) / np.sqrt(2 * freedom)
 
 
 @pytest.mark.parametrize("space", SPACES)
 def test_operations_and_magnitudes_are_equally_likely(space):
-    """Entries told apart by their number in place of a magnitude; the two draws of an image are independent."""
+    """Each entry is its own number instead of a magnitude; the two draws of an image are independent."""
     shape = magnitudes(SPACES[space]).shape
     assert shape == (14, 2, 31)
     entries = np.arange(np.prod(shape), dtype="float64").reshape(shape)
@@ -130,7 +130,7 @@ def test_operations_and_magnitudes_are_equally_likely(space):
     assert chi_square(np.bincount(numbers[:, 0] * 14 + numbers[:, 1], minlength=14**2)) < 5
 
 
-def test_rand_augment_is_pillows_operations_one_after_the_other():
+def test_rand_augment_is_pillows_operations_one_after_another():
     table = magnitudes(RAND_AUGMENT)[:, :, 20:21]
     compiled = tf.function(lambda image, seed: rand_augment(image, seed, operations=3, magnitude=20))
     seen = set()
@@ -156,7 +156,7 @@ def test_trivial_augment_is_one_of_pillows_operations():
 @pytest.mark.parametrize(("function", "cases"), [(rand_augment, 2), (trivial_augment, 1)])
 @pytest.mark.parametrize("shape", [(32, 48, 3), (None, None, 3)])
 def test_only_the_drawn_operation_runs_and_the_shape_is_kept(function, cases, shape):
-    """All work on pixels is inside the branches of a switch."""
+    """All pixel operations are inside the branches of a switch."""
     concrete = graph_of(function, tf.TensorSpec(shape, tf.uint8))
     kinds = [operation.type for operation in concrete.graph.get_operations()]
     assert kinds.count("StatelessCase") + kinds.count("Case") == cases
@@ -189,7 +189,7 @@ def test_float_images_are_rounded():
     ("options", "message"),
     [
         (dict(operations=0), "operations=0 must be at least 1"),
-        (dict(magnitude=31), "magnitude=31 must be a whole number from 0 to 30"),
+        (dict(magnitude=31), "magnitude=31 must be an integer from 0 to 30"),
         (dict(magnitude=-1), "magnitude=-1 must be"),
         (dict(magnitude=9.5), "magnitude=9.5 must be"),
     ],

@@ -1,4 +1,4 @@
-"""Colour jitter and PCA colour against NumPy written from their sources, and the distributions of what is drawn."""
+"""Color jitter and PCA lighting against NumPy versions of their sources, and the distributions of their draws."""
 
 import itertools
 
@@ -6,33 +6,33 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resnet.transforms.color import PCA_EIGENVALUES, PCA_EIGENVECTORS, color_jitter, lighting
+from keras_resnet.transforms.color import PCA_EIGENVALUES, PCA_EIGENVECTORS, color_jitter, pca_lighting
 from tests.seeds import graph_of, over_seeds
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (7, 9, 3)).astype("uint8")
 FUNCTIONS = {
     "color_jitter": lambda image, seed: color_jitter(image, seed, 0.4),
-    "lighting": lambda image, seed: lighting(image, seed, 0.1),
+    "pca_lighting": lambda image, seed: pca_lighting(image, seed, 0.1),
 }
 
 
-def grey(image):
+def gray(image):
     return image @ np.float64([0.299, 0.587, 0.114])
 
 
 # datasets/transforms.lua of fb.resnet.torch: image x factor + (1 - factor) x the other
 JITTER = {
     "brightness": lambda image, factor: factor * image,
-    "contrast": lambda image, factor: factor * image + (1 - factor) * grey(image).mean(),
-    "saturation": lambda image, factor: factor * image + (1 - factor) * grey(image)[..., None],
+    "contrast": lambda image, factor: factor * image + (1 - factor) * gray(image).mean(),
+    "saturation": lambda image, factor: factor * image + (1 - factor) * gray(image)[..., None],
 }
 
 
 def factors_of(jittered):
     """Brightness, contrast and saturation of each jittered PICTURE: the result is linear in three known images."""
     picture = PICTURE.astype("float64")
-    of_pixel = np.repeat(grey(picture)[..., None], 3, axis=2)
-    known = np.stack([picture, of_pixel, np.full(picture.shape, grey(picture).mean())], -1).reshape(-1, 3)
+    of_pixel = np.repeat(gray(picture)[..., None], 3, axis=2)
+    known = np.stack([picture, of_pixel, np.full(picture.shape, gray(picture).mean())], -1).reshape(-1, 3)
     own, pixel, mean = np.linalg.lstsq(known, jittered.reshape(len(jittered), -1).T, rcond=None)[0]
     both = own + pixel
     return np.stack([both + mean, both / (both + mean), own / both], -1)
@@ -64,21 +64,21 @@ def test_factors_of_color_jitter_are_uniform_and_independent(strength):
 
 def test_no_strength_changes_nothing():
     np.testing.assert_allclose(color_jitter(PICTURE, [0, 1], 0.0), PICTURE, atol=1e-3)
-    np.testing.assert_array_equal(lighting(PICTURE, [0, 1], 0.0), PICTURE)
+    np.testing.assert_array_equal(pca_lighting(PICTURE, [0, 1], 0.0), PICTURE)
 
 
 def test_principal_components_are_a_rotation():
-    """Eigenvectors of a covariance matrix are orthonormal; the printed ones are to their four digits."""
+    """Eigenvectors of a covariance matrix are orthonormal; the published ones are, to four digits."""
     np.testing.assert_allclose(PCA_EIGENVECTORS.T @ PCA_EIGENVECTORS, np.eye(3), atol=3e-4)
     np.testing.assert_allclose(PCA_EIGENVECTORS[:, 0], -np.full(3, 3**-0.5), atol=0.011)  # brightness comes first
     assert list(PCA_EIGENVALUES) == sorted(PCA_EIGENVALUES, reverse=True)
 
 
 @pytest.mark.parametrize("std", [0.1, 0.5])
-def test_lighting_adds_normal_amounts_of_the_components(std):
+def test_pca_lighting_adds_normal_amounts_of_the_components(std):
     count = 4000
-    added = over_seeds(lambda seed: lighting(PICTURE, seed, std), count) - PICTURE
-    assert np.ptp(added, axis=(1, 2)).max() < 1e-3  # one colour for the whole image
+    added = over_seeds(lambda seed: pca_lighting(PICTURE, seed, std), count) - PICTURE
+    assert np.ptp(added, axis=(1, 2)).max() < 1e-3  # one color for the whole image
     values, vectors = (
         [0.2175, 0.0188, 0.0045],
         [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]],

@@ -13,11 +13,11 @@ HEIGHT, WIDTH = 48, 64
 
 
 def boxes_of(images):
-    """Top, left, height and width of what was erased from images of zeros."""
+    """Top, left, height and width of the erased boxes of images of zeros."""
     erased = images.any(-1)
     tops, lefts = erased.any(2).argmax(1), erased.any(1).argmax(1)
     heights, widths = erased.any(2).sum(1), erased.any(1).sum(1)
-    np.testing.assert_array_equal(erased.sum((1, 2)), heights * widths)  # a full box, and nothing beside it
+    np.testing.assert_array_equal(erased.sum((1, 2)), heights * widths)  # a complete box, and nothing outside it
     return tops, lefts, heights, widths
 
 
@@ -60,7 +60,7 @@ def test_images_are_erased_with_the_probability(probability):
     ("dtype", "color"), [("uint8", (124, 116, 104)), ("float32", (0.485 * 255, 0.456 * 255, 0.406 * 255))]
 )
 @pytest.mark.parametrize("shape", [(HEIGHT, WIDTH, 3), (None, None, 3)])
-def test_the_box_has_imagenets_mean_colour_and_the_rest_stays(dtype, color, shape):
+def test_the_box_has_imagenets_mean_color_and_the_rest_is_unchanged(dtype, color, shape):
     concrete = graph_of(lambda image, seed: random_erasing(image, seed, 1.0), tf.TensorSpec(shape, dtype))
     assert concrete.output_shapes.as_list() == list(shape)
     image = np.random.default_rng(0).integers(150, 256, (HEIGHT, WIDTH, 3)).astype(dtype)
@@ -73,7 +73,7 @@ def test_the_box_has_imagenets_mean_colour_and_the_rest_stays(dtype, color, shap
     np.testing.assert_allclose(one[changed], np.broadcast_to(color, one[changed].shape), rtol=1e-6)
 
 
-def test_an_image_that_no_box_fits_stays():
+def test_an_image_too_small_for_any_box_is_unchanged():
     for index in range(5):
         image = np.full((1, 40, 3), index, "float32")
         np.testing.assert_array_equal(random_erasing(image, [index, 0], 1.0), image)

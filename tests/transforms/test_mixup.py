@@ -1,17 +1,17 @@
-"""Mixup and CutMix against NumPy written from the papers, and the distributions of what is drawn."""
+"""Mixup and CutMix against NumPy versions of the papers, and the distributions of their draws."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resnet.transforms.crops import paste
-from keras_resnet.transforms.mixup import cutmix, draw_share, mix, mixup
+from keras_resnet.transforms.boxes import paste
+from keras_resnet.transforms.mixup import cutmix, draw_mixing_ratio, mix, mixup
 from tests.seeds import graph_of, over_seeds
 
 random = np.random.default_rng(0)
 IMAGES = random.permutation(5 * 12 * 10 * 3).reshape(5, 12, 10, 3).astype("float32") % 256
 LABELS = np.eye(7, dtype="float32")[[3, 0, 6, 1, 4]]
-# An image of ones and one of zeros: what comes out of the first is the share of its own pixels, and where they are.
+# An image of ones and one of zeros: the mixed first image shows the fraction and position of its own pixels.
 PAIR = np.stack([np.ones((12, 10, 1)), np.zeros((12, 10, 1))]).astype("float32")
 
 
@@ -23,16 +23,16 @@ def quantile_distance(one, other):
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
-def test_shares_are_beta_distributed(alpha):
-    drawn = over_seeds(lambda seed: draw_share(seed, alpha), 20_000)
+def test_mixing_ratios_are_beta_distributed(alpha):
+    drawn = over_seeds(lambda seed: draw_mixing_ratio(seed, alpha), 20_000)
     assert 0 <= drawn.min() < drawn.max() <= 1
     assert (
         quantile_distance(drawn, np.random.default_rng(0).beta(alpha, alpha, 200_000).astype("float32")) < 1.95
     )  # 0.1 %
 
 
-def test_tiny_alphas_give_a_share():
-    drawn = over_seeds(lambda seed: draw_share(seed, 0.001), 2000)
+def test_tiny_alphas_give_finite_ratios():
+    drawn = over_seeds(lambda seed: draw_mixing_ratio(seed, 0.001), 2000)
     assert np.isfinite(drawn).all()
     assert ((drawn < 1e-3) | (drawn > 1 - 1e-3)).mean() > 0.95
 
@@ -43,16 +43,16 @@ def partners(values):
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_mixup_blends_images_and_labels_alike(dtype):
-    shares = []
+    ratios = []
     for index in range(30):
         images, labels = mixup(IMAGES.astype(dtype), LABELS, [index, 0], alpha=1.0)
-        share = float(labels[0, 3])
-        np.testing.assert_allclose(labels, share * LABELS + (1 - share) * partners(LABELS), atol=1e-6)
-        np.testing.assert_allclose(images, share * IMAGES + (1 - share) * partners(IMAGES), atol=1e-3)
+        ratio = float(labels[0, 3])
+        np.testing.assert_allclose(labels, ratio * LABELS + (1 - ratio) * partners(LABELS), atol=1e-6)
+        np.testing.assert_allclose(images, ratio * IMAGES + (1 - ratio) * partners(IMAGES), atol=1e-3)
         assert images.dtype == labels.dtype == tf.float32
-        shares.append(share)
-    assert min(shares) < 0.2
-    assert max(shares) > 0.8
+        ratios.append(ratio)
+    assert min(ratios) < 0.2
+    assert max(ratios) > 0.8
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -68,8 +68,8 @@ def test_cutmix_replaces_a_box_and_counts_its_pixels(dtype):
             box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
             inside += rows[0] > 0 and rows[-1] < 11 and columns[0] > 0 and columns[-1] < 9
         np.testing.assert_array_equal(images, np.where(box[:, :, None], partners(IMAGES), IMAGES))
-        share = 1 - box.mean()
-        np.testing.assert_allclose(labels, share * LABELS + (1 - share) * partners(LABELS), atol=1e-6)
+        ratio = 1 - box.mean()
+        np.testing.assert_allclose(labels, ratio * LABELS + (1 - ratio) * partners(LABELS), atol=1e-6)
     assert inside > 2
 
 
@@ -147,7 +147,7 @@ def test_shape_and_seed(name):
 
 
 @pytest.mark.parametrize("name", MIXES)
-def test_a_batch_of_one_stays(name):
+def test_a_batch_of_one_is_unchanged(name):
     for index in range(5):
         images, labels = MIXES[name](IMAGES[:1], LABELS[:1], [index, 0])
         np.testing.assert_allclose(images, IMAGES[:1], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""What recipes and Keras layers make of a batch."""
+"""Augmentation of batches by recipes and Keras layers."""
 
 import dataclasses
 
@@ -21,7 +21,12 @@ def test_smoothing_spreads_the_label():
     np.testing.assert_allclose(labels, 0.9 * LABELS + 0.1 / 5, rtol=1e-6)
 
 
-def repeated(layer, tmp_path=None):
+def test_soft_labels_need_the_number_of_classes():
+    with pytest.raises(ValueError, match="need the number of classes"):
+        augment_batch(tf.constant(IMAGES), tf.constant([0, 1, 2, 3]), [1, 2], Recipe(mixup=0.2), classes=None)
+
+
+def repeated(layer):
     images = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3)).astype("uint8")
     train = load_data((images, np.arange(12))).train
     recipe = Recipe(batch_size=4, seed=2)
@@ -43,7 +48,7 @@ def test_keras_layers_draw_from_the_recipes_seed(layer):
     assert one[0][0].shape == (4, 16, 16, 3)
 
 
-def test_keras_cv_layers_fit_in():
+def test_keras_cv_layers_work():
     keras_cv = pytest.importorskip("keras_cv", reason="keras-cv is an extra: pip install 'resnet-keras[keras-cv]'")
     for layer in (keras_cv.layers.RandAugment(value_range=(0, 255)), keras_cv.layers.GridMask()):
         batches, _ = repeated(layer)
@@ -69,7 +74,7 @@ def test_layers_keep_float32_under_a_mixed_policy():
     ],
 )
 def test_recipes_reach_the_batches(change):
-    """Alike twice, and each operation changes something."""
+    """Both runs agree, and each operation changes something."""
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype("uint8")
     train = load_data((images, np.arange(8))).train
     recipe = dataclasses.replace(Recipe(batch_size=4), **change)

@@ -1,4 +1,4 @@
-"""Views against Pillow and NumPy: resizing, crops pixel by pixel, boxes by their distributions."""
+"""Views and crops against Pillow and NumPy: resizing, crops pixel by pixel, distributions of random boxes."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet import Recipe
-from keras_resnet.transforms.crops import random_resized_box, scale_jitter_box
+from keras_resnet.transforms.boxes import center_box, random_resized_box, scale_jitter_box, whole_box
+from keras_resnet.transforms.crops import DecodedImage, crop
 from keras_resnet.transforms.views import View, center_crop, center_view, resize_to_cover, ten_crop_views, whole_view
 from tests.photos import scene
 
@@ -16,7 +17,7 @@ DRAWS = 6_000
 @pytest.mark.parametrize(("filter_name", "levels"), [("bilinear", 1), ("bicubic", 1)])
 @pytest.mark.parametrize("shape", [(90, 120), (121, 77), (40, 200), (30, 31)])
 def test_resizing_is_pillows(shape, filter_name, levels):
-    """torchvision's Resize(32): the long side is rounded down, and Pillow's filter smooths."""
+    """torchvision's Resize(32): the long side is rounded down, and Pillow's filter is antialiased."""
     image = scene(*shape)
     height, width = shape
     size = (32 * width // height, 32) if height < width else (32, 32 * height // width)
@@ -32,7 +33,7 @@ def test_image_of_the_wanted_size_is_unchanged():
 
 
 @pytest.mark.parametrize(("shape", "corner"), [((36, 40), (2, 4)), ((37, 41), (2, 4)), ((39, 43), (4, 6))])
-def test_centre_is_torchvisions(shape, corner):
+def test_center_crop_is_torchvisions(shape, corner):
     """Its CenterCrop takes round(margin / 2), which Python rounds to even: 2.5 to 2, 3.5 to 4."""
     image = np.arange(shape[0] * shape[1] * 3).reshape(*shape, 3)
     top, left = corner
@@ -42,23 +43,38 @@ def test_centre_is_torchvisions(shape, corner):
 def test_view_describes_itself():
     assert View((224, 224), 0.875).resized == (256, 256)
     assert View((224, 224), 0.95).resized == (235, 235)  # timm rounds down
-    assert str(View((64, 64), 0.875, "bicubic")) == "64x64 centre crop of short side 73, bicubic"
+    assert str(View((64, 64), 0.875, "bicubic")) == "64x64 center crop of short side 73, bicubic"
 
 
 def test_ten_crops_are_the_papers_pixel_by_pixel():
-    """Krizhevsky et al.: the four corner patches and the centre patch, and their horizontal reflections."""
+    """Krizhevsky et al.: the four corner patches and the center patch, and their horizontal reflections."""
     image = np.random.default_rng(0).integers(0, 256, (40, 52, 3)).astype("uint8")
     views = ten_crop_views(tf.constant(image), View((32, 32), crop_fraction=0.8)).numpy()
     patches = [image[top : top + 32, left : left + 32] for top, left in ((0, 0), (0, 20), (8, 0), (8, 20), (4, 10))]
     np.testing.assert_array_equal(views, patches + [patch[:, ::-1] for patch in patches])
 
 
-def test_whole_view_keeps_the_proportions():
+def test_whole_view_keeps_the_aspect_ratio():
     assert whole_view(tf.zeros((100, 150, 3), tf.uint8), 64).shape == (1, 64, 96, 3)
 
 
-def boxes(function, shape, draws, recipe):
-    uniform = tf.random.stateless_uniform([DRAWS, draws], (1, 2))
+def test_decoded_image_is_cropped_as_numpy_and_whole_without_a_copy():
+    pixels = tf.constant(np.random.default_rng(0).integers(0, 256, (9, 14, 3)).astype("uint8"))
+    image = DecodedImage(pixels)
+    assert image.whole() is pixels
+    np.testing.assert_array_equal(image.crop(center_box), pixels[:, 2:11])
+    np.testing.assert_array_equal(image.crop(whole_box, (2, 2)), pixels)
+
+
+def test_an_image_of_the_wanted_size_is_its_own_center_crop():
+    """Even if it is not square."""
+    pixels = tf.zeros((9, 14, 3), tf.uint8)
+    assert crop(DecodedImage(pixels), [0, 0], Recipe(crop="center"), (9, 14)) is pixels
+    assert crop(DecodedImage(pixels), [0, 0], Recipe(crop="center"), (9, 9)).shape == (9, 9, 3)
+
+
+def boxes(function, shape, count, recipe):
+    uniform = tf.random.stateless_uniform([DRAWS, count], (1, 2))
     draw = tf.function(lambda one: function(tf.constant([*shape, 3]), one, (224, 224), recipe))
     return tf.map_fn(draw, uniform, fn_output_signature=tf.int32).numpy()
 
@@ -77,30 +93,30 @@ def test_scale_jitter_has_the_papers_distribution(shape):
 
 
 def assert_uniform(values, low, high, within):
-    """By the quantiles, each within a margin."""
-    shares = np.linspace(0.05, 0.95, 19)
-    np.testing.assert_allclose(np.quantile(values, shares), low + (high - low) * shares, atol=within)
+    """Compares quantiles, each with a tolerance."""
+    fractions = np.linspace(0.05, 0.95, 19)
+    np.testing.assert_allclose(np.quantile(values, fractions), low + (high - low) * fractions, atol=within)
 
 
 def test_random_resized_crop_is_torchvisions():
-    """Area and ratio of the accepted draws, against the published rule in NumPy (ten draws, then the centre)."""
+    """Area and ratio of the accepted boxes, against the published rule in NumPy (ten boxes, then the center)."""
     shape = (375, 500)
     top, left, height, width = boxes(random_resized_box, shape, 22, Recipe(crop="random_resized")).T
     assert ((top >= 0) & (left >= 0) & (top + height <= shape[0]) & (left + width <= shape[1])).all()
     expected = np.array([numpy_box(np.random.default_rng(seed), shape) for seed in range(DRAWS)])
-    shares = np.linspace(0.05, 0.95, 19)
+    fractions = np.linspace(0.05, 0.95, 19)
     for ours, theirs in (
         (height * width, expected[:, 0] * expected[:, 1]),
         (width / height, expected[:, 1] / expected[:, 0]),
     ):
-        np.testing.assert_allclose(np.quantile(ours, shares), np.quantile(theirs, shares), rtol=0.1)
+        np.testing.assert_allclose(np.quantile(ours, fractions), np.quantile(theirs, fractions), rtol=0.1)
     for start, margin in ((top, shape[0] - height), (left, shape[1] - width)):
         wide = margin > 50
         assert_uniform((start[wide] + 0.5) / (margin[wide] + 1), 0, 1, within=0.035)
 
 
 def numpy_box(random, shape):
-    """(height, width) of Inception's crop."""
+    """(height, width) of GoogLeNet's crop."""
     for _ in range(10):
         area = random.uniform(0.08, 1) * shape[0] * shape[1]
         ratio = np.exp(random.uniform(np.log(3 / 4), np.log(4 / 3)))
@@ -111,7 +127,7 @@ def numpy_box(random, shape):
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((10, 400), (0, 193, 10, 13)), ((400, 10), (193, 0, 13, 10))])
-def test_fallback_is_the_centre_as_wide_as_the_ratio_allows(shape, expected):
+def test_fallback_is_centered_and_as_wide_as_the_ratio_allows(shape, expected):
     """Areas above half of a strip never fit."""
     recipe = Recipe(crop="random_resized", crop_area=(0.9, 1.0))
     box = random_resized_box(tf.constant([*shape, 3]), tf.fill([22], 0.5), (224, 224), recipe)

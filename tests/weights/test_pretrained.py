@@ -137,7 +137,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         start = int(range_.removeprefix("bytes=").removesuffix("-")) if range_ and server.ranges else 0
         size = len(server.content)
         if start >= size:
-            return self.send_error(416)
+            self.send_error(416)
+            return
         self.send_response(206 if start else server.status)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
