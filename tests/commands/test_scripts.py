@@ -74,7 +74,7 @@ def test_train_then_predict_then_train_again(tiny_cifar, tmp_path):
     assert "after epoch 2 of 2" in again.stdout
 
     other = script("train_cifar10.py", *arguments, "--learning_rate=0.5", cwd=tmp_path)
-    assert "recipe.learning_rate: 0.1 there, 0.5 asked" in mistake(other)
+    assert "recipe.learning_rate: saved 0.1, requested 0.5" in mistake(other)
 
     for index in range(2):
         png = tf.io.encode_png(np.full((32, 32, 3), 100 * index, "uint8")).numpy()
@@ -124,7 +124,7 @@ def test_finetune_then_evaluate(tiny_cifar, tmp_path):
     tuned = script("finetune.py", "photos", "--weights=start.keras", "--workdir=run", *arguments, cwd=tmp_path)
     assert tuned.returncode == 0, tuned.stderr
     assert "validation accuracy" in tuned.stdout.strip().splitlines()[-1]
-    assert "all but 'logits'" in tuned.stderr
+    assert "loaded all layers of resnet20_cifar but 'logits'" in tuned.stderr
 
     model = ["--model=resnet20_cifar", "--weights=start.keras"]
     evaluated = script("evaluate.py", *model, f"--data_dir={tiny_cifar}", cwd=tmp_path)

@@ -74,7 +74,7 @@ def test_two_workers_resume_after_losing_one_and_match_one_worker(of_one_worker,
     message = next(line for line in output.splitlines() if line.startswith("0: error:"))
     assert re.search(r"has lost localhost:\d+ \(.+\)\. Start", message)
     assert "Graph execution error" not in message
-    assert "Start all of them again" in message
+    assert "Start all workers again" in message
     assert "The last good checkpoint is" in message
 
     launcher, processes = started(workdir)
