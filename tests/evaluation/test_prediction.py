@@ -145,7 +145,7 @@ def test_decode_predictions_without_network(tmp_path):
 
 
 def test_decode_predictions_takes_imagenets_classes_alone():
-    with pytest.raises(ValueError, match=r"takes probabilities \(batch, 1000\), not \(2, 10\)"):
+    with pytest.raises(ValueError, match=r"takes probabilities of shape \(batch, 1000\), not \(2, 10\)"):
         decode_predictions(np.zeros((2, 10)))
     with pytest.raises(ValueError, match="top=0 must be at least 1"):
         decode_predictions(np.zeros((2, 1000)), top=0)

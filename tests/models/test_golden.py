@@ -17,7 +17,7 @@ from keras_resnet.weights.conversion import NAMINGS, convert
 from tests.golden.draw import draw, fingerprint, image
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / "golden" / "logits.json").read_text(encoding="utf-8"))
-SLOW_PARAMETERS = 60e6  # deeper or wider nets are marked slow
+LARGE = 60e6  # parameters from which on a net is one more case of those that are smaller
 
 KERAS_V2 = dict(layout="keras_v2")
 KERAS = {
@@ -86,8 +86,8 @@ def parametrized():
     for peer in GOLDEN["peers"]:
         if is_twin(peer):
             continue
-        slow = peer["parameters"] > SLOW_PARAMETERS or "152" in peer["name"] or "200" in peer["name"]
-        yield pytest.param(peer, id=ids(peer), marks=pytest.mark.slow if slow else ())
+        large = peer["parameters"] > LARGE or "152" in peer["name"] or "200" in peer["name"]
+        yield pytest.param(peer, id=ids(peer), marks=pytest.mark.exhaustive if large else ())
 
 
 @pytest.mark.parametrize("peer", list(parametrized()))

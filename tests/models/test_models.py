@@ -74,7 +74,7 @@ def trainable(model):
 
 
 def depth_marks(name):
-    return pytest.param(name, marks=pytest.mark.slow) if "1202" in name or "1001" in name else name
+    return pytest.param(name, marks=pytest.mark.exhaustive) if "1202" in name or "1001" in name else name
 
 
 def rounded(value, like):

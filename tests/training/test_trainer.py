@@ -16,7 +16,7 @@ import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
 from keras_resnet.training.schedules import LearningRate, needs_warmup
 from keras_resnet.training.throughput import DataTime, Throughput, measure_data_time
-from keras_resnet.training.trainer import compile_for
+from keras_resnet.training.trainer import build_model, compile_for
 from tests.photos import write_scenes
 
 RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.05, weight_decay=1e-4, schedule="cosine", pad=1, seed=3)
@@ -63,13 +63,13 @@ def test_a_run_learns_and_leaves_a_whole_run_directory(devices, data, tmp_path):
     strategy = ONE if devices == 1 else two()
     recipe = dataclasses.replace(RECIPE, epochs=8, learning_rate=0.1, per_pixel_mean=True)
     result = train("resnet20_cifar", data, recipe, tmp_path / "run", strategy=strategy, verbose=0)
-    assert result.accuracy >= 0.9
     assert (result.split, result.images) == ("test", 40)
     assert {path.name for path in (tmp_path / "run").iterdir()} == RUN_FILES
     assert (tmp_path / "run" / "labels.txt").read_text().splitlines() == list(data.class_names)
 
     log = np.genfromtxt(tmp_path / "run" / "log.csv", delimiter=",", names=True)
     np.testing.assert_array_equal(log["epoch"], range(8))
+    assert log["loss"][-1] < np.log(4) / 2  # half the loss of guessing; six seeds end at 0.13 to 0.34
     assert {"loss", "accuracy", "images_per_second", "learning_rate"} <= set(log.dtype.names)
     assert (log["images_per_second"] > 0).all()
 
@@ -256,7 +256,7 @@ def test_read_only_workdir(data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(input_shape=(16, 16, 3)), r"takes images of shape \(16, 16, 3\), but those of arrays have shape \(8, 8, 3\)"),
+        (dict(input_shape=(16, 16, 3)), r"images of shape \(16, 16, 3\), but those of arrays have shape \(8, 8, 3\)"),
         (dict(classes=5), "has 4 classes"),
     ],
 )
@@ -278,12 +278,24 @@ def test_names_and_precisions_that_do_not_exist(data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_mixed_bfloat16_trains(data, tmp_path):
-    recipe = dataclasses.replace(RECIPE, epochs=3, learning_rate=0.1, precision="mixed_bfloat16")
+def test_mixed_bfloat16_computes_in_bfloat16_and_keeps_float32(data, tmp_path):
+    """Its first loss is float32's up to rounding (8 bits: 2^-8 for each operation); later ones depend on luck."""
+    images, labels = data.train.images[:64], data.train.labels[:64]
+    losses = {}
+    for precision in ("float32", "mixed_bfloat16"):
+        recipe = dataclasses.replace(RECIPE, precision=precision)
+        model = build_model("resnet20_cifar", data, recipe)
+        compile_for(model, recipe)
+        losses[precision] = model.train_on_batch(images, labels, return_dict=True)["loss"]
+    assert losses["mixed_bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
+    assert losses["mixed_bfloat16"] != losses["float32"]
+
+    recipe = dataclasses.replace(RECIPE, epochs=1, precision="mixed_bfloat16")
     result = train("resnet20_cifar", data, recipe, tmp_path / "run", strategy=ONE, verbose=0)
-    assert result.accuracy >= 0.9
+    assert result.images == 40
     model = keras.saving.load_model(tmp_path / "run" / "final.keras")
     assert model.get_layer("stem_conv").compute_dtype == "bfloat16"
+    assert {variable.dtype for variable in model.weights} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
 
 
