@@ -32,12 +32,12 @@ CASE = flags.DEFINE_string("case", None, "Run this case alone, in this process."
 CASES = {
     "decode whole": "every JPEG decoded whole, nothing else",
     "crop": "random resized crop and flip",
-    "paper": "scale jitter, crop, flip and PCA colour of the 2015 paper",
+    "paper": "scale jitter, crop, flip and PCA color of the 2015 paper",
     "randaugment": "random resized crop, flip and RandAugment",
     "keras randaugment": "random resized crop, flip and keras.layers.RandAugment",
     "torchvision crop": "RandomResizedCrop, RandomHorizontalFlip, PILToTensor; 2 workers",
     "torchvision crop float": "the same with ToTensor, float32",
-    "torchvision paper": "Resize to a random side, RandomCrop, flip, ToTensor, PCA colour; 2 workers",
+    "torchvision paper": "Resize to a random side, RandomCrop, flip, ToTensor, PCA color; 2 workers",
 }
 COMPARED = (
     ("crop", "torchvision crop"),
