@@ -256,7 +256,10 @@ def test_read_only_workdir(data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(input_shape=(16, 16, 3)), r"takes images of shape \(16, 16, 3\), but those of arrays have shape \(8, 8, 3\)"),
+        (
+            dict(input_shape=(16, 16, 3)),
+            r"takes images of shape \(16, 16, 3\), but those of arrays have shape \(8, 8, 3\)",
+        ),
         (dict(classes=5), "has 4 classes"),
     ],
 )
