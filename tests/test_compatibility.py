@@ -27,6 +27,15 @@ def images():
     return (random.integers(0, 150, (64, 8, 8, 3)) + 30 * labels[:, None, None, None]).astype("uint8"), labels
 
 
+def splits(recipe):
+    """The images that the earlier version trained on, and those that it held out: drawn from all classes together."""
+    pictures, labels = images()
+    order = np.random.default_rng(recipe.seed).permutation(64)
+    held_out = round(recipe.validation_fraction * 64)
+    parts = {"train": np.sort(order[:-held_out]), "validation": np.sort(order[-held_out:])}
+    return {split: (pictures[indices], labels[indices]) for split, indices in parts.items()}
+
+
 def test_keras_file_with_every_layer_opens():
     model = keras.saving.load_model(BEFORE / "all_layers.keras")
     assert type(model) is keras_resnet.Model
@@ -42,7 +51,7 @@ def test_run_predicts_and_is_evaluated():
     np.testing.assert_allclose(by_class, OUTPUTS["run"], rtol=1e-5)
 
     recipe = Run(BEFORE / "run").recipe()
-    data = keras_resnet.load_data(images(), recipe, class_names=CLASSES)
+    data = keras_resnet.load_data(splits(recipe), recipe, class_names=CLASSES)
     result = keras_resnet.evaluate(keras_resnet.load_model(BEFORE / "run"), data, note="final weights")
     assert str(result) == OUTPUTS["result"]
 

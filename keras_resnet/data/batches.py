@@ -62,7 +62,8 @@ def training_batches(
 
     def steps_of(epoch):
         handles = examples.handles((recipe.seed, tf.cast(epoch, tf.int32)))
-        steps = _batch_requests(handles, recipe.repeated_augmentation, len(examples), recipe.batch_size).enumerate()
+        requests = _copies(handles, recipe.repeated_augmentation).take(len(examples))
+        steps = requests.batch(recipe.batch_size).enumerate()
         return steps.map(lambda step, requests: (epoch, step, requests))
 
     def batch_of(epoch, step, requests):
@@ -71,7 +72,8 @@ def training_batches(
             return augment(image, seed, recipe, examples.image_shape), examples.label(handle)
 
         batch_seed = example_seed(recipe.seed, epoch, -1 - step)  # no example has a negative index
-        return _shard_of_batch(examples, requests, prepare, unreadable, shard).map(
+        substitutes = _copies(examples.handles(), 1)
+        return _shard_of_batch(examples, requests, substitutes, prepare, unreadable, shard).map(
             lambda images, labels: augment_batch(images, labels, batch_seed, recipe, classes, layer)
         )
 
@@ -86,7 +88,10 @@ def evaluation_batches(
     unreadable: UnreadableImages | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Every example once, in order, as batches (views, labels, indices). Unreadable images are left out.
+    """Every example once, in order, as batches (views, labels, positions). Unreadable images are left out.
+
+    A position counts the given examples from 0. It differs from the index in a handle if these are records from which
+    others were held out.
 
     Args:
         examples: the images.
@@ -103,12 +108,13 @@ def evaluation_batches(
         [16, 4]
     """
 
-    def prepare(image, handle, copy):
-        del copy
-        return view(image.whole()), examples.label(handle), handle[0]
+    def prepare(image, handle, position):
+        return view(image.whole()), examples.label(handle), position
 
-    steps = _batch_requests(examples.handles(), 1, len(examples), batch_size)
-    return _make_ahead(steps, lambda *requests: _shard_of_batch(examples, requests, prepare, unreadable, shard))
+    def batch_of(*requests):
+        return _shard_of_batch(examples, requests, _with_positions(examples.handles()), prepare, unreadable, shard)
+
+    return _make_ahead(_with_positions(examples.handles()).batch(batch_size), batch_of)
 
 
 def _make_ahead(steps, batch_of):
@@ -119,45 +125,50 @@ def _make_ahead(steps, batch_of):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _batch_requests(handles, repeats, count, batch_size):
-    """The requests of each batch: pairs (handle, number of the copy).
+# A *request* is a pair of a handle and a number: of the copy in training, of the position in evaluation.
 
-    There are `count` pairs in all, with `repeats` consecutive copies of each handle.
-    """
+
+def _copies(handles, repeats):
+    """Requests of `repeats` consecutive copies of each handle."""
     if repeats == 1:
-        return handles.batch(batch_size).map(lambda *handles: (handles, tf.zeros_like(handles[0], tf.int32)))
+        return tf.data.Dataset.zip(handles, tf.data.Dataset.from_tensors(0).repeat())
     copies = tf.data.Dataset.range(repeats, output_type=tf.int32)
-    pairs = handles.flat_map(lambda *handle: copies.map(lambda copy: (handle, copy)))
-    return pairs.take(count).batch(batch_size)
+    return handles.flat_map(lambda *handle: copies.map(lambda copy: (handle, copy)))
+
+
+def _with_positions(handles):
+    """Requests of every handle with its position."""
+    return tf.data.Dataset.zip(handles, tf.data.Dataset.range(np.iinfo("int32").max, output_type=tf.int32))
 
 
 def _count(requests):
     return tf.shape(tf.nest.flatten(requests)[0], tf.int64)[0]
 
 
-def _shard_of_batch(examples, requests, prepare, unreadable, shard):
+def _shard_of_batch(examples, requests, substitutes, prepare, unreadable, shard):
     """A data set of one element: the shard of a batch."""
     if shard == (0, 1):
-        return _batch(examples, requests, prepare, unreadable)
+        return _batch(examples, requests, substitutes, prepare, unreadable)
     start, end = shard_bounds(_count(requests), *shard)
     # An empty shard is made from one example, which is then cut off: a data set cannot batch zero elements.
     own = tf.nest.map_structure(lambda values: values[start : tf.maximum(end, start + 1)], requests)
-    return _batch(examples, own, prepare, unreadable).map(
+    return _batch(examples, own, substitutes, prepare, unreadable).map(
         lambda *batch: tf.nest.map_structure(lambda values: values[: end - start], batch)
     )
 
 
-def _batch(examples, requests, prepare, unreadable):
+def _batch(examples, requests, substitutes, prepare, unreadable):
     """A data set of one element: the batch of all requested examples.
 
-    `prepare(image, handle, copy)` returns an element of the batch from a `LazyImage`. Error handling costs nothing as
-    long as all images are readable: TensorFlow skips what it cannot decode, and only an incomplete batch is made again
-    with the slower fallback.
+    `prepare(image, handle, number)` returns an element of the batch from a `LazyImage`. If no image of the batch is
+    readable, the first readable one of `substitutes` replaces them, so that the step has an input. Error handling costs
+    nothing as long as all images are readable: TensorFlow skips what it cannot decode, and only an incomplete batch is
+    made again with the slower fallback.
     """
     elements, count = tf.data.Dataset.from_tensor_slices(requests), _count(requests)
 
-    def read(handle, copy):
-        return prepare(examples.image(handle), handle, copy)
+    def read(handle, number):
+        return prepare(examples.image(handle), handle, number)
 
     prepared = elements.map(read, num_parallel_calls=THREADS, deterministic=True)
     if not isinstance(examples, Encoded):
@@ -168,8 +179,7 @@ def _batch(examples, requests, prepare, unreadable):
 
     complete = prepared.ignore_errors().batch(count).filter(lambda *batch: _count(batch) == count)
     incomplete = read_with_fallback(elements).batch(count)
-    # If no image of the batch is readable, substitute the first readable example, so that the step has an input.
-    substitute = read_with_fallback(_batch_requests(examples.handles(), 1, len(examples), 1).unbatch()).batch(1)
+    substitute = read_with_fallback(substitutes).batch(1)
     batch = complete.concatenate(incomplete).concatenate(substitute).take(1)
     # Without any readable image, this raises an error instead of looping forever over empty epochs.
     return batch.apply(tf.data.experimental.assert_cardinality(1))
@@ -178,15 +188,15 @@ def _batch(examples, requests, prepare, unreadable):
 def _read_with_fallback(elements, read, examples, prepare, unreadable):
     """Reads each element, with Pillow if TensorFlow fails. Leaves out and reports what neither can read."""
 
-    def read_with_pillow(handle, copy):
-        return (*_decode_or_report(examples, handle, unreadable), handle, copy)
+    def read_with_pillow(handle, number):
+        return (*_decode_or_report(examples, handle, unreadable), handle, number)
 
-    def prepare_decoded(image, ok, handle, copy):
-        return prepare(DecodedImage(image), handle, copy)
+    def prepare_decoded(image, ok, handle, number):
+        return prepare(DecodedImage(image), handle, number)
 
-    def none_or_one(handle, copy):
-        element = tf.data.Dataset.from_tensors((handle, copy))
-        decoded = element.map(read_with_pillow).filter(lambda image, ok, handle, copy: ok)
+    def none_or_one(handle, number):
+        element = tf.data.Dataset.from_tensors((handle, number))
+        decoded = element.map(read_with_pillow).filter(lambda image, ok, handle, number: ok)
         return element.map(read).ignore_errors().concatenate(decoded.map(prepare_decoded)).take(1)
 
     return elements.interleave(none_or_one, THREADS, num_parallel_calls=THREADS, deterministic=True)

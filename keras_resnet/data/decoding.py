@@ -17,6 +17,9 @@ from keras_resnet.transforms.crops import DecodedImage, LazyImage
 # The formats Pillow may read. Not all it can: its EPS reader, for example, runs another program.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 JPEG_START, JPEG_END, PNG_START = b"\xff\xd8\xff", b"\xff\xd9", b"\x89PNG"
+PNG_SIZE = 16  # where a PNG's width and height are: two big-endian int32 in its header
+MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # type: ignore[operator]  # Pillow's limit, against decompression bombs
+TOO_LARGE = f"has more than {MAX_PIXELS:,} pixels"
 JPEG_RATIOS = (1, 2, 4, 8)  # libjpeg can decode at 1 / these
 JPEG = dict(channels=3, dct_method="INTEGER_ACCURATE")  # as Pillow and torchvision decode
 
@@ -30,6 +33,7 @@ class EncodedImage(LazyImage):
     decoded at a half, a quarter or an eighth of its size; the decoder averages pixels, which reduces aliasing.
 
     `crop` and `whole` raise `tf.errors.InvalidArgumentError`, when run, if the content is not an image or is damaged.
+    They also do, before any pixel is decoded, if its header says that it has more than 178,956,970 pixels.
 
     Example:
         >>> import tensorflow as tf
@@ -54,8 +58,10 @@ class EncodedImage(LazyImage):
         return self.crop(whole_box)
 
     def _crop_jpeg(self, box_of, size):
+        shape = tf.io.extract_jpeg_shape(self.content)
+
         def crop():
-            box = box_of(tf.io.extract_jpeg_shape(self.content))
+            box = box_of(shape)
             if size is None:
                 return tf.io.decode_and_crop_jpeg(self.content, box, **JPEG)
             return self._decode_reduced(box, size)
@@ -64,7 +70,8 @@ class EncodedImage(LazyImage):
             return DecodedImage(tf.io.decode_jpeg(self.content, **JPEG)).crop(box_of)
 
         has_end = tf.equal(tf.strings.substr(self.content, -2, 2), JPEG_END)
-        return tf.cond(has_end, crop, decode_then_crop)
+        with tf.control_dependencies([_assert_not_too_large(shape[:2])]):
+            return tf.cond(has_end, crop, decode_then_crop)
 
     def _decode_reduced(self, box, size):
         """The part inside the box, at the smallest of libjpeg's sizes that is not smaller than `size`."""
@@ -78,13 +85,21 @@ class EncodedImage(LazyImage):
 
     def _crop_other(self, box_of):
         def png():
-            return tf.io.decode_png(self.content, channels=3)
+            sides = tf.io.decode_raw(tf.strings.substr(self.content, PNG_SIZE, 8), tf.int32, little_endian=False)
+            with tf.control_dependencies([_assert_not_too_large(sides)]):
+                return tf.io.decode_png(self.content, channels=3)
 
         def by_pillow():
             return tf.ensure_shape(tf.numpy_function(_decode_with_pillow, [self.content], tf.uint8), self.shape)
 
         is_png = tf.equal(tf.strings.substr(self.content, 0, 4), PNG_START)
         return DecodedImage(tf.cond(is_png, png, by_pillow)).crop(box_of)
+
+
+def _assert_not_too_large(sides):
+    """An operation that fails if an image with these sides, int32 (2,), has too many pixels."""
+    pixels = tf.reduce_prod(tf.cast(sides, tf.int64))
+    return tf.debugging.Assert(pixels <= MAX_PIXELS, [TOO_LARGE])
 
 
 def decode_bytes(content: bytes) -> np.ndarray:
@@ -124,6 +139,17 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         raise ValueError(f"cannot be read ({error.strerror})") from error
 
 
+def printable(path: str | os.PathLike) -> str:
+    r"""A path as text that can be printed and written as UTF-8: other bytes of its name become `\xNN`.
+
+    Example:
+        >>> from keras_resnet.data.decoding import printable
+        >>> print(printable("caf\udce9.jpg"))  # how Python spells the file name b"caf\xe9.jpg"
+        caf\xe9.jpg
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def read_image(path: str | os.PathLike, channels: int = 3) -> np.ndarray:
     """Reads an image file as uint8 (height, width, channels), upright.
 
@@ -146,7 +172,7 @@ def read_image(path: str | os.PathLike, channels: int = 3) -> np.ndarray:
         content = read_bytes(path)
         image = Image.fromarray(decode_bytes(content))
     except ValueError as error:
-        raise ValueError(f"{path} {error}.") from error
+        raise ValueError(f"{printable(path)} {error}.") from error
     image = _upright(image, content)
     return np.asarray(image) if channels == 3 else np.asarray(image.convert("L"))[..., None]
 
@@ -155,9 +181,19 @@ def _upright(image, content):
     """Applies the orientation in the EXIF data of the image's file, if they are readable."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            orientation = Image.open(io.BytesIO(content), formats=FORMATS).getexif().get(ExifTags.Base.Orientation, 1)
+            orientation = _orientation(Image.open(io.BytesIO(content), formats=FORMATS))
     except Exception:  # Pillow raises errors of any type for damaged metadata; the pixels are good
         return image
+    return _turn(image, orientation)
+
+
+def _orientation(image):
+    """The EXIF orientation of an image: 1 for upright, to 8."""
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
+
+
+def _turn(image, orientation):
+    """Turns an image whose pixels are stored in an EXIF orientation upright."""
     image.getexif()[ExifTags.Base.Orientation] = orientation
     return ImageOps.exif_transpose(image)
 
@@ -166,13 +202,12 @@ def _decode_with_pillow(content):
     """Decodes to uint8 (height, width, 3); raises a ValueError that says what is wrong with the content."""
     try:
         with warnings.catch_warnings(action="ignore"):  # about large images and odd metadata
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-            image.load()
+            image = _load_as_stored(Image.open(io.BytesIO(content), formats=FORMATS))
     except UnidentifiedImageError:
         formats = ", ".join(FORMATS)
         raise ValueError(f"is not an image in a known format ({formats}), or its header is damaged") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels") from None
+        raise ValueError(TOO_LARGE) from None
     except Exception as error:  # Pillow's readers raise errors of any type
         raise ValueError(f"is damaged ({first_line(error)})") from None
     if 0 in image.size:
@@ -180,3 +215,14 @@ def _decode_with_pillow(content):
     if image.mode.startswith("I"):  # 16 bits
         image = Image.fromarray(np.clip(np.asarray(image, "int64") >> 8, 0, 255).astype("uint8"))
     return np.array(image.convert("RGB"))
+
+
+def _load_as_stored(image):
+    """Loads the pixels of an opened image, in the order in which its file stores them."""
+    if image.format != "TIFF":
+        image.load()
+        return image
+    stored = _orientation(image)
+    image.load()  # turns a TIFF upright, and then forgets its orientation
+    turned = stored if _orientation(image) != stored else 1
+    return _turn(image, {6: 8, 8: 6}.get(turned, turned))  # every other orientation is its own inverse

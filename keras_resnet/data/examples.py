@@ -11,11 +11,14 @@ import hashlib
 import json
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.data.decoding import EncodedImage, read_bytes
+from keras_resnet.data.decoding import EncodedImage, printable, read_bytes
+from keras_resnet.data.fingerprints import fingerprint_of_files
+from keras_resnet.errors import first_line
 from keras_resnet.transforms.crops import DecodedImage, LazyImage
 
 Handle = tuple[tf.Tensor, ...]
@@ -34,6 +37,7 @@ class Examples(abc.ABC):
     """
 
     image_shape: tuple[int, int, int]  # (height, width, channels) of the model's input
+    labels: np.ndarray  # class numbers from 0, int32 (N,)
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -56,17 +60,22 @@ class Examples(abc.ABC):
 
     @abc.abstractmethod
     def fingerprint(self) -> str:
-        """Checksum of all that determines the examples."""
+        """Checksum of all that determines the examples; of files, see `fingerprints`."""
+
+    def __repr__(self) -> str:
+        height, width, channels = self.image_shape
+        return f"{type(self).__name__}({len(self):,} images, {height}x{width}x{channels})"
 
 
-def _shuffled(count, seed):
+def shuffled_indices(count: int, seed: Seed | None) -> tf.Tensor:
+    """0 to `count` - 1, int32: in order, or shuffled by `seed`."""
     if seed is None:
         return tf.range(count)
     # Not index_shuffle: its orders of neighboring epochs correlate (0.68 over 45,000 examples).
     return tf.random.experimental.stateless_shuffle(tf.range(count), seed)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Arrays(Examples):
     """Images (N, H, W, C), uint8 or float32 in 0 to 255, and their labels (N,), int32 from 0, in memory."""
 
@@ -84,7 +93,7 @@ class Arrays(Examples):
         return Arrays(self.images[indices], self.labels[indices])
 
     def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices((_shuffled(len(self), seed),))
+        return tf.data.Dataset.from_tensor_slices((shuffled_indices(len(self), seed),))
 
     def image(self, handle: Handle) -> LazyImage:
         return DecodedImage(self._images[handle[0]])
@@ -93,15 +102,17 @@ class Arrays(Examples):
         return self._labels[handle[0]]
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
 
     @functools.cached_property
     def _images(self):
-        return _constant(self.images)
+        return constant(self.images)
 
     @functools.cached_property
     def _labels(self):
-        return _constant(self.labels)
+        return constant(self.labels)
 
 
 class Encoded(Examples):
@@ -124,7 +135,7 @@ class Encoded(Examples):
         """The original file name of each image, without its folder."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Files(Encoded):
     """Image files: their paths relative to `folder`, and their labels (N,), int32 from 0."""
 
@@ -140,23 +151,21 @@ class Files(Encoded):
         return dataclasses.replace(self, paths=self.paths[indices], labels=self.labels[indices])
 
     def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices((_shuffled(len(self), seed),))
+        return tf.data.Dataset.from_tensor_slices((shuffled_indices(len(self), seed),))
 
     def image(self, handle: Handle) -> LazyImage:
-        path = tf.strings.join([f"{self.folder}{os.sep}", self._paths[handle[0]]])
+        path = tf.strings.join([os.fsencode(f"{self.folder}{os.sep}"), self._paths[handle[0]]])
         return EncodedImage(tf.io.read_file(path))
 
     def label(self, handle: Handle) -> tf.Tensor:
         return self._labels[handle[0]]
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(self.labels.tobytes())
-        for path in self.paths:
-            digest.update(f"{path}:{(self.folder / path).stat().st_size}\n".encode())
-        return digest.hexdigest()
+        files = fingerprint_of_files([self.folder / path for path in self.paths], list(self.paths))
+        return hashlib.sha256(self.labels.tobytes() + files.encode()).hexdigest()
 
     def name(self, index: int) -> str:
-        return str(self.folder / self.paths[index])
+        return printable(self.folder / self.paths[index])
 
     def content(self, index: int) -> bytes:
         return read_bytes(self.folder / self.paths[index])
@@ -166,14 +175,14 @@ class Files(Encoded):
 
     @functools.cached_property
     def _paths(self):
-        return _constant(self.paths)
+        return constant([os.fsencode(path) for path in self.paths])  # a name may be no valid UTF-8
 
     @functools.cached_property
     def _labels(self):
-        return _constant(self.labels)
+        return constant(self.labels)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Records(Encoded):
     """TFRecord files with the features "image" (encoded) and "label", as this package and TFDS write them.
 
@@ -201,7 +210,7 @@ class Records(Encoded):
 
     def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
         starts = np.cumsum((0, *self.counts[:-1]))
-        order = _shuffled(len(self.shards), seed)
+        order = shuffled_indices(len(self.shards), seed)
         shards = tf.data.Dataset.from_tensor_slices((tf.gather(list(self.shards), order), tf.gather(starts, order)))
 
         def read(shard, start):
@@ -224,25 +233,40 @@ class Records(Encoded):
         return tf.cast(_parsed(handle[1], "label", tf.int64), tf.int32)
 
     def fingerprint(self) -> str:
-        shards = [f"{path.name}:{path.stat().st_size}" for path in map(pathlib.Path, self.shards)]
-        text = json.dumps([self.checksum, shards, self.counts, hashlib.sha256(self.kept.tobytes()).hexdigest()])
+        shards = [pathlib.Path(shard) for shard in self.shards]
+        files = fingerprint_of_files(shards, [shard.name for shard in shards])
+        text = json.dumps([self.checksum, files, self.counts, hashlib.sha256(self.kept.tobytes()).hexdigest()])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def name(self, index: int) -> str:
         ends = np.cumsum(self.counts)
         shard = int(np.searchsorted(ends, index, side="right"))
-        return f"{self.shards[shard]}, record {index - ends[shard] + self.counts[shard]}"
+        return f"{printable(self.shards[shard])}, record {index - ends[shard] + self.counts[shard]}"
 
     def content(self, index: int, record: bytes) -> bytes:
         return tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0]
 
     def file_names(self) -> list[str]:
         names = self.handles().map(lambda _, record: _parsed(record, "file_name", tf.string))
-        return [name.decode() for name in names.as_numpy_iterator()]
+        return [os.fsdecode(name) for name in names.as_numpy_iterator()]
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:  # type: ignore[override]
+        """Read from the records, all of which this reads once.
+
+        Raises:
+            ValueError: a shard is damaged.
+        """
+        labels = self.handles().map(lambda *handle: self.label(handle), tf.data.AUTOTUNE)
+        try:
+            return np.fromiter(labels.as_numpy_iterator(), "int32", len(self))
+        except (tf.errors.OpError, ValueError) as error:
+            folder = printable(pathlib.Path(self.shards[0]).parent)
+            raise ValueError(f"A shard in {folder} is damaged ({first_line(error)}); prepare it again.") from error
 
     @functools.cached_property
     def _kept(self):
-        return _constant(self.kept)
+        return constant(self.kept)
 
 
 def _parsed(record, feature, kind):
@@ -261,6 +285,7 @@ def _shuffled_in_windows(records, seed):
     return records.batch(WINDOW).enumerate().map(shuffle).prefetch(1).unbatch()
 
 
-def _constant(array):
-    with tf.init_scope():  # outside the graph of the pipeline that first uses it
+def constant(array: Any) -> tf.Tensor:
+    """A tensor outside the graph of the pipeline that first uses it."""
+    with tf.init_scope():
         return tf.constant(array)

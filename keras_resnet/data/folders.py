@@ -5,9 +5,11 @@ import re
 
 import numpy as np
 
+from keras_resnet.data.decoding import printable
 from keras_resnet.data.examples import Examples, Files
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+LAYOUT = "photos must be in a folder for each class: train/<class>/*.jpg and val/<class>/*.jpg, or <class>/*.jpg"
 FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}  # of each split
 # Label files for a flat folder of validation images: Caffe's, those of TensorFlow's slim, Kaggle's.
 LABEL_FILES = (
@@ -29,10 +31,14 @@ def from_folder(folder: pathlib.Path, image_shape: tuple[int, int, int]) -> tupl
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: there are no photos, the training split lacks a class, or a label file does not match the images.
+        NotADirectoryError: it is a file.
+        ValueError: there are no photos, the folder has another layout, the training split lacks a class, or a label
+            file does not match the images.
     """
+    if not _exists(folder):
+        raise FileNotFoundError(f"The folder {printable(folder)} does not exist.")
     if not folder.is_dir():
-        raise FileNotFoundError(f"The folder {folder} does not exist.")
+        raise NotADirectoryError(f"{printable(folder)} is a file; give the folder of the photos.")
     found = {
         split: next((folder / name for name in names if (folder / name).is_dir()), None)
         for split, names in FOLDERS.items()
@@ -41,20 +47,57 @@ def from_folder(folder: pathlib.Path, image_shape: tuple[int, int, int]) -> tupl
     if "train" not in folders:
         folders = {"train": folder}
     class_names = _classes(folders["train"])
-    if len(class_names) < 2:
-        raise ValueError(
-            f"{folders['train']} has {len(class_names)} classes; it must contain a folder for each of at least two."
-        )
+    _check_layout(folders["train"], class_names)
     return {split: _split(path, class_names, image_shape) for split, path in folders.items()}, class_names
 
 
+def _exists(path):
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # no possible path
+        return False
+
+
 def _classes(folder):
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    for name in names:
+        if name != printable(name):
+            raise ValueError(f"The class folder {printable(folder / name)} has a name that is not UTF-8; rename it.")
+    return tuple(names)
+
+
+def _check_layout(folder, class_names):
+    """Checks that a folder contains at least two class folders."""
+    if len(class_names) >= 2:
+        return
+    images = _images(folder)
+    found = f"{len(images)} photos ({printable(images[0])}, ...)" if images else "no class folders"
+    if class_names:
+        found = f"one class folder, {class_names[0]}"
+        inner = _classes(folder / class_names[0])
+        found += f", with the folders {_listed(inner)}" if inner else ", but a classifier needs at least two"
+    raise ValueError(f"{folder} contains {found}; {LAYOUT}.")
+
+
+def _check_not_nested(folder, names):
+    """Checks that no folder of a class has its photos one level too deep."""
+    for name in names:
+        inner = _classes(folder / name)
+        if inner and not _images(folder / name):
+            raise ValueError(
+                f"{folder / name} contains no photos but folders ({_listed(inner)}); {LAYOUT}. If those are the "
+                f"classes, move them to {folder}; if {name} is one class, move their photos to it."
+            )
+
+
+def _listed(names):
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _split(folder, class_names, image_shape):
     subfolders = _classes(folder)
     if subfolders:
+        _check_not_nested(folder, subfolders)
         photos = [(f"{name}/{file}", name) for name in subfolders for file in _images(folder / name)]
     else:
         photos = _label_by_file(folder, class_names)
@@ -75,7 +118,11 @@ def _images(folder):
 def _label_by_file(folder, class_names):
     """(file name, class name) of each image in a flat folder, from the label file in it or next to it."""
     images, file = _images(folder), _find_label_file(folder)
-    rows = [re.split(r"[,\s]+", line.strip()) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not a text file in UTF-8.") from None
+    rows = [re.split(r"[,\s]+", line.strip()) for line in lines if line.strip()]
     if rows and rows[0][0] == "ImageId":  # Kaggle's header; its names have no suffix
         names = {pathlib.PurePath(name).stem: name for name in images}
         rows = [[names.get(name, name), label] for name, label, *_ in rows[1:]]
@@ -84,7 +131,9 @@ def _label_by_file(folder, class_names):
     labels = {name: _class_name(label, class_names) for name, label, *_ in rows}
     missing = [name for name in images if name not in labels]
     if missing:
-        raise ValueError(f"{file} has no label for {len(missing)} of {len(images)} images, such as {missing[0]}.")
+        raise ValueError(
+            f"{file} has no label for {len(missing)} of {len(images)} images, such as {printable(missing[0])}."
+        )
     return [(name, labels[name]) for name in images]
 
 

@@ -1,24 +1,31 @@
-"""load_data(): a TFDS name, a folder, a record set or arrays -> `Data`, with examples for each split."""
+"""load_data(): a TFDS name, a folder, a record set, arrays or tf.data -> `Data`, with examples for each split."""
 
 import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from keras_resnet.data.arrays import from_arrays, names_of_classes
 from keras_resnet.data.batches import evaluation_batches
+from keras_resnet.data.decoding import printable
 from keras_resnet.data.examples import Arrays, Examples
 from keras_resnet.data.folders import from_folder
-from keras_resnet.data.records import MANIFEST, from_record_set
+from keras_resnet.data.hold_out import hold_out
+from keras_resnet.data.records import from_record_set, is_record_set
+from keras_resnet.data.tf_data import from_dataset
 from keras_resnet.data.tfds import SPLITS, from_tfds
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.transforms.views import View, center_view
 
+NAMES_SHOWN = 5  # of classes, in the repr
 MEAN_OF = 10_000  # images to compute the mean from, for a data set that is not in memory
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Data:
     """The examples that a model is trained and tested on, split by split. `validation` and `test` may be None.
 
@@ -27,8 +34,12 @@ class Data:
     Example:
         >>> import numpy as np, keras_resnet
         >>> data = keras_resnet.load_data((np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 10))
-        >>> sorted(data.splits)
-        ['train']
+        >>> data
+        Data 'arrays'
+          train: 20 images
+          10 classes: 0, 1, 2, 3, 4, ...
+          image shape: (8, 8, 3)
+          test view: 8x8 center crop of short side 8, bilinear
     """
 
     name: str
@@ -49,6 +60,13 @@ class Data:
         named = {split: getattr(self, split) for split in SPLITS}
         return {split: examples for split, examples in named.items() if examples is not None}
 
+    def __repr__(self) -> str:
+        splits = [f"{split}: {len(examples):,} images" for split, examples in self.splits.items()]
+        names = [*self.class_names[:NAMES_SHOWN], *(["..."] if len(self.class_names) > NAMES_SHOWN else [])]
+        classes = f"{len(self.class_names):,} classes: {', '.join(names)}"
+        shown = [*splits, classes, f"image shape: {tuple(self.image_shape)}", f"test view: {self.view}"]
+        return "\n  ".join([f"Data {self.name!r}", *shown])
+
     def mean_image(self) -> np.ndarray:
         """The mean training image, float64 (H, W, C): the paper's "per-pixel mean".
 
@@ -65,15 +83,20 @@ class Data:
 
 
 def load_data(
-    source,
+    source: Any,
     recipe: str | Recipe = Recipe(),  # noqa: B008 (frozen)
     *,
+    image_size: int | None = None,
+    crop_fraction: float | None = None,
+    interpolation: str | None = None,
+    validation_fraction: float | None = None,
+    seed: int | None = None,
     data_dir: str | os.PathLike | None = None,
     download: bool = False,
     manual_dir: str | os.PathLike | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Data:
-    """Finds the images of a data set, and splits them as the recipe says.
+    """Finds the images of a data set, and holds out validation images if it has none.
 
     Images that all have one size (CIFAR-10, arrays) are kept in memory; others are read when a batch needs them.
 
@@ -87,19 +110,27 @@ def load_data(
             * the path of a record set written by `prepare_records`;
             * arrays: `(images, labels)`, `((images, labels), (test images, test labels))` as `keras.datasets` returns
               them, or a dict of such pairs with the keys "train", "validation", "test". Images are (N, H, W, C), RGB or
-              grayscale, in 0 to 255; labels are class numbers from 0.
-        recipe: a recipe or its name. Its `image_size`, `crop_fraction` and `interpolation` apply to photos. Its
-            `validation_fraction` and `seed` choose the images held out from training, if the source has no validation
-            split.
+              grayscale, in 0 to 255; labels are class numbers from 0, or one-hot (N, classes);
+            * a `tf.data.Dataset` of pairs (image, label) or of batches of them, finite, or a dict of such data sets by
+              split. Images and labels are as in arrays; images of several sizes are resized and cropped like photos. It
+              is read once, into memory.
+        recipe: a recipe or its name, whose values the next five arguments have by default.
+        image_size: height and width of the model's input in pixels, for photos.
+        crop_fraction: center crop of test photos, as a fraction of their resized short side.
+        interpolation: of test photos: "bilinear" or "bicubic".
+        validation_fraction: fraction of the training images, of each class, to hold out for validation if the source
+            has no validation split.
+        seed: chooses the images that are held out.
         data_dir: folder of prepared TFDS data sets; default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
         download: whether TFDS may download and prepare a data set that is not prepared.
         manual_dir: folder of archives from which TFDS prepares the data set, such as ImageNet's two.
-        class_names: of the arrays; default "0", "1", ...
+        class_names: of arrays and `tf.data`; default "0", "1", ...
 
     Raises:
         FileNotFoundError: the folder does not exist, or the data set is not prepared; the message says where it should
             be and how to get it.
-        ValueError: the arrays do not match, the data set is damaged, or the folder has another layout.
+        ValueError: the arrays do not match, the data set is damaged, the folder has another layout, or a setting is out
+            of range.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -107,25 +138,44 @@ def load_data(
         >>> keras_resnet.load_data((images, labels)).image_shape
         (8, 8, 3)
     """
-    recipe = get_recipe(recipe)
-    image_shape = (recipe.image_size, recipe.image_size, 3)
-    if isinstance(source, os.PathLike) or (isinstance(source, str) and "/" in source):
-        folder = pathlib.Path(source).expanduser()
-        read = from_record_set if (folder / MANIFEST).is_file() else from_folder
-        name, (splits, names) = folder.resolve().name, read(folder, image_shape)
-    elif isinstance(source, str):
-        name, splits, names = from_tfds(source, data_dir, download, manual_dir, image_shape)
+    given: dict[str, Any] = dict(
+        image_size=image_size,
+        crop_fraction=crop_fraction,
+        interpolation=interpolation,
+        validation_fraction=validation_fraction,
+        seed=seed,
+    )
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = dataclasses.replace(get_recipe(recipe), **given)  # checks their values
+    if isinstance(source, (str, os.PathLike)):
+        if class_names is not None:
+            raise ValueError(f"class_names are only for arrays and tf.data; {source} has its own.")
+        name, splits, names = _from_files(source, settings.image_size, data_dir, download, manual_dir)
     else:
-        name, (splits, names) = "arrays", _from_arrays(source, class_names)
+        name, splits, names = _from_memory(source, settings.image_size, class_names)
     _check_splits(splits, name)
-    if "validation" not in splits and recipe.validation_fraction:
-        splits["train"], splits["validation"] = _hold_out(splits["train"], recipe)
-    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, _view(splits, recipe))
+    if "validation" not in splits and settings.validation_fraction:
+        splits["train"], splits["validation"] = hold_out(splits["train"], settings.validation_fraction, settings.seed)
+    view = _view(splits["train"], settings.crop_fraction, settings.interpolation)
+    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, view)
 
 
-def _view(splits, recipe):
-    size = tuple(splits["train"].image_shape[:2])
-    return View(size) if isinstance(splits["train"], Arrays) else View(size, recipe.crop_fraction, recipe.interpolation)
+def _view(examples, crop_fraction, interpolation):
+    size = tuple(examples.image_shape[:2])
+    return View(size) if isinstance(examples, Arrays) else View(size, crop_fraction, interpolation)
+
+
+def _from_files(source, image_size, data_dir, download, manual_dir):
+    """(name, the examples of each split, class names) of a path or the name of a TFDS data set."""
+    image_shape = (image_size, image_size, 3)
+    if not str(source):
+        raise ValueError("The name of the data set is empty.")
+    if isinstance(source, str) and "/" not in source:
+        return from_tfds(source, data_dir, download, manual_dir, image_shape)
+    folder = pathlib.Path(os.path.expanduser(source))  # noqa: PTH111 (pathlib's raises an error for an unknown user)
+    read = from_record_set if is_record_set(folder) else from_folder
+    splits, class_names = read(folder, image_shape)
+    return printable(folder.resolve().name), splits, class_names
 
 
 def _check_splits(splits, name):
@@ -138,65 +188,51 @@ def _check_splits(splits, name):
             raise ValueError(f"The {split} images are {own}, but the training images are {shape}; use one size.")
 
 
-def _check_labels(splits, class_names):
-    for split, examples in splits.items():
-        low, high = int(examples.labels.min()), int(examples.labels.max())
-        if low < 0 or high >= len(class_names):
+def _from_memory(source, image_size, class_names):
+    """(name, the examples of each split, class names) of arrays or data sets."""
+    read = {}
+    for split, values in _by_split(source).items():
+        if isinstance(values, tf.data.Dataset):
+            read[split] = from_dataset(split, values, image_size)
+            class_names = class_names or getattr(values, "class_names", None)  # of image_dataset_from_directory
+        elif _is_pair(values):
+            read[split] = from_arrays(split, *values)
+        else:
             raise ValueError(
-                f"The {split} labels span {low} to {high}, but there are {len(class_names)} classes, numbered from 0."
+                f"The {split} split must be a pair (images, labels) or a tf.data.Dataset, not {_kind(values)}."
             )
+    splits: dict[str, Examples] = {split: examples for split, (examples, _) in read.items()}
+    name = "arrays" if _is_pair(values) else "tf.data"
+    return name, splits, names_of_classes(class_names, {split: classes for split, (_, classes) in read.items()})
 
 
-def _from_arrays(source, class_names):
-    """(the examples of each split, class names) of a pair of arrays, a pair of such pairs, or a dict of such pairs."""
-    splits = {split: _examples(split, *pair) for split, pair in _pairs(source).items()}
-    classes = 1 + max(int(examples.labels.max()) for examples in splits.values())
-    names = tuple(class_names or map(str, range(classes)))
-    _check_labels(splits, names)
-    return splits, names
-
-
-def _pairs(source):
-    """The pair (images, labels) of each split."""
-    if not isinstance(source, Mapping):
-        if not (isinstance(source, (tuple, list)) and len(source) == 2):
-            raise ValueError("Data must be the name of a TFDS data set, a pair (images, labels), or a dict of pairs.")
-        pairs = source if isinstance(source[0], (tuple, list)) and len(source[0]) == 2 else (source,)
-        source = dict(zip(("train", "test"), pairs, strict=False))
-    if "train" not in source or not set(source) <= set(SPLITS):
-        raise ValueError(f"Splits {sorted(source)} must be 'train' and, optionally, 'validation' and 'test'.")
-    return source
-
-
-def _examples(split, images, labels):
-    images, labels = np.asarray(images), np.asarray(labels)
-    if len(images) == 0 or len(labels) == 0:
-        raise ValueError(f"The {split} split is empty.")
-    if images.ndim != 4:
-        raise ValueError(f"The {split} images have the shape {images.shape}; it must be (N, height, width, channels).")
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) != len(images):
+def _by_split(source):
+    """The pair (images, labels) or the data set of each split."""
+    if isinstance(source, tf.data.Dataset):
+        return {"train": source}
+    if isinstance(source, Mapping):
+        if "train" not in source or not set(source) <= set(SPLITS):
+            raise ValueError(
+                f"Splits {sorted(map(str, source))} must be 'train' and, optionally, 'validation' and 'test'."
+            )
+        return source
+    if not _is_pair(source):
         raise ValueError(
-            f"The {split} split has images of shape {images.shape} and labels of shape {labels.shape}; "
-            "there must be one class number for each image."
+            "Data must be the name of a TFDS data set, a path, a pair (images, labels), a tf.data.Dataset of such "
+            f"pairs, or a dict of these by split, not {_kind(source)}."
         )
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"The {split} labels are {labels.dtype}; they must be integer class numbers from 0.")
-    if images.dtype != np.uint8:
-        images = images.astype("float32")
-        if not np.isfinite(images).all() or images.min() < 0 or not 1 < images.max() <= 255:
-            raise ValueError(
-                f"The {split} images span {images.min():g} to {images.max():g}; they must be RGB or grayscale values "
-                "in 0 to 255, which the model normalizes itself."
-            )
-    return Arrays(images, labels.astype("int32"))
+    if any(isinstance(part, tf.data.Dataset) for part in source):
+        raise ValueError("Give several data sets as a dict with the keys 'train', 'validation' and 'test'.")
+    # A pair of pairs, and not two images with two labels.
+    nested = all(part is None or (_is_pair(part) and not np.isscalar(part[1])) for part in source)
+    return dict(zip(("train", "test"), source if nested else (source,), strict=False))
 
 
-def _hold_out(examples, recipe):
-    """(training, validation) examples; the latter are a random `validation_fraction` of all."""
-    order = np.random.default_rng(recipe.seed).permutation(len(examples))
-    count = round(recipe.validation_fraction * len(examples))
-    if not 0 < count < len(examples):
-        raise ValueError(f"{len(examples)} training images are too few to hold out {recipe.validation_fraction:.0%}.")
-    return examples.take(np.sort(order[:-count])), examples.take(np.sort(order[-count:]))
+def _is_pair(value):
+    return isinstance(value, (tuple, list)) and len(value) == 2
+
+
+def _kind(value):
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return "None" if value is None else type(value).__name__

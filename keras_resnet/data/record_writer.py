@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import io
 import json
+import numbers
 import os
 import pathlib
 import threading
@@ -14,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, JpegImagePlugin
 
-from keras_resnet.data.decoding import FORMATS, decode_bytes
+from keras_resnet.data.decoding import FORMATS, JPEG_START, PNG_START, decode_bytes
 from keras_resnet.data.examples import Files
 from keras_resnet.data.loading import Data
 from keras_resnet.data.records import MANIFEST
-from keras_resnet.data.unreadable import UnreadableImages, default_limit
+from keras_resnet.data.unreadable import UnreadableImages, limit_of_unreadable
 from keras_resnet.files import SCRATCH, checksum, write_atomically, write_text
 from keras_resnet.progress import bar_shown
 
@@ -67,19 +68,22 @@ def prepare_records(
 
     Raises:
         FileExistsError: `folder` contains other files.
-        ValueError: `data` is not a folder of photos, or too many images are unreadable.
+        OSError: `folder` is a file, or is not writable.
+        ValueError: `data` is not a folder of photos, a setting is out of range, or too many images are unreadable.
 
     Example:
         >>> import keras_resnet
         >>> data = keras_resnet.load_data("PHOTOS/", "fb2016")  # doctest: +SKIP
         >>> keras_resnet.prepare_records(data, "RECORDS")  # doctest: +SKIP
     """
-    if not all(isinstance(examples, Files) for examples in data.splits.values()):
-        raise ValueError(f"{data.name} is not a folder of image files; only these can be prepared.")
+    if not isinstance(data, Data) or not all(isinstance(examples, Files) for examples in data.splits.values()):
+        raise ValueError("Only photos in folders can be prepared; give the Data of load_data(a folder).")
+    if not isinstance(short_side, numbers.Integral) or isinstance(short_side, bool) or short_side < 1:
+        raise ValueError(f"short_side={short_side!r} must be an integer, at least 1.")
+    total = sum(map(len, data.splits.values()))
+    limit = limit_of_unreadable(total, max_bad_images, on_bad_image)
     folder = pathlib.Path(folder).expanduser()
     _start_or_resume(folder, data, short_side)
-    total = sum(map(len, data.splits.values()))
-    limit = 0 if on_bad_image == "error" else default_limit(total) if max_bad_images is None else max_bad_images
     unreadable = UnreadableImages(folder / UNREADABLE, limit)
     progress = _Progress(total, verbose)
     splits = {
@@ -109,9 +113,14 @@ def _start_or_resume(folder, data, short_side):
         if json.loads((folder / PLAN).read_text(encoding="utf-8")) != plan:
             raise FileExistsError(f"{folder} contains records of other images or another size; choose another folder.")
         return
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; choose a new or empty folder.")
     if folder.exists() and any(not path.name.startswith(SCRATCH) for path in folder.iterdir()):
         raise FileExistsError(f"{folder} contains other files; choose an empty folder.")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(f"{folder} cannot be created ({error.strerror}).") from error
     write_text(folder / PLAN, json.dumps(plan, indent=1) + "\n")
 
 
@@ -189,20 +198,23 @@ def shrink(content: bytes, short_side: int) -> bytes:
         [40, 32, 3]
     """
     image = Image.fromarray(decode_bytes(content))
-    with warnings.catch_warnings(action="ignore"):
-        source = Image.open(io.BytesIO(content), formats=FORMATS)
     scale = short_side / min(image.size)
-    if scale >= 1 and source.format in ("JPEG", "PNG"):
+    if scale >= 1 and content.startswith((JPEG_START, PNG_START)):
         return content
     if scale < 1:
         image = image.resize([round(side * scale) for side in image.size], Image.Resampling.LANCZOS, reducing_gap=3)
     encoded = io.BytesIO()
-    image.save(encoded, "JPEG", **_jpeg_quality(source))
+    image.save(encoded, "JPEG", **_jpeg_quality(content))
     return encoded.getvalue()
 
 
-def _jpeg_quality(source):
-    """Options of Pillow's `save` that keep the JPEG quality of an opened image."""
+def _jpeg_quality(content):
+    """Options of Pillow's `save` that keep the JPEG quality of an encoded image."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            source = Image.open(io.BytesIO(content), formats=FORMATS)
+    except Exception:  # TensorFlow reads some images that Pillow does not
+        return {"quality": QUALITY}
     sampling = JpegImagePlugin.get_sampling(source) if source.format == "JPEG" else -1
     if sampling < 0 or len(source.quantization) < 2:  # grayscale, CMYK, or not a JPEG
         return {"quality": QUALITY}
@@ -213,6 +225,6 @@ def _example(content, label, file_name):
     features = {
         "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[content])),
         "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-        "file_name": tf.train.Feature(bytes_list=tf.train.BytesList(value=[file_name.encode()])),
+        "file_name": tf.train.Feature(bytes_list=tf.train.BytesList(value=[os.fsencode(file_name)])),
     }
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()

@@ -15,6 +15,14 @@ from keras_resnet.data.examples import Examples, Records
 MANIFEST = "manifest.json"
 
 
+def is_record_set(folder: pathlib.Path) -> bool:
+    """Whether a folder was written by `prepare_records`, completely."""
+    try:
+        return (folder / MANIFEST).is_file()
+    except (OSError, ValueError):  # no possible path
+        return False
+
+
 def from_record_set(
     folder: pathlib.Path, image_shape: tuple[int, int, int]
 ) -> tuple[dict[str, Examples], tuple[str, ...]]:
@@ -29,7 +37,7 @@ def from_record_set(
             split: _split(folder, split, shards, image_shape) for split, shards in manifest["splits"].items()
         }
         return splits, tuple(manifest["class_names"])
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{folder / MANIFEST} is damaged ({error!r}); prepare the record set again.") from error
 
 

@@ -2,11 +2,14 @@
 
 import csv
 import io
+import numbers
 import pathlib
 import threading
 
+from keras_resnet.errors import unknown_name
 from keras_resnet.files import write_text
 
+ON_BAD_IMAGE = ("skip", "error")
 FRACTION, MINIMUM = 1 / 1000, 10  # by default, this fraction of the images may be unreadable, and at least so many
 
 
@@ -67,6 +70,26 @@ class UnreadableImages:
 def default_limit(images: int) -> int:
     """Default maximum number of unreadable images among `images`: 1 in 1,000, at least 10."""
     return max(MINIMUM, int(FRACTION * images))
+
+
+def limit_of_unreadable(images: int, max_bad_images: int | None, on_bad_image: str) -> int:
+    """Maximum number of unreadable images among `images`, by the settings of that name.
+
+    Raises:
+        ValueError: a setting has no such value.
+
+    Example:
+        >>> from keras_resnet.data.unreadable import limit_of_unreadable
+        >>> limit_of_unreadable(50_000, None, "skip"), limit_of_unreadable(50_000, None, "error")
+        (50, 0)
+    """
+    if on_bad_image not in ON_BAD_IMAGE:
+        raise unknown_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
+    if max_bad_images is None:
+        return 0 if on_bad_image == "error" else default_limit(images)
+    if not isinstance(max_bad_images, numbers.Integral) or isinstance(max_bad_images, bool) or max_bad_images < 0:
+        raise ValueError(f"max_bad_images={max_bad_images!r} must be an integer, at least 0.")
+    return 0 if on_bad_image == "error" else int(max_bad_images)
 
 
 def _table(reasons):

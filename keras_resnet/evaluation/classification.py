@@ -167,12 +167,12 @@ def _predict(
     bar = keras.utils.Progbar(count * len(passes), verbose=bar_shown(verbose), unit_name="image")
     for model, batches in passes:
         forward, of_pass = _forward(model), np.zeros_like(mean)
-        for views, batch_labels, indices in batches(unreadable):
+        for views, batch_labels, positions in batches(unreadable):
             images = tf.reshape(views, (-1, *views.shape[2:]))
-            probabilities = forward(images).reshape(len(indices), -1, classes)
-            of_pass[indices] = probabilities.mean(axis=1)
-            labels[indices], readable[indices] = batch_labels, True
-            bar.add(len(indices))
+            probabilities = forward(images).reshape(len(positions), -1, classes)
+            of_pass[positions] = probabilities.mean(axis=1)
+            labels[positions], readable[positions] = batch_labels, True
+            bar.add(len(positions))
         mean += of_pass / len(passes)
     return _Predictions(mean, labels, readable)
 

@@ -1,7 +1,8 @@
 """Evaluation protocols: which views of each image a model sees."""
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -14,10 +15,11 @@ from keras_resnet.models.surgery import fully_convolutional
 from keras_resnet.transforms.views import View, center_view, ten_crop_views, whole_view
 
 PROTOCOLS = ("center", "ten_crop", "multi_scale")
-VIEWS_AT_ONCE = 128  # views of the model's size in a batch; fewer if they are larger
+VIEWS_AT_ONCE = 64  # views of the model's size in a batch; fewer if they are larger
+WAITING = 4  # batches of pixels that wait for others of their shape, in "multi_scale"
 SCALES = tuple(side / 224 for side in (224, 256, 384, 480, 640))  # He et al. 2015, section 3.4
 
-Batches = Callable[[UnreadableImages], tf.data.Dataset]
+Batches = Callable[[UnreadableImages], Iterable[tuple[tf.Tensor, ...]]]
 
 
 class Pass(NamedTuple):
@@ -25,7 +27,7 @@ class Pass(NamedTuple):
 
     Attributes:
         model: to run on each view.
-        batches: function that makes batches (views, labels, indices) and reports unreadable images to its argument.
+        batches: function that makes batches (views, labels, positions) and reports unreadable images to its argument.
             The views have the shape (images, views of an image, height, width, channels).
     """
 
@@ -76,11 +78,7 @@ def _ten_crop(model: keras.Model, view: View, examples: Examples) -> Plan:
 
 def _multi_scale(model: keras.Model, view: View, examples: Examples, scales: Sequence[int]) -> Plan:
     model = fully_convolutional(model)
-    area = min(view.size) ** 2
-    passes = [
-        Pass(model, _batches_by_shape(examples, scale, view, max(1, VIEWS_AT_ONCE * area // scale**2)))
-        for scale in scales
-    ]
+    passes = [Pass(model, _batches_by_shape(examples, scale, view)) for scale in scales]
     return Plan(passes, f"fully convolutional at short sides {', '.join(map(str, scales))}, softmax averaged")
 
 
@@ -92,16 +90,33 @@ def _batches(examples: Examples, views: Callable, batch_size: int) -> Batches:
     return lambda unreadable: evaluation_batches(examples, batch_size, views, unreadable)
 
 
-def _batches_by_shape(examples: Examples, short_side: int, view: View, batch_size: int) -> Batches:
+def _batches_by_shape(examples: Examples, short_side: int, view: View) -> Batches:
     """Batches of whole images, resized to a short side; the images of a batch have the same shape."""
+    batch_pixels = VIEWS_AT_ONCE * min(view.size) ** 2
+    views = functools.partial(whole_view, short_side=short_side, interpolation=view.interpolation)
+    return lambda unreadable: _grouped(evaluation_batches(examples, 1, views, unreadable), batch_pixels)
 
-    def shape(views, label, index):
-        height, width = tf.unstack(tf.shape(views, tf.int64)[1:3])
-        return height * 2**32 + width
 
-    def batches(unreadable):
-        views = functools.partial(whole_view, short_side=short_side, interpolation=view.interpolation)
-        singles = evaluation_batches(examples, 1, views, unreadable).unbatch()
-        return singles.group_by_window(shape, lambda key, same: same.batch(batch_size), window_size=batch_size)
+def _grouped(singles: tf.data.Dataset, batch_pixels: int) -> Iterator[tuple[tf.Tensor, ...]]:
+    """Joins batches of one image to batches of equal shape, in any order.
 
-    return batches
+    A batch has at most `batch_pixels`, or one image. The images that wait for others of their shape have at most
+    `WAITING` times as many: photos come in thousands of shapes, too many for a batch of each in memory.
+    """
+    groups: dict[tuple[int, int], list] = {}
+    waiting = 0
+    for single in singles:
+        height, width = single[0].shape[2:4]
+        groups.setdefault((height, width), []).append(single)
+        waiting += height * width
+        full = (len(groups[height, width]) + 1) * height * width > batch_pixels
+        if full or waiting > WAITING * batch_pixels:
+            chosen = (height, width) if full else max(groups, key=lambda shape: len(groups[shape]) * math.prod(shape))
+            group = groups.pop(chosen)
+            waiting -= len(group) * math.prod(chosen)
+            yield _joined(group)
+    yield from map(_joined, groups.values())
+
+
+def _joined(group: list) -> tuple[tf.Tensor, ...]:
+    return tuple(tf.concat(parts, 0) for parts in zip(*group, strict=True))

@@ -1,13 +1,18 @@
 """Batches of encoded images: independent of the number of threads, and every image accounted for."""
 
 import dataclasses
+import io
+import os
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from keras_resnet import Recipe, load_data, prepare_records
+from keras_resnet import Recipe, ResNet, evaluate, load_data, prepare_records
 from keras_resnet.data.batches import evaluation_batches, training_batches
 from keras_resnet.data.decoding import decode_bytes
 from keras_resnet.data.unreadable import UnreadableImages
@@ -101,6 +106,47 @@ def test_repeats_show_each_photo_several_times_apart(photos):
     assert len({image.tobytes() for image in images}) == 30
     for _, labels in epoch:
         np.testing.assert_array_equal(labels, np.repeat(labels[::3], 3))
+
+
+def test_evaluation_of_held_out_records_counts_them_from_zero(record_set):
+    """The index of a record counts the whole set; results are stored by position among the held-out ones."""
+    data = load_data(record_set, RECIPE, validation_fraction=0.2)
+    for examples in data.splits.values():
+        batches = evaluation_batches(examples, 8, lambda image: image[:1, :1])
+        positions = np.concatenate([positions for _, _, positions in batches])
+        np.testing.assert_array_equal(positions, np.arange(len(examples)))
+    model = ResNet("basic", (1,), widths=(4,), stem="cifar", input_shape=(16, 16, 3), classes=3)
+    for split, examples in data.splits.items():
+        contents = [examples.content(*handle) for handle in examples.handles().as_numpy_iterator()]
+        views = np.concatenate([center_view(tf.constant(decode_bytes(content)), data.view) for content in contents])
+        correct = np.asarray(model(views)).argmax(1) == examples.labels
+        result = evaluate(model, data, split)
+        assert (result.images, result.top1_correct) == (len(examples), correct.sum())
+        assert sum(images for _, images, _ in result.classes) == len(examples)
+
+
+def test_augmentation_of_records_depends_on_their_index_in_the_whole_set(record_set):
+    """So that the images of a run do not change with the records held out."""
+    data = load_data(record_set, RECIPE, validation_fraction=0.2)
+    unshuffled = [int(index) for index, _ in data.train.handles()]
+    assert unshuffled != list(range(24))
+    assert set(unshuffled) < set(range(30))
+
+
+def test_held_out_records_are_balanced(record_set):
+    data = load_data(record_set, RECIPE, validation_fraction=0.2)
+    np.testing.assert_array_equal(np.bincount(data.train.labels), [8, 8, 8])
+    np.testing.assert_array_equal(np.bincount(data.validation.labels), [2, 2, 2])
+
+
+def test_labels_of_damaged_records_are_one_clear_sentence(record_set, tmp_path):
+    copy = shutil.copytree(record_set, tmp_path / "set")
+    (shard,) = copy.glob("*.tfrecord")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(ValueError, match=r"A shard in .*set is damaged \(.*\); prepare it again"):
+        load_data(copy, RECIPE, validation_fraction=0.2)
 
 
 UNREADABLE = {"ant/003.jpg": b"", "bee/000.jpg": b"no image", "cat/009.jpg": encode(scene(64, 48), "JPEG")[:-100]}
@@ -219,6 +265,98 @@ def test_preparing_resumes_and_refuses_other_folders(damaged, tmp_path):
     shard.write_bytes(shard.read_bytes()[:-5])
     with pytest.raises(ValueError, match="missing or incomplete"):
         load_data(tmp_path / "set", RECIPE)
+
+
+def pillow_unreadable_png(height, width):
+    """A PNG that TensorFlow reads, but Pillow does not: it has a text of 2 MB."""
+    content = encode(scene(height, width))
+    text = b"zTXtnote\0\0" + zlib.compress(bytes(2_000_000))
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    return content[:33] + chunk + content[33:]  # behind the header
+
+
+def test_images_that_pillow_does_not_read_are_prepared(tmp_path):
+    for name, size in (("a", 60), ("b", 300)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        content = pillow_unreadable_png(size, size)
+        with pytest.raises(ValueError, match="large"):
+            Image.open(io.BytesIO(content))
+        (tmp_path / "photos" / name / "0.png").write_bytes(content)
+    (shard,) = prepare_records(load_data(tmp_path / "photos", RECIPE), tmp_path / "set", short_side=100, verbose=0)
+    assert (shard.count, shard.shrunk) == (2, 1)
+    train = load_data(tmp_path / "set", RECIPE).train
+    images = {decode_bytes(train.content(*handle)).shape for handle in train.handles().as_numpy_iterator()}
+    assert images == {(60, 60, 3), (100, 100, 3)}
+
+
+def test_dangling_links_are_unreadable_images(photos, tmp_path):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    (folder / "cat" / "link.jpg").symlink_to("nowhere.jpg")
+    data = load_data(folder, RECIPE)
+    unreadable = UnreadableImages(tmp_path / "bad.tsv")
+    batches = batches_of(data.train, RECIPE, 4, unreadable=unreadable)
+    assert sum(len(labels) for _, labels in batches) == 30
+    reasons = {str(folder / "cat" / "link.jpg"): "cannot be read (No such file or directory)"}
+    assert unreadable.reasons == UnreadableImages(tmp_path / "bad.tsv").reasons == reasons
+    (shard,) = prepare_records(data, tmp_path / "set", verbose=0)
+    assert shard.count == 30
+    assert UnreadableImages(tmp_path / "set" / "bad_images.tsv").reasons == reasons
+
+
+def test_file_names_that_are_not_text_are_read_and_listed(photos, tmp_path):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    cat = os.fsencode(folder / "cat")
+    os.rename(cat + b"/000.jpg", cat + b"/caf\xe9.jpg")
+    with open(cat + b"/bad\xff.jpg", "wb") as file:
+        file.write(b"no image")
+    data = load_data(folder, RECIPE)
+    unreadable = UnreadableImages(tmp_path / "bad.tsv")
+    batches = batches_of(data.train, RECIPE, 4, unreadable=unreadable)
+    assert sum(len(labels) for _, labels in batches) == 30
+    assert list(unreadable.reasons) == [rf"{folder}/cat/bad\xff.jpg"]
+    assert UnreadableImages(tmp_path / "bad.tsv").reasons == unreadable.reasons
+    data.train.fingerprint()
+    prepare_records(data, tmp_path / "set", verbose=0)
+    names = load_data(tmp_path / "set", RECIPE).train.file_names()
+    assert [name for name in names if "caf" in name] == [os.fsdecode(b"caf\xe9.jpg")]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"short_side": 0}, "short_side=0 must be an integer, at least 1"),
+        ({"short_side": -1}, "short_side=-1 must be"),
+        ({"short_side": 1.5}, r"short_side=1\.5 must be"),
+        ({"short_side": "a"}, "short_side='a' must be"),
+        ({"short_side": True}, "short_side=True must be"),
+        ({"max_bad_images": -1}, "max_bad_images=-1 must be an integer, at least 0"),
+        ({"max_bad_images": 1.5}, r"max_bad_images=1\.5 must be"),
+        ({"max_bad_images": float("nan")}, "max_bad_images=nan must be"),
+        ({"max_bad_images": "a"}, "max_bad_images='a' must be"),
+        ({"on_bad_image": "ignore"}, "Unknown on_bad_image 'ignore'; available: 'skip', 'error'"),
+        ({"on_bad_image": None}, "Unknown on_bad_image None"),
+    ],
+)
+def test_settings_of_preparing_are_checked_before_work_is_done(photos, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        prepare_records(load_data(photos, RECIPE), tmp_path / "set", **options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "set").exists()
+
+
+def test_targets_of_preparing_that_cannot_be_written_are_one_clear_sentence(photos, tmp_path):
+    data = load_data(photos, RECIPE)
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(NotADirectoryError, match="file is a file; choose a new or empty folder"):
+        prepare_records(data, tmp_path / "file")
+    with pytest.raises(NotADirectoryError, match=r"file/set cannot be created \(Not a directory\)"):
+        prepare_records(data, tmp_path / "file" / "set")
+    assert (tmp_path / "file").read_text() == "kept"
+    with pytest.raises(OSError, match=r"/proc/set cannot be created|/proc/set/plan\.json cannot be written"):
+        prepare_records(data, "/proc/set")
+    for other in (None, load_data((np.zeros((4, 8, 8, 3), "uint8"), range(4)))):
+        with pytest.raises(ValueError, match="Only photos in folders can be prepared"):
+            prepare_records(other, tmp_path / "set")
 
 
 def test_no_readable_image_is_an_error_instead_of_an_endless_loop(tmp_path):

@@ -1,13 +1,14 @@
 """Decoding against Pillow: formats, orientations, damage, bombs."""
 
 import csv
+import os
 import struct
 import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from keras_resnet.data.decoding import EncodedImage, decode_bytes, read_image
 from keras_resnet.transforms.boxes import whole_box
@@ -82,6 +83,19 @@ def test_orientation_is_applied(orientation, tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), PHOTO)
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_of_a_tiff_is_applied_once_and_not_by_decoding(orientation, compression, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "turned.tif"
+    path.write_bytes(encode(PHOTO, "TIFF", exif=exif, compression=compression))
+    np.testing.assert_array_equal(decode_bytes(path.read_bytes()), PHOTO)
+    np.testing.assert_array_equal(decode_whole(tf.constant(path.read_bytes())), PHOTO)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(read_image(path), ImageOps.exif_transpose(image))
+
+
 def test_all_orientations_of_a_photo_look_alike(local_data):
     upright = [read_image(path) for path in sorted((local_data / "exif").glob("*.jpg"))]
     assert len(upright) == 9
@@ -112,15 +126,23 @@ def test_a_part_much_larger_than_needed_is_decoded_smaller():
         assert np.abs(np.asarray(part, float) - means).mean() < 1.5
 
 
-def png_of(width, height):
-    """A PNG file whose header claims this size, with one row of data."""
+def png_of(width, height, rows=1):
+    """A PNG file whose header claims this size, with that many rows of data."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = zlib.compress(bytes(1 + 3 * width))
+    data = zlib.compress(bytes((1 + 3 * width) * rows))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def jpeg_of(width, height):
+    """A JPEG file whose header claims this size."""
+    content = bytearray(encode(PHOTO, "JPEG"))
+    size = content.index(b"\xff\xc0") + 5  # of the "start of frame" segment
+    content[size : size + 4] = struct.pack(">HH", height, width)
+    return bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +154,10 @@ def png_of(width, height):
         (encode(PHOTO, "PNG")[:-200], "is damaged"),
         (encode(PHOTO, "GIF")[:40], "is "),
         (png_of(20_000, 20_000), "has more than 178,956,970 pixels"),
+        (png_of(2**31 - 1, 2**31 - 1), "has more than 178,956,970 pixels"),
+        (png_of(60_000, 3_000), "has more than 178,956,970 pixels"),
+        (jpeg_of(65_000, 65_000), "has more than 178,956,970 pixels"),
+        (encode(PHOTO, "PNG")[:20], "is "),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image in a known format"),
     ],
 )
@@ -144,10 +170,33 @@ def test_damage_is_one_clear_sentence(content, message, tmp_path):
         decode_whole(tf.constant(content))
 
 
+def test_images_beyond_the_limit_are_refused_before_they_are_decoded():
+    """Files of which TensorFlow would decode every pixel."""
+    for content in (png_of(20_000, 10_000, rows=10_000), jpeg_of(65_000, 65_000)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="has more than 178,956,970 pixels"):
+            decode_whole(tf.constant(content))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="has more than 178,956,970 pixels"):
+            EncodedImage(tf.constant(content)).crop(lambda shape: tf.constant([0, 0, 8, 8]), (8, 8))
+        with pytest.raises(ValueError, match=r"^has more than 178,956,970 pixels$"):
+            decode_bytes(content)
+
+
 def test_missing_file_and_folder(tmp_path):
     for path in (tmp_path / "none.jpg", tmp_path):
         with pytest.raises(ValueError, match=r"cannot be read"):
             read_image(path)
+
+
+def test_file_name_that_is_not_text(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    with open(path, "wb") as file:
+        file.write(encode(PHOTO))
+    np.testing.assert_array_equal(read_image(path), PHOTO)
+    with open(path, "wb") as file:
+        file.write(b"no image")
+    with pytest.raises(ValueError, match=r"caf\\xe9\.png is not an image") as caught:
+        read_image(path)
+    str(caught.value).encode()
 
 
 def test_truncation_outside_the_box_is_detected():

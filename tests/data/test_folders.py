@@ -1,6 +1,7 @@
 """Folders of photos, flat or in ImageNet's layout: every photo accounted for."""
 
 import collections
+import os
 
 import numpy as np
 import pytest
@@ -85,7 +86,12 @@ def test_bad_folders_are_one_clear_sentence(tmp_path):
     photos = write_photos(tmp_path / "photos", ["cat", "dog"], 3)
     for folder, error, message in (
         (tmp_path / "nowhere", FileNotFoundError, "The folder .*nowhere does not exist"),
-        (photos / "cat", ValueError, "has 0 classes"),
+        (
+            photos / "cat",
+            ValueError,
+            r"contains 3 photos \(0\.png, \.\.\.\); photos must be in a folder for each class",
+        ),
+        (photos / "cat" / "0.png", NotADirectoryError, "is a file; give the folder"),
     ):
         with pytest.raises(error, match=message):
             load_data(folder, SMALL)
@@ -97,6 +103,48 @@ def test_bad_folders_are_one_clear_sentence(tmp_path):
     write_photos(tmp_path / "both" / "val", ["cat", "eel"], 1)
     with pytest.raises(ValueError, match="classes that the training images lack: eel"):
         load_data(tmp_path / "both", SMALL)
+
+
+def test_other_layouts_are_named_and_the_wanted_one_is_shown(tmp_path):
+    single = write_photos(tmp_path / "single", ["cat"], 1)
+    with pytest.raises(ValueError, match=r"one class folder, cat, but .* at least two; .* train/<class>/\*\.jpg"):
+        load_data(single)
+    wrapped = write_photos(tmp_path / "wrapped" / "photos", ["cat", "dog"], 1).parent
+    with pytest.raises(
+        ValueError, match="contains one class folder, photos, with the folders cat, dog; photos must be"
+    ):
+        load_data(wrapped)
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ValueError, match="nothing contains no class folders; photos must be"):
+        load_data(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("split", ["train", "val", "."])
+def test_nested_class_folders_are_one_clear_sentence(split, tmp_path):
+    for name in ("train", "val"):
+        write_photos(tmp_path / name, ["animals", "plants"], 1)
+    write_photos(tmp_path / split / "more", ["ant", "bee", "cat", "dog"], 1)
+    if split == ".":
+        (tmp_path / "train").rename(tmp_path / "training")
+    message = r"contains no photos but folders \(.*\); photos must be in a folder for each class: train/<class>/"
+    with pytest.raises(ValueError, match=message) as caught:
+        load_data(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_label_file_that_is_not_text(tmp_path):
+    write_photos(tmp_path / "train", ["cat", "dog"], 2)
+    write_photos(tmp_path, ["val"], 2)
+    (tmp_path / "val" / "val.txt").write_bytes(b"0.png \xff\n")
+    with pytest.raises(ValueError, match=r"val\.txt is not a text file in UTF-8"):
+        load_data(tmp_path)
+
+
+def test_class_folder_with_a_name_that_is_not_text(tmp_path):
+    write_photos(tmp_path, ["cat", "dog"], 1)
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
+    with pytest.raises(ValueError, match=r"caf\\xe9 has a name that is not UTF-8; rename it"):
+        load_data(tmp_path)
 
 
 def test_real_photos(local_data):

@@ -13,6 +13,8 @@ from keras_resnet import Recipe, load_data
 from keras_resnet.data.batches import evaluation_batches, training_batches
 from keras_resnet.transforms.crops import pad_and_crop, random_flip
 from keras_resnet.transforms.pipeline import example_seed
+from keras_resnet.transforms.views import View
+from tests.photos import write_photos
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +141,33 @@ def test_sources_of_arrays(shapes):
         (np.zeros((0, 8, 8, 3)), [], {}, "The train split is empty"),
         (np.zeros((4, 8, 8), "uint8"), range(4), {}, r"must be \(N, height, width, channels\)"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(3), {}, "one class number for each image"),
-        (np.zeros((4, 8, 8, 3), "uint8"), np.eye(4), {}, "one class number for each image"),
+        (np.zeros((4, 8, 8, 3), "uint8"), np.eye(4)[:, :, None], {}, "one class number for each image"),
+        (np.zeros((4, 8, 8, 3), "uint8"), np.full((4, 4), 0.25), {}, "are not one-hot; give class numbers"),
+        (np.zeros((4, 8, 8, 3), "uint8"), 2 * np.eye(4), {}, "are not one-hot"),
+        (np.zeros((4, 8, 8, 3), "uint8"), [0, 1, 2, 2**31], {}, "labels span 0 to 2147483648"),
+        (np.zeros((4, 8, 8, 3), "uint8"), np.uint64([0, 1, 2, 2**64 - 1]), {}, "labels span 0 to 18446744073709551615"),
+        (np.zeros((4, 8, 8, 3), "uint8"), [0, 1, 2, 2**31 - 1], {}, "from 0, below 1,000,000"),
+        (np.zeros((4, 8, 8, 3), "uint8"), list("abcd"), {}, "labels are <U1; they must be integer"),
+        (np.zeros((4, 8, 8, 3), "uint8"), [[0], [1, 2], 3, 4], {}, "labels differ in shape"),
+        (np.zeros((4, 8, 8, 3), "uint8"), [None] * 4, {}, "labels are object"),
+        (np.zeros((4, 8, 8, 2), "uint8"), range(4), {}, "have 2 channels; they must have 3"),
+        (np.zeros((4, 8, 8, 0), "uint8"), range(4), {}, "is empty"),
+        (np.zeros((4, 8, 8, 3), object), range(4), {}, "images are object; they must be numbers"),
+        (np.zeros((4, 8, 8, 3), complex), range(4), {}, "images are complex128; they must be numbers"),
+        ([np.zeros((8, 8, 3)), np.zeros((7, 8, 3))], [0, 1], {}, "images differ in shape"),
+        (None, range(4), {}, r"images have the shape \(\)"),
+        (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"class_names": 3}, "must be a list of different strings"),
+        (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"class_names": "aabc"}, "must be a list of different strings"),
+        (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"image_size": 0}, "image_size=0 must be above 0"),
+        (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"crop_fraction": 1.5}, "crop_fraction=1.5 must be above 0"),
+        (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"interpolation": "cubic"}, "did you mean 'bicubic'"),
+        (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"validation_fraction": -1}, "must be between 0 and 1"),
+        (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"seed": -1}, "seed=-1 must not be negative"),
         (np.zeros((4, 8, 8, 3), "uint8"), [0.0, 1, 2, 3], {}, "must be integer class numbers"),
         (np.zeros((4, 8, 8, 3), "uint8"), [-1, 0, 1, 2], {}, "labels span -1 to 2"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"class_names": "abc"}, "span 0 to 3, but there are 3 classes"),
-        (np.full((4, 8, 8, 3), 0.5), range(4), {}, "must be RGB or grayscale values in 0 to 255"),
-        (np.full((4, 8, 8, 3), np.nan), range(4), {}, "must be RGB or grayscale values in 0 to 255"),
+        (np.full((4, 8, 8, 3), 0.5), range(4), {}, "values in 0 to 255, .* Multiply them by 255"),
+        (np.full((4, 8, 8, 3), np.nan), range(4), {}, "contain NaN"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"recipe": Recipe(validation_fraction=0.01)}, "too few"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"recipe": "cifar_quik"}, "did you mean 'cifar_quick'"),
     ],
@@ -153,6 +176,72 @@ def test_bad_arrays_are_one_clear_sentence(images, labels, options, message):
     with pytest.raises(ValueError, match=message) as caught:
         load_data((images, labels), **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (3, "Data must be .* not int"),
+        (None, "Data must be .* not None"),
+        (b"cifar10", "Data must be .* not bytes"),
+        ("", "name of the data set is empty"),
+        ((1, 2, 3), "Data must be .* not a tuple of 3"),
+        ({}, r"Splits \[\] must be"),
+        ({"train": 0, 3: 0}, r"Splits \['3', 'train'\] must be"),
+        ({"train": None}, "train split must be a pair"),
+        ((None, None), "train split must be a pair"),
+        (((np.zeros((4, 8, 8, 3), "uint8"), range(4)), None), "test split must be a pair"),
+    ],
+)
+def test_sources_of_another_type_are_one_clear_sentence(source, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        load_data(source)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["nowhere/", "a" * 5000 + "/", "a\0/", "~nobody/photos"])
+def test_paths_that_do_not_exist_are_one_clear_sentence(path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        load_data(path)
+
+
+def test_one_hot_labels_are_class_numbers():
+    data = load_data((np.zeros((4, 8, 8, 3), "uint8"), np.eye(5)[[3, 0, 1, 3]]))
+    np.testing.assert_array_equal(data.train.labels, [3, 0, 1, 3])
+    assert data.train.labels.dtype == np.int32
+    assert data.class_names == ("0", "1", "2", "3", "4")
+
+
+def test_settings_override_the_recipes(tmp_path):
+    write_photos(tmp_path, ["cat", "dog"], 10)
+    recipe = Recipe(image_size=32, crop_fraction=0.5, validation_fraction=0.5)
+    assert load_data(tmp_path, recipe).view == View((32, 32), 0.5)
+    data = load_data(tmp_path, recipe, image_size=16, interpolation="bicubic", validation_fraction=0.2, seed=3)
+    assert data.view == View((16, 16), 0.5, "bicubic")
+    assert (len(data.train), len(data.validation)) == (16, 4)
+    same = load_data(tmp_path, image_size=16, crop_fraction=0.5, validation_fraction=0.2, seed=3)
+    np.testing.assert_array_equal(same.validation.paths, data.validation.paths)
+    other = load_data(tmp_path, image_size=16, crop_fraction=0.5, validation_fraction=0.2, seed=4)
+    assert set(other.validation.paths) != set(data.validation.paths)
+
+
+def test_class_names_are_not_for_folders(tmp_path):
+    with pytest.raises(ValueError, match="class_names are only for arrays"):
+        load_data(write_photos(tmp_path, ["cat", "dog"], 1), class_names=["a", "b"])
+
+
+def test_repr_is_short_and_has_no_arrays(shapes):
+    train, test = shapes
+    data = load_data((train, test), class_names=["a", "b", "c", "d"])
+    assert repr(data).splitlines() == [
+        "Data 'arrays'",
+        "  train: 120 images",
+        "  test: 40 images",
+        "  4 classes: a, b, c, d",
+        "  image shape: (8, 8, 3)",
+        "  test view: 8x8 center crop of short side 8, bilinear",
+    ]
+    assert repr(data.train) == "Arrays(120 images, 8x8x3)"
 
 
 def test_splits_must_have_one_image_size(shapes):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from keras_resnet import Recipe, ResNet, create_model, evaluate, load_data
 from keras_resnet.data.decoding import read_image
+from keras_resnet.evaluation.protocols import _grouped
 from keras_resnet.models.surgery import fully_convolutional
 from keras_resnet.transforms.views import View, resize_to_cover
 from tests.photos import scene, write_scenes
@@ -168,6 +169,40 @@ def test_multi_scale(net, photos):
     result = evaluate(net, photos, protocol="multi_scale")
     check(result, labels, expected)
     assert "short sides 32, 37, 55, 69, 91" in str(result)
+
+
+def single_images(shapes):
+    """Batches of one image (views, labels, positions), as `multi_scale` resizes them."""
+    for position, shape in enumerate(shapes):
+        yield tf.zeros((1, 1, *shape, 3), tf.uint8), tf.constant([position % 6]), tf.constant([position])
+
+
+def test_images_of_equal_shape_share_a_batch_of_bounded_size():
+    shapes = [(32, 32), (32, 40), (200, 200)] * 20
+    batches = list(_grouped(single_images(shapes), batch_pixels=5_000))
+    assert sorted(int(position) for *_, positions in batches for position in positions) == list(range(60))
+    for views, labels, positions in batches:
+        assert {shapes[position] for position in positions.numpy()} == {tuple(views.shape[2:4])}
+        np.testing.assert_array_equal(labels, positions % 6)
+        assert len(positions) == 1 or np.prod(views.shape[:4]) <= 5_000
+    assert sorted(len(positions) for *_, positions in batches) == [1] * 20 + [2, 3, 3, 3, 3, 3, 3] + [4] * 5
+
+
+def test_the_images_that_wait_for_others_of_their_shape_are_bounded():
+    """500 shapes, as of real photos: no batch becomes full."""
+    taken, waiting = [], []
+
+    def counted():
+        for single in single_images([(32, 32 + number) for number in range(500)]):
+            taken.append(32 * single[0].shape[3])
+            waiting.append(sum(taken) - sum(given))
+            yield single
+
+    given = []
+    for views, *_ in _grouped(counted(), batch_pixels=20_000):
+        given.append(int(np.prod(views.shape[:4])))
+    assert sum(given) == sum(taken)
+    assert max(waiting) <= 4 * 20_000 + max(taken)
 
 
 def test_protocols_differ(net, photos):

@@ -1,5 +1,7 @@
 """Views and crops against Pillow and NumPy: resizing, crops pixel by pixel, distributions of random boxes."""
 
+import resource
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -56,6 +58,44 @@ def test_ten_crops_are_the_papers_pixel_by_pixel():
 
 def test_whole_view_keeps_the_aspect_ratio():
     assert whole_view(tf.zeros((100, 150, 3), tf.uint8), 64).shape == (1, 64, 96, 3)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(3, 90), (300, 30), (4, 60)])
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_crops_of_an_elongated_image_are_parts_of_the_resized_image(shape, interpolation, kind):
+    """They are resized one by one; up to rounding errors, the result is that of resizing the whole image."""
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(kind))
+    view = View((12, 16), 0.8, interpolation)
+    resized = resize_to_cover(image, view.resized, interpolation)
+    crop = np.array(center_crop(resized, view.size), float)
+    assert resized.shape[0] * resized.shape[1] > 8 * 15 * 20  # so the crops are not cut from it
+    tolerance = 1 if kind == "uint8" else 1e-2
+    np.testing.assert_allclose(center_view(image, view)[0], crop, atol=tolerance)
+    parts = [resized[:12, :16], resized[:12, -16:], resized[-12:, :16], resized[-12:, -16:], crop]
+    views = ten_crop_views(image, view)
+    for part, crop, mirrored in zip(parts, views[:5], views[5:], strict=True):
+        np.testing.assert_allclose(np.array(crop, float), part, atol=tolerance)
+        np.testing.assert_array_equal(np.asarray(mirrored)[:, ::-1], crop)
+
+
+@pytest.mark.parametrize("shape", [(1, 5_000), (60_000, 1), (2, 20_000), (1, 2_000_000)])
+def test_memory_of_a_view_does_not_depend_on_the_aspect_ratio(shape):
+    """Resized as a whole, the smallest of these would take 860 MB as float32."""
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype("uint8"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    view = View((224, 224), 0.875, "bicubic")
+    assert ten_crop_views(image, view).shape == (10, 224, 224, 3)
+    assert center_view(image, view).shape == (1, 224, 224, 3)
+    long = 512 if shape[0] < shape[1] else 64
+    assert whole_view(image, 64).shape == (1, 576 - long, long, 3)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
+
+
+def test_whole_view_of_an_elongated_image_is_its_middle():
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 100, 3)).astype("uint8"))
+    np.testing.assert_array_equal(whole_view(image, 8), whole_view(image[:, 34:66], 8))
+    np.testing.assert_array_equal(whole_view(image[:, :32], 8), resize_to_cover(image[:, :32], (8, 8))[None])
 
 
 def test_decoded_image_is_cropped_as_numpy_and_whole_without_a_copy():
