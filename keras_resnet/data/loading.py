@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from keras_resnet.choices import SPLITS
 from keras_resnet.data.batches import evaluation_batches
 from keras_resnet.data.examples import Arrays, Examples
 from keras_resnet.data.folders import from_folder
 from keras_resnet.data.records import MANIFEST, from_record_set
-from keras_resnet.data.tfds import SPLITS, from_tfds
+from keras_resnet.data.tfds import from_tfds
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.transforms.views import View, center_view
 
