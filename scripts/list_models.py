@@ -1,4 +1,4 @@
-"""Prints the README's table of variants in Markdown.
+"""Prints the table of variants of docs/models.md.
 
     python scripts/list_models.py [PATTERN]
 

@@ -50,11 +50,11 @@ def run(command: Command, argv: list[str], **defaults: Any) -> NoReturn:
 
 def _run(command: Command, argv: list[str], defaults: dict[str, Any]) -> int | None:
     module = importlib.import_module(command.module)
-    names = _define_flags(module, defaults)
-    arguments = _parse(argv, names)
+    _define_flags(module, defaults)
+    arguments = _parse(argv)
     _call_if_defined(module, "complete_flags")
     if flags.FLAGS["help"].value:
-        print(help_text(pathlib.Path(argv[0]).name, command, names))
+        print(help_text(pathlib.Path(argv[0]).name, command))
         return 0
     _check_arguments(command, arguments)
     _call_if_defined(module, "check_flags")
@@ -65,27 +65,31 @@ def _run(command: Command, argv: list[str], defaults: dict[str, Any]) -> int | N
     return module.main(arguments)
 
 
-def _define_flags(module: ModuleType, defaults: dict[str, Any]) -> set[str]:
-    """Defines a command's flags, and returns their names; absl's own flags are not among them."""
+def _define_flags(module: ModuleType, defaults: dict[str, Any]) -> None:
+    """Defines a command's flags, and makes them the program's: absl and TensorFlow also have flags of their own."""
     others = set(flags.FLAGS)
     module.define_flags()
     with group("run"):
-        flags.DEFINE_bool("help", False, "Show this help.", short_name="h")
+        flags.DEFINE_bool("help", False, "Show this help.")
+    for name in set(flags.FLAGS) - others:
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     for name, value in defaults.items():
         flags.FLAGS.set_default(name, value)
-    return set(flags.FLAGS) - others - {"h"}
 
 
-def _parse(argv: list[str], names: set[str]) -> list[str]:
+def _parse(argv: list[str]) -> list[str]:
     """Parses the flags, and returns the program's name and the positional arguments.
 
     Raises:
         ValueError: a flag is unknown, or its value is of the wrong type.
     """
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS(["--help" if argument == "-h" else argument for argument in argv])
     except flags.UnrecognizedFlagError as error:
-        raise unknown_name("flag", f"--{error.flagname}", [f"--{name}" for name in sorted(names)]) from None
+        known = sorted(f"--{flag.name}" for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0]))
+        raise unknown_name("flag", f"--{error.flagname}", known) from None
+    except RecursionError:  # absl compares unknown names with the known ones by a recursion
+        raise ValueError("Unknown flag with an endless name.") from None
     except flags.IllegalFlagValueError as error:
         raise _wrong_value(error) from None
 

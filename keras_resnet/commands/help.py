@@ -1,6 +1,7 @@
 """The text of `--help`."""
 
 import shutil
+import sys
 import textwrap
 from typing import Any
 
@@ -12,16 +13,15 @@ from keras_resnet.commands.table import Command
 COLUMN = 26  # where help texts start
 
 
-def help_text(program: str, command: Command, names: set[str]) -> str:
+def help_text(program: str, command: Command) -> str:
     """Usage, summary, and the flags by group, with their defaults.
 
     Args:
         program: as the user called it.
-        command: the command.
-        names: of its flags.
+        command: the command, whose flags are defined.
     """
     lines = [usage(program, command), "", command.summary, f"Defaults are in brackets{_of_recipe()}."]
-    for group, members in _by_group(names).items():
+    for group, members in _by_group().items():
         lines += ["", f"{group}:", *(line for flag in members for line in _describe(flag))]
     return "\n".join(lines)
 
@@ -42,13 +42,14 @@ def usage(program: str, command: Command) -> str:
     return f"usage: {program} [flags] {command.arguments}".rstrip()
 
 
-def _by_group(names: set[str]) -> dict[str, list[flags.Flag]]:
+def _by_group() -> dict[str, list[flags.Flag]]:
     """The flags of each group, in the order of their definition."""
     grouped = flags.FLAGS.key_flags_by_module_dict()
     group_of = {flag.name: group for group in GROUPS for flag in grouped.get(group, ())}
+    own = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])}
     members: dict[str, list[flags.Flag]] = {group: [] for group in GROUPS}
     for name in flags.FLAGS:
-        if name in names:  # absl and TensorFlow have flags of their own
+        if name in own:
             members[group_of.get(name, GROUPS[-1])].append(flags.FLAGS[name])
     return {group: found for group, found in members.items() if found}
 

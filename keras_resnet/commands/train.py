@@ -84,7 +84,13 @@ def check_flags() -> None:
     if FLAGS.data_dir is None and FLAGS.data is None and not FLAGS.fake_data:
         raise SystemExit(HOW_TO_GET_DATA)
     sources = [name for name in ("data_dir", "data", "download", "manual_dir") if FLAGS[name].present]
-    refuse([(FLAGS.fake_data and sources, f"--fake_data generates photos; leave out --{' and --'.join(sources)}.")])
+    no_archives = FLAGS.manual_dir is not None and not pathlib.Path(FLAGS.manual_dir).expanduser().is_dir()
+    refuse(
+        [
+            (FLAGS.fake_data and sources, f"--fake_data generates photos; leave out --{' and --'.join(sources)}."),
+            (no_archives, f"--manual_dir: there is no folder {FLAGS.manual_dir}."),
+        ]
+    )
     check_training_flags()
 
 

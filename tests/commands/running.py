@@ -29,12 +29,14 @@ def unchanged_process():
         absl_logging.get_verbosity(),
     )
     before = logger.handlers, logger.propagate, logger.level, warnings.formatwarning
-    with flagsaver.flagsaver():
-        yield
-    flags.FLAGS.set_gnu_getopt(gnu)
-    absl_logging.set_verbosity(verbosity)
-    logger.handlers, logger.propagate, level, warnings.formatwarning = before
-    logger.setLevel(level)
+    try:
+        with flagsaver.flagsaver():
+            yield
+    finally:
+        flags.FLAGS.set_gnu_getopt(gnu)
+        absl_logging.set_verbosity(verbosity)
+        logger.handlers, logger.propagate, level, warnings.formatwarning = before
+        logger.setLevel(level)
 
 
 def ended(command, *arguments) -> Ended:
