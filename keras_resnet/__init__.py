@@ -102,13 +102,28 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+_SCRIPTS = {  # of the repository
+    "demo.py",
+    "evaluate.py",
+    "finetune.py",
+    "launch_local.py",
+    "list_models.py",
+    "predict.py",
+    "prepare_imagenet.py",
+    "train_cifar10.py",
+    "train_imagenet.py",
+}
+
+
 def _runs_command() -> bool:
-    """Whether this process is `keras-resnet`, `python -m keras_resnet`, or a script of this package's repository."""
-    program, *arguments = getattr(sys, "argv", None) or [""]
-    if program == "-m":  # before Python has found the module
+    """Whether this process is `keras-resnet`, `python -m keras_resnet`, or one of the repository's scripts."""
+    name, *arguments = getattr(sys, "argv", None) or [""]
+    if name == "-m":  # before Python has found the module
         return sys.orig_argv[-len(arguments) - 1] == "keras_resnet"
+    program = pathlib.Path(name)
     scripts = pathlib.Path(__file__).resolve().parents[1] / "scripts"
-    return pathlib.Path(program).stem == "keras-resnet" or pathlib.Path(program).resolve().parent == scripts
+    is_script = program.name in _SCRIPTS and program.resolve().parent == scripts
+    return is_script or program.name in ("keras-resnet", "keras-resnet.exe")
 
 
 if not _runs_command():

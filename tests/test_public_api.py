@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import keras_resnet
+from tests.conftest import REPOSITORY
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(keras_resnet.__path__, "keras_resnet."))
 
@@ -37,6 +38,26 @@ def test_import_registers_layers_with_keras_whatever_the_script_is_called(tmp_pa
     script.write_text("import keras, keras_resnet; print(keras.saving.load_model('net.keras').name)")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.stdout == "resnet20_cifar\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["/usr/local/bin/keras-resnet", "train"], True),
+        (["keras-resnet.exe"], True),
+        (["keras-resnet.py"], False),
+        ([str(REPOSITORY / "scripts" / "predict.py"), "RUN"], True),
+        ([str(REPOSITORY / "scripts" / "of_a_user.py")], False),
+        (["/home/user/scripts/predict.py"], False),
+        (["-m", "train"], True),
+        ([""], False),
+        ([], False),
+    ],
+)
+def test_only_commands_of_this_package_import_keras_later(arguments, expected, monkeypatch):
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "keras_resnet", "train"])
+    assert keras_resnet._runs_command() == expected
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -57,25 +58,49 @@ def define_flags() -> None:
 
 def check_flags() -> None:
     """Refuses flags that are out of range or contradict each other."""
-    saved = bool(FLAGS.model) and pathlib.Path(FLAGS.model).expanduser().exists()
-    folder = pathlib.Path(FLAGS.per_class or "").expanduser().parent
+    _check_model()
+    _check_protocols()
+    _check_files()
+    override_settings(Recipe())
+
+
+def _check_model() -> None:
+    if not FLAGS.model:
+        raise ValueError("Give a --model: a run directory, a .keras file, or a variant.")
+    saved, variant = pathlib.Path(FLAGS.model).expanduser().exists(), FLAGS.model in VARIANTS
+    if not saved and not variant:
+        raise unknown_name("run directory, .keras file, or variant", FLAGS.model, VARIANTS)
     refuse(
         [
-            (not FLAGS.model, "Give a --model: a run directory, a .keras file, or a variant."),
             (saved and FLAGS.weights, f"{FLAGS.model} has its own weights; leave out --weights."),
-            (not saved and FLAGS.model in VARIANTS and not FLAGS.weights, "--model is a variant; also give --weights."),
-            (not FLAGS.protocol, f"Give a --protocol: one or more of {', '.join(PROTOCOLS)}."),
-            (FLAGS.scales and "multi_scale" not in FLAGS.protocol, "--scales needs --protocol=multi_scale."),
-            (any(scale < 1 for scale in FLAGS.scales or ()), "--scales must be above 0."),
-            (not folder.is_dir(), f"--per_class: there is no folder {folder}."),
+            (not saved and not FLAGS.weights, "--model is a variant; also give --weights."),
         ]
     )
+
+
+def _check_protocols() -> None:
     for protocol in FLAGS.protocol:
         if protocol not in PROTOCOLS:
             raise unknown_name("protocol", protocol, PROTOCOLS)
-    if FLAGS.real_labels and not pathlib.Path(FLAGS.real_labels).is_file():
-        raise FileNotFoundError(f"--real_labels: there is no file {FLAGS.real_labels}.")
-    override_settings(Recipe())
+    refuse(
+        [
+            (not FLAGS.protocol, f"Give a --protocol: one or more of {', '.join(PROTOCOLS)}."),
+            (FLAGS.scales and "multi_scale" not in FLAGS.protocol, "--scales needs --protocol=multi_scale."),
+            (any(scale < 1 for scale in FLAGS.scales or ()), "--scales must be above 0."),
+        ]
+    )
+
+
+def _check_files() -> None:
+    table, labels = (pathlib.Path(path or "").expanduser() for path in (FLAGS.per_class, FLAGS.real_labels))
+    no_folder = FLAGS.per_class and not os.access(table.parent, os.W_OK)
+    refuse(
+        [
+            (no_folder, f"--per_class: there is no writable folder {table.parent}."),
+            (FLAGS.per_class and table.is_dir(), f"--per_class: {table} is a folder; name a file."),
+            (FLAGS.real_labels and not labels.is_file(), f"--real_labels: there is no file {labels}."),
+        ]
+    )
 
 
 def main(argv: list[str]) -> None:
@@ -87,10 +112,11 @@ def main(argv: list[str]) -> None:
     model = _load_model(data)
     if FLAGS.recalibrate_batchnorm:
         keras_resnet.recalibrate_batchnorm(model, data, recipe, FLAGS.recalibrate_batchnorm)
+    real_labels = pathlib.Path(FLAGS.real_labels).expanduser() if FLAGS.real_labels else None
     results = {}
     for protocol in FLAGS.protocol:
         results[protocol] = keras_resnet.evaluate(
-            model, data, FLAGS.split, protocol, scales=FLAGS.scales, real_labels=FLAGS.real_labels
+            model, data, FLAGS.split, protocol, scales=FLAGS.scales, real_labels=real_labels
         )
         _print_result(results[protocol])
     if FLAGS.per_class:

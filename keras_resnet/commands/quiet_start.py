@@ -28,8 +28,8 @@ def start_tensorflow() -> None:
     Raises:
         ImportError: TensorFlow cannot be imported.
     """
-    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with contextlib.nullcontext() if level == "0" else _filtered_stderr():
+    filtered = sys.stderr is not None and os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0"
+    with _filtered_stderr() if filtered else contextlib.nullcontext():
         import tensorflow as tf
 
         import keras_resnet.models  # noqa: F401 (registers its layers with Keras)

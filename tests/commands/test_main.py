@@ -1,5 +1,6 @@
 """`keras-resnet` itself: the list of commands, `--help`, and unknown names; and that these need no TensorFlow."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 import keras_resnet
+from keras_resnet.commands import main
 from keras_resnet.commands.table import COMMANDS
 from keras_resnet.recipes import RECIPES, settings
 from tests.commands.running import keras_resnet_command
@@ -114,3 +116,9 @@ def test_python_m_runs_the_command():
     done = subprocess.run([sys.executable, "-m", "keras_resnet"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert "keras-resnet COMMAND --help" in done.stdout
+
+
+def test_setup_installs_the_command():
+    (target,) = re.findall(r'"keras-resnet = (\S+)"', (REPOSITORY / "setup.py").read_text())
+    module, function = target.split(":")
+    assert getattr(importlib.import_module(module), function) is main.main

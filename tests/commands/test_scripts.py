@@ -109,6 +109,18 @@ def test_finetune_then_evaluate(tiny_cifar, tmp_path):
 
 
 @pytest.mark.slow
+def test_training_starts_from_weights(tiny_cifar, tmp_path):
+    start = keras_resnet.create_model("resnet20_cifar")
+    start.save(tmp_path / "start.keras")
+    no_change = ["--learning_rate=1e-12", "--weight_decay=0", "--epochs=1", "--batch_size=30", "--workdir=run"]
+    trained = script("train_cifar10.py", f"--data_dir={tiny_cifar}", "--weights=start.keras", *no_change, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    end = keras_resnet.load_model(tmp_path / "run" / "final.keras")
+    for before, after in zip(start.trainable_variables, end.trainable_variables, strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_predict_without_a_run(tmp_path):
     assert "neither a run directory" in mistake(script("predict.py", "nowhere", "a.png", cwd=tmp_path))
     assert "usage: predict.py [flags] RUN IMAGE" in mistake(script("predict.py", "nowhere", cwd=tmp_path))
