@@ -8,7 +8,6 @@ words of a TensorFlow that aborts.
 import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,7 +42,9 @@ def _filtered_stderr() -> Iterator[None]:
     sys.stderr.flush()
     stderr = os.dup(2)
     try:
-        with subprocess.Popen([sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=stderr) as process:
+        program = [sys.executable, "-I", "-S", __file__]
+        # In a session of its own, it gets no Ctrl-C, which is meant for the command.
+        with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=stderr, start_new_session=True) as process:
             os.dup2(process.stdin.fileno(), 2)  # type: ignore[union-attr]
             try:
                 yield
@@ -56,7 +57,6 @@ def _filtered_stderr() -> Iterator[None]:
 
 def _pass_on() -> None:
     """Copies standard input to standard output, without the noise."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which then ends the input
     for line in sys.stdin.buffer:
         if not NOISE.match(line):
             sys.stdout.buffer.write(line)

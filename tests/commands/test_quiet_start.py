@@ -1,5 +1,6 @@
 """What the filter of TensorFlow's start drops, and what it passes on."""
 
+import os
 import subprocess
 import sys
 
@@ -48,6 +49,23 @@ os.write(2, b"four\\n")
 """
 
 
+INTERRUPTED = """
+import os, signal, sys
+from keras_resnet.commands import app
+from keras_resnet.commands.quiet_start import _filtered_stderr
+from keras_resnet.commands.table import Command
+
+def define_flags(): pass
+
+def main(argv):
+    with _filtered_stderr():
+        os.killpg(0, signal.SIGINT)  # as Ctrl-C does, here before the filter has started
+        signal.pause()
+
+app.run(Command("__main__", "Is interrupted.", needs_tensorflow=False), sys.argv)
+"""
+
+
 @pytest.mark.parametrize(
     ("then", "last_words"),
     [
@@ -62,6 +80,14 @@ def test_what_else_is_written_meanwhile_arrives_whatever_happens(then, last_word
     program.write_text(PROGRAM.format(noise=b"".join(DROPPED), then=then))
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60)
     assert done.stderr == last_words
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_meanwhile_is_one_line(tmp_path):
+    program = tmp_path / "keras-resnet"
+    program.write_text(INTERRUPTED)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, start_new_session=True)
+    assert (done.returncode, done.stderr) == (130, "interrupted; completed work is kept\n")
 
 
 @pytest.mark.slow
