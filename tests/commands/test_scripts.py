@@ -67,7 +67,6 @@ def test_train_then_predict_then_train_again(tiny_cifar, tmp_path):
     assert "2.png: error: 2.png is not an image in a known format" in mixed.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -84,7 +83,6 @@ def test_mistakes_on_the_command_line(arguments, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 def test_unknown_model(tiny_cifar, tmp_path):
     result = script("train_cifar10.py", f"--data_dir={tiny_cifar}", "--model=resnet20", "--workdir=run", cwd=tmp_path)
     assert "or 'resnet20_cifar'" in mistake(result)
@@ -120,7 +118,6 @@ def test_training_starts_from_weights(tiny_cifar, tmp_path):
         np.testing.assert_allclose(after, before, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_predict_without_a_run(tmp_path):
     assert "neither a run directory" in mistake(script("predict.py", "nowhere", "a.png", cwd=tmp_path))
     assert "usage: predict.py [flags] RUN IMAGE" in mistake(script("predict.py", "nowhere", cwd=tmp_path))
@@ -138,7 +135,6 @@ def test_demo(tmp_path):
     assert (tmp_path / "runs" / "demo" / "saved_model" / "saved_model.pb").is_file()
 
 
-@pytest.mark.slow
 def test_imagenet_without_data_says_how_to_get_it(tmp_path):
     result = script("train_imagenet.py", "--workdir=run", cwd=tmp_path)
     assert result.returncode == 1
