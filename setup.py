@@ -29,6 +29,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["keras_resnet", "keras_resnet.*"]),
     package_data={"keras_resnet": ["py.typed", "*/*.json"]},
+    entry_points={"console_scripts": ["keras-resnet = keras_resnet.commands.main:main"]},
     python_requires=">=3.11",
     install_requires=[
         "tensorflow>=2.20",

@@ -29,9 +29,15 @@ RANGE_OF_FRACTIONS = Rule(
 )
 
 
-def _field(default: Any, help: str, rule: Rule | None = None, choices: tuple[str, ...] = ()) -> Any:
-    """A field of `Recipe` with its default, help text, and rule or choices for its values."""
-    return dataclasses.field(default=default, metadata={"help": help, "rule": rule, "choices": choices})
+def _field(
+    default: Any, help: str, rule: Rule | None = None, choices: tuple[str, ...] = (), group: str | None = None
+) -> Any:
+    """A field of `Recipe` with its default, help text, and rule or choices for its values.
+
+    `group` is the subject of this field and of those after it, up to the next one with a group.
+    """
+    metadata = {"help": help, "rule": rule, "choices": choices, "group": group}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +61,10 @@ class Recipe:
     source: str = dataclasses.field(default="", compare=False)  # where the recipe comes from
     expected: str = dataclasses.field(default="", compare=False)  # its accuracy, published or measured here
 
-    epochs: float = _field(10, "Passes over the training images; may be fractional.", ABOVE_ZERO)
+    epochs: float = _field(10, "Passes over the training images; may be fractional.", ABOVE_ZERO, group="schedule")
     batch_size: int = _field(128, "Images per step, over all devices.", ABOVE_ZERO)
     learning_rate: float = _field(0.1, "Base learning rate, for this batch_size.", ABOVE_ZERO)
-    momentum: float = _field(0.9, "SGD momentum, 0 to 1.", NOT_NEGATIVE)
+    momentum: float = _field(0.9, "SGD momentum, 0 to 1.", NOT_NEGATIVE, group="optimizer")
     nesterov: bool = _field(False, "Use Nesterov momentum.")
     weight_decay: float = _field(
         0.0, "L2 penalty lambda: adds lambda / 2 x |w|^2 over all trainable weights.", NOT_NEGATIVE
@@ -67,6 +73,7 @@ class Recipe:
         "constant",
         "Learning rate schedule: constant, steps (division by 10 at each milestone), cosine (to zero) or plateau.",
         choices=("steps", "cosine", "plateau", "constant"),
+        group="schedule",
     )
     milestones: tuple[float, ...] = _field(
         (), "Fractions of the run at which the steps schedule divides the rate by 10.", INCREASING_FRACTIONS
@@ -87,7 +94,10 @@ class Recipe:
         10, "Epochs without a lower validation error until the plateau schedule divides the rate by 10.", ABOVE_ZERO
     )
     validation_fraction: float = _field(
-        0.0, "Fraction of the training images to hold out, if the data have no validation split.", FRACTION
+        0.0,
+        "Fraction of the training images to hold out, if the data have no validation split.",
+        FRACTION,
+        group="data",
     )
     per_pixel_mean: bool = _field(
         False, "Subtract the mean training image instead of normalizing with ImageNet's mean and standard deviation."
@@ -99,6 +109,7 @@ class Recipe:
         "center",
         "Crop of training images: center, scale_jitter (the 2015 paper) or random_resized (GoogLeNet).",
         choices=("center", "scale_jitter", "random_resized"),
+        group="augmentation",
     )
     scale_jitter: tuple[float, ...] = _field(
         (256 / 224, 480 / 224),
@@ -132,21 +143,29 @@ class Recipe:
     )
     label_smoothing: float = _field(0.0, "Fraction of each label that is spread over all classes.", FRACTION)
     crop_fraction: float = _field(
-        1.0, "Center crop of test images, as a fraction of their resized short side.", FRACTION_ABOVE_ZERO
+        1.0,
+        "Center crop of test images, as a fraction of their resized short side.",
+        FRACTION_ABOVE_ZERO,
+        group="test view",
     )
     interpolation: str = _field(
         "bilinear", "Interpolation of test images: bilinear or bicubic.", choices=("bilinear", "bicubic")
     )
     repeated_augmentation: int = _field(
-        1, "Augmented copies of each image in a batch; with n copies, an epoch visits one image in n.", ABOVE_ZERO
+        1,
+        "Augmented copies of each image in a batch; with n copies, an epoch visits one image in n.",
+        ABOVE_ZERO,
+        group="augmentation",
     )
-    sync_batch_norm: bool = _field(False, "Synchronize batch normalization over all devices.")
+    sync_batch_norm: bool = _field(False, "Synchronize batch normalization over all devices.", group="devices")
     precision: str = _field(
         "float32",
         "Precision of training: float32, mixed_bfloat16 (CPU, GPU) or mixed_float16 (GPU).",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
-    seed: int = _field(0, "Random seed of initial weights, validation split, order and augmentation.", NOT_NEGATIVE)
+    seed: int = _field(
+        0, "Random seed of initial weights, validation split, order and augmentation.", NOT_NEGATIVE, group="run"
+    )
 
     def __post_init__(self) -> None:
         for field in setting_fields():
@@ -191,6 +210,20 @@ def setting_fields() -> list[dataclasses.Field]:
         ('batch_size', 'Images per step, over all devices.')
     """
     return [field for field in dataclasses.fields(Recipe) if field.compare]
+
+
+def setting_groups() -> dict[str, str]:
+    """The subject of each field that determines the result, by the field's name.
+
+    Example:
+        >>> from keras_resnet.recipes import setting_groups
+        >>> setting_groups()["nesterov"]
+        'optimizer'
+    """
+    groups, group = {}, ""
+    for field in setting_fields():
+        groups[field.name] = group = field.metadata["group"] or group
+    return groups
 
 
 # All of section 4.2 of the paper: 45k/5k split, pad 4 and random crop, flip, per-pixel mean, batch

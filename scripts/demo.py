@@ -5,19 +5,18 @@
 The images are scikit-learn's: 1,797 scans of 8x8 pixels, a fifth of them held out for testing.
 """
 
-import os
+import sys
+from typing import TYPE_CHECKING
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-import keras
 import numpy as np
-import tensorflow as tf
 from absl import flags
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 import keras_resnet
 from keras_resnet.commands import app
+from keras_resnet.commands.table import Command
+
+if TYPE_CHECKING:
+    import keras
 
 
 def define_flags() -> None:
@@ -27,6 +26,8 @@ def define_flags() -> None:
 
 def main(argv: list[str]) -> None:
     """Trains, exports and predicts."""
+    import tensorflow as tf
+
     del argv
     workdir = flags.FLAGS.workdir
     recipe = keras_resnet.get_recipe("digits")
@@ -46,8 +47,11 @@ def main(argv: list[str]) -> None:
         print(f"  test image {index:3}: predicted {predicted:5} ({row.max():6.2%}), truth {truth}")
 
 
-def load(recipe: keras_resnet.Recipe) -> keras_resnet.Data:
+def load(recipe: keras_resnet.Recipe) -> "keras_resnet.Data":
     """Loads the digits: grayscale images (8, 8, 1) in 0 to 255, 360 of them for testing."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     digits = load_digits()
     images = np.uint8(np.round(digits.images[..., None] * (255 / 16)))
     x_train, x_test, y_train, y_test = train_test_split(
@@ -57,8 +61,10 @@ def load(recipe: keras_resnet.Recipe) -> keras_resnet.Data:
     return keras_resnet.load_data(((x_train, y_train), (x_test, y_test)), recipe, class_names=names)
 
 
-def build(data: keras_resnet.Data, recipe: keras_resnet.Recipe) -> keras.Model:
+def build(data: "keras_resnet.Data", recipe: keras_resnet.Recipe) -> "keras.Model":
     """Builds the paper's CIFAR net of 6n + 2 layers with n = 1, for 8x8 images."""
+    import keras
+
     keras.utils.set_random_seed(recipe.seed)
     return keras_resnet.create_model(
         "resnet20_cifar",
@@ -72,4 +78,5 @@ def build(data: keras_resnet.Data, recipe: keras_resnet.Recipe) -> keras.Model:
 
 
 if __name__ == "__main__":
-    app.run(define_flags, main)
+    summary = "Train a small ResNet on handwritten digits, export it, and predict with the export."
+    app.run(Command("__main__", summary), sys.argv)

@@ -8,11 +8,10 @@ RUN is a run directory or a .keras file; --weights is a file or the name of publ
 cropped as for the run, or as the published weights expect. PHOTOS has the layout that scripts/train_imagenet.py takes.
 """
 
-import os
+import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-from keras_resnet.commands import app, evaluate
+from keras_resnet.commands import app
+from keras_resnet.commands.table import COMMANDS
 
 if __name__ == "__main__":
-    app.run(evaluate.define_flags, evaluate.main)
+    app.run(COMMANDS["evaluate"], sys.argv)

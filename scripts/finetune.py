@@ -6,11 +6,10 @@ PHOTOS has one folder per class, or train/ and val/ (and test/) with one folder 
 name of published weights; the classifier is replaced if the number of classes differs.
 """
 
-import os
+import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-from keras_resnet.commands import app, finetune
+from keras_resnet.commands import app
+from keras_resnet.commands.table import COMMANDS
 
 if __name__ == "__main__":
-    app.run(finetune.define_flags, finetune.main)
+    app.run(COMMANDS["finetune"], sys.argv)

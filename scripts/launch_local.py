@@ -6,11 +6,10 @@ Flags after the script's name are the script's. The workers find each other thro
 line of output starts with the index of its worker. If one worker fails, the others have a minute to exit.
 """
 
-import os
+import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-from keras_resnet.commands import app, launch
+from keras_resnet.commands import app
+from keras_resnet.commands.table import COMMANDS
 
 if __name__ == "__main__":
-    app.run(launch.define_flags, launch.main)
+    app.run(COMMANDS["launch"], sys.argv)

@@ -1,15 +1,14 @@
-"""Prints the README's table of variants in Markdown.
+"""Prints the table of variants of docs/models.md.
 
     python scripts/list_models.py [PATTERN]
 
 Parameters and multiply-adds are counted on the built model; accuracies are published by the source of the weights.
 """
 
-import os
+import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-from keras_resnet.commands import app, list_models
+from keras_resnet.commands import app
+from keras_resnet.commands.table import COMMANDS
 
 if __name__ == "__main__":
-    app.run(list_models.define_flags, list_models.main)
+    app.run(COMMANDS["list"], sys.argv)

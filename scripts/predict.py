@@ -5,11 +5,10 @@
 RUN is a run directory or a .keras file. The exit code is 1 if an image is unreadable.
 """
 
-import os
+import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-from keras_resnet.commands import app, predict
+from keras_resnet.commands import app
+from keras_resnet.commands.table import COMMANDS
 
 if __name__ == "__main__":
-    app.run(predict.define_flags, predict.main)
+    app.run(COMMANDS["predict"], sys.argv)

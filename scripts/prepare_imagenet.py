@@ -6,11 +6,10 @@ PHOTOS has the layout that scripts/train_imagenet.py takes; pass RECORDS to it a
 To resume an interrupted preparation, run the same command again.
 """
 
-import os
+import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-from keras_resnet.commands import app, prepare
+from keras_resnet.commands import app
+from keras_resnet.commands.table import COMMANDS
 
 if __name__ == "__main__":
-    app.run(prepare.define_flags, prepare.main)
+    app.run(COMMANDS["prepare"], sys.argv)

@@ -6,11 +6,10 @@ CIFAR-10 is read from --data_dir, as prepared by TFDS; --download lets TFDS down
 run the same command again.
 """
 
-import os
+import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-from keras_resnet.commands import app, train_cifar10
+from keras_resnet.commands import app
+from keras_resnet.commands.table import COMMANDS
 
 if __name__ == "__main__":
-    app.run(train_cifar10.define_flags, train_cifar10.main)
+    app.run(COMMANDS["train"], sys.argv, data="cifar10")

@@ -5,11 +5,10 @@
 Without --data_dir, it prints what PHOTOS can be. To resume an interrupted run, run the same command again.
 """
 
-import os
+import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
-
-from keras_resnet.commands import app, train_imagenet
+from keras_resnet.commands import app
+from keras_resnet.commands.table import COMMANDS
 
 if __name__ == "__main__":
-    app.run(train_imagenet.define_flags, train_imagenet.main)
+    app.run(COMMANDS["train"], sys.argv)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import keras_resnet
+from tests.conftest import REPOSITORY
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(keras_resnet.__path__, "keras_resnet."))
 
@@ -28,6 +29,50 @@ def test_import_brings_no_data_stack_and_nothing_optional():
     brought = {name.split(".")[0] for name in printed.split()}
     assert "keras_resnet" in brought
     assert brought <= {"keras_resnet", *sys.stdlib_module_names}
+
+
+@pytest.mark.slow
+def test_import_registers_layers_with_keras_whatever_the_script_is_called(tmp_path):
+    keras_resnet.ResNet20Cifar().save(tmp_path / "net.keras")
+    script = tmp_path / "predict.py"  # the name of one of this package's own commands
+    script.write_text("import keras, keras_resnet; print(keras.saving.load_model('net.keras').name)")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.stdout == "resnet20_cifar\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["/usr/local/bin/keras-resnet", "train"], True),
+        (["keras-resnet.exe"], True),
+        (["keras-resnet.py"], False),
+        ([str(REPOSITORY / "scripts" / "predict.py"), "RUN"], True),
+        ([str(REPOSITORY / "scripts" / "of_a_user.py")], False),
+        (["/home/user/scripts/predict.py"], False),
+        (["-m", "train"], True),
+        ([""], False),
+        ([], False),
+    ],
+)
+def test_only_commands_of_this_package_import_keras_later(arguments, expected, monkeypatch):
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "keras_resnet", "train"])
+    assert keras_resnet._runs_command() == expected
+
+
+@pytest.mark.slow
+def test_commands_find_all_public_names_on_first_use(tmp_path):
+    command = tmp_path / "keras-resnet"
+    command.write_text(
+        "import sys, keras_resnet\n"
+        "assert 'keras' not in sys.modules\n"
+        "names = keras_resnet.__all__\n"
+        "assert all(getattr(keras_resnet, name) is not None for name in [*names, 'ResNet50', 'PlainNet20Cifar'])\n"
+        "print('keras' in sys.modules, len(names))\n"
+    )
+    done = subprocess.run([sys.executable, command], capture_output=True, text=True, timeout=300)
+    constructors = set(keras_resnet.__all__) & set(keras_resnet.models.CONSTRUCTORS)
+    assert done.stdout == f"True {len(keras_resnet.__all__) - len(constructors)}\n", done.stderr
 
 
 def _examples(module):

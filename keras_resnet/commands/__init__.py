@@ -1,1 +1,1 @@
-"""Commands: one module each, with `define_flags()` and `main(argv)`; `app.run` runs them."""
+"""Commands: a row of `table.COMMANDS` and a module each; `app.run` runs them."""

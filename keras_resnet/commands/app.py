@@ -1,50 +1,157 @@
-"""Runs a command: defines and parses its flags, shows log messages, and prints errors as one line."""
+"""Runs a command: parses its flags, prints help, log messages, warnings, and errors, and exits."""
 
-import functools
+import importlib
 import logging
+import os
 import pathlib
+import re
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+import warnings
+from types import ModuleType
+from typing import Any, NoReturn
 
-from absl import app, flags
+from absl import flags
 from absl import logging as absl_logging
 
+from keras_resnet.commands.flags import group
+from keras_resnet.commands.help import help_text, usage
+from keras_resnet.commands.quiet_start import start_tensorflow
+from keras_resnet.commands.table import Command
+from keras_resnet.errors import unknown_name
+
 # Errors whose message tells the user what to do; any other one is a bug and keeps its traceback.
-EXPLAINED_ERRORS = (ValueError, OSError, ImportError, FloatingPointError, MemoryError)
+EXPLAINED_ERRORS = (ValueError, OSError, ImportError, FloatingPointError, MemoryError, flags.Error)
+INTERRUPTED = 130  # the exit code of a program that Ctrl-C ends: 128 + SIGINT
+LONGEST_MESSAGE = 1000  # characters; a value from the command line may be longer
 
-Main = Callable[[list[str]], int | None]
 
-
-def run(define_flags: Callable[[], None], main: Main) -> NoReturn:
+def run(command: Command, argv: list[str], **defaults: Any) -> NoReturn:
     """Runs a command and exits the process.
 
+    An error with an explanation is one line on stderr and exit code 1; Ctrl-C is one line and exit code 130.
+
     Args:
-        define_flags: defines the command's flags.
-        main: takes the program's name and the positional arguments; returns the exit code, None for 0. An error with an
-            explanation, or Ctrl-C, ends in one line on stderr and exit code 1.
+        command: the command.
+        argv: the program's name, and the arguments and flags.
+        defaults: of flags, by name, in place of the command's own.
     """
+    _show_messages()
+    try:
+        sys.exit(_run(command, argv, defaults))
+    except BrokenPipeError:  # the reader of our output, such as `head`, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except EXPLAINED_ERRORS as error:
+        sys.exit(f"error: {one_line(error)}")
+    except KeyboardInterrupt:
+        print("interrupted; completed work is kept", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _run(command: Command, argv: list[str], defaults: dict[str, Any]) -> int | None:
+    module = importlib.import_module(command.module)
+    _define_flags(module, defaults)
+    arguments = _parse(argv)
+    _call_if_defined(module, "complete_flags")
+    if flags.FLAGS["help"].value:
+        print(help_text(pathlib.Path(argv[0]).name, command))
+        return 0
+    _check_arguments(command, arguments)
+    _call_if_defined(module, "check_flags")
+    if command.needs_tensorflow:
+        start_tensorflow()
+    if not flags.FLAGS["verbosity"].present:
+        absl_logging.set_verbosity(absl_logging.WARNING)  # TFDS logs every file that it opens
+    return module.main(arguments)
+
+
+def _define_flags(module: ModuleType, defaults: dict[str, Any]) -> None:
+    """Defines a command's flags, and makes them the program's: absl and TensorFlow also have flags of their own."""
     others = set(flags.FLAGS)
-    define_flags()
-    for name in set(flags.FLAGS) - others:  # --help lists the flags of the program's own module only
+    module.define_flags()
+    with group("run"):
+        flags.DEFINE_bool("help", False, "Show this help.")
+    for name in set(flags.FLAGS) - others:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
-    show_log_messages()
-    app.run(functools.partial(_run_with_short_errors, main))
+    for name, value in defaults.items():
+        flags.FLAGS.set_default(name, value)
 
 
-def usage_error(argv: list[str], arguments: str) -> SystemExit:
+def _parse(argv: list[str]) -> list[str]:
+    """Parses the flags, and returns the program's name and the positional arguments.
+
+    Raises:
+        ValueError: a flag is unknown, or its value is of the wrong type.
+    """
+    try:
+        return flags.FLAGS(["--help" if argument == "-h" else argument for argument in argv])
+    except flags.UnrecognizedFlagError as error:
+        known = sorted(f"--{flag.name}" for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0]))
+        raise unknown_name("flag", f"--{error.flagname}", known) from None
+    except RecursionError:  # absl compares unknown names with the known ones by a recursion
+        raise ValueError("Unknown flag with an endless name.") from None
+    except flags.IllegalFlagValueError as error:
+        raise _wrong_value(error) from None
+
+
+def _wrong_value(error: flags.IllegalFlagValueError) -> Exception:
+    """An error for a flag's wrong value, from absl's "flag --name=value: reason"."""
+    found = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
+    if not found:
+        return error
+    name, value = found.groups()
+    flag = flags.FLAGS[name]
+    choices = getattr(flag.parser, "enum_values", None)
+    if choices:
+        return unknown_name(f"--{name}", value, choices)
+    expected = "true or false" if flag.boolean else flag.parser.syntactic_help
+    return ValueError(f"--{name}={value} must be {expected}.")
+
+
+def _check_arguments(command: Command, arguments: list[str]) -> None:
+    """Checks the positional arguments.
+
+    Raises:
+        SystemExit: their number is wrong, or one is empty; the text shows the usage.
+    """
+    given, expected = len(arguments) - 1, command.arguments.split()
+    least = sum(not name.startswith("[") for name in expected)
+    too_many = given > len(expected) and not command.arguments.endswith("...")
+    if given < least or too_many or "" in arguments:
+        raise usage_error(arguments, command)
+
+
+def usage_error(argv: list[str], command: Command | str) -> SystemExit:
     """The error to raise when positional arguments are missing: a usage line on stderr and exit code 1.
 
     Args:
         argv: as `main` gets it.
-        arguments: the arguments and flags that the command takes.
+        command: the command, or its arguments and flags as text.
 
     Example:
         >>> from keras_resnet.commands.app import usage_error
         >>> print(usage_error(["scripts/predict.py"], "RUN IMAGE..."))
         usage: predict.py RUN IMAGE...
     """
-    return SystemExit(f"usage: {pathlib.Path(argv[0]).name} {arguments}")
+    program = pathlib.Path(argv[0]).name
+    return SystemExit(usage(program, command) if isinstance(command, Command) else f"usage: {program} {command}")
+
+
+def _call_if_defined(module: ModuleType, name: str) -> None:
+    getattr(module, name, lambda: None)()
+
+
+def one_line(message: object) -> str:
+    r"""A message on one line, without the middle of an endless one.
+
+    Example:
+        >>> from keras_resnet.commands.app import one_line
+        >>> one_line("The first line\nand the second.")
+        'The first line and the second.'
+    """
+    text = " ".join(str(message).split())
+    half = LONGEST_MESSAGE // 2
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"
 
 
 def show_log_messages() -> None:
@@ -57,12 +164,7 @@ def show_log_messages() -> None:
     logger.propagate = False  # absl's handler of the root logger would print each message again, to stderr
 
 
-def _run_with_short_errors(main: Main, argv: list[str]) -> int | None:
-    if not flags.FLAGS["verbosity"].present:
-        absl_logging.set_verbosity(absl_logging.WARNING)  # TFDS logs every file that it opens
-    try:
-        return main(argv)
-    except EXPLAINED_ERRORS as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; completed work is kept")
+def _show_messages() -> None:
+    """Prints log messages as plain lines, and warnings as lines without the source code."""
+    show_log_messages()
+    warnings.formatwarning = lambda message, *args, **kwargs: f"warning: {one_line(message)}\n"  # type: ignore[assignment]

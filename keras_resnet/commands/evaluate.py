@@ -1,33 +1,105 @@
 """Evaluates a model on a data set."""
 
+import csv
+import io
+import os
 import pathlib
+from typing import TYPE_CHECKING
 
-import keras
 from absl import flags
 
 import keras_resnet
-from keras_resnet.commands.flags import FLAGS, define_data_flags, define_setting_flags, find_source, override_settings
-from keras_resnet.evaluation import Result
-from keras_resnet.evaluation.protocols import PROTOCOLS
-from keras_resnet.run_directory import Run
+from keras_resnet.choices import PROTOCOLS, SPLITS
+from keras_resnet.commands.flags import (
+    FLAGS,
+    define_data_flags,
+    define_numbers,
+    define_setting_flags,
+    find_source,
+    group,
+    override_settings,
+    refuse,
+)
+from keras_resnet.commands.training import check_weights
+from keras_resnet.errors import unknown_name
+from keras_resnet.files import write_text
+from keras_resnet.recipes import Recipe
+from keras_resnet.variants import VARIANTS
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_resnet.evaluation import Result
 
 
 def define_flags() -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_string("model", None, "Run directory, .keras file, or variant.", required=True)
-    flags.DEFINE_string("weights", None, "Weight file or name of published weights, if the model is a variant.")
+    with group("model"):
+        flags.DEFINE_string("model", None, "Run directory, .keras file, or variant.")
+        flags.DEFINE_string("weights", None, "Weight file or name of published weights, if the model is a variant.")
     define_data_flags(default="cifar10")
-    flags.DEFINE_string("split", None, "test, validation or train [the first that exists].")
-    flags.DEFINE_list("protocol", "center", f"One or more of {', '.join(PROTOCOLS)}.")
-    flags.DEFINE_list("scales", None, "Short sides for multi_scale, pixels [224,256,384,480,640 x size / 224].")
-    define_setting_flags(("image_size", "crop_fraction", "interpolation"), "the run's or the weights'")
-    flags.DEFINE_string("per_class", None, "CSV file to write the accuracy of each class to.")
-    flags.DEFINE_string("real_labels", None, "ReaL labels (real.json) of ImageNet's validation images.")
-    flags.DEFINE_integer(
-        "recalibrate_batchnorm",
-        0,
-        "First recompute the batch normalization statistics over this many training images.",
-        lower_bound=0,
+    with group("data"):
+        flags.DEFINE_enum("split", None, SPLITS, "Images to evaluate on [the first of test, validation, train].")
+        flags.DEFINE_string("real_labels", None, "ReaL labels (real.json) of ImageNet's validation images.")
+    with group("test view"):
+        flags.DEFINE_list("protocol", "center", f"One or more of {', '.join(PROTOCOLS)}, separated by commas.")
+        text = "Short sides for multi_scale, pixels [224,256,384,480,640 x size / 224]."
+        define_numbers("scales", None, text, number=int)
+    define_setting_flags(("image_size", "crop_fraction", "interpolation"), otherwise="the run's or the weights'")
+    with group("run"):
+        flags.DEFINE_string("per_class", None, "CSV file to write the accuracy of each class to.")
+        flags.DEFINE_integer(
+            "recalibrate_batchnorm",
+            0,
+            "First recompute the batch normalization statistics over this many training images.",
+            lower_bound=0,
+        )
+
+
+def check_flags() -> None:
+    """Refuses flags that are out of range or contradict each other."""
+    _check_model()
+    _check_protocols()
+    _check_files()
+    override_settings(Recipe())
+
+
+def _check_model() -> None:
+    if not FLAGS.model:
+        raise ValueError("Give a --model: a run directory, a .keras file, or a variant.")
+    saved, variant = pathlib.Path(FLAGS.model).expanduser().exists(), FLAGS.model in VARIANTS
+    if not saved and not variant:
+        raise unknown_name("run directory, .keras file, or variant", FLAGS.model, VARIANTS)
+    refuse(
+        [
+            (saved and FLAGS.weights, f"{FLAGS.model} has its own weights; leave out --weights."),
+            (not saved and not FLAGS.weights, "--model is a variant; also give --weights."),
+        ]
+    )
+
+
+def _check_protocols() -> None:
+    for protocol in FLAGS.protocol:
+        if protocol not in PROTOCOLS:
+            raise unknown_name("protocol", protocol, PROTOCOLS)
+    refuse(
+        [
+            (not FLAGS.protocol, f"Give a --protocol: one or more of {', '.join(PROTOCOLS)}."),
+            (FLAGS.scales and "multi_scale" not in FLAGS.protocol, "--scales needs --protocol=multi_scale."),
+            (any(scale < 1 for scale in FLAGS.scales or ()), "--scales must be above 0."),
+        ]
+    )
+
+
+def _check_files() -> None:
+    table, labels = (pathlib.Path(path or "").expanduser() for path in (FLAGS.per_class, FLAGS.real_labels))
+    no_folder = FLAGS.per_class and not os.access(table.parent, os.W_OK)
+    refuse(
+        [
+            (no_folder, f"--per_class: there is no writable folder {table.parent}."),
+            (FLAGS.per_class and table.is_dir(), f"--per_class: {table} is a folder; name a file."),
+            (FLAGS.real_labels and not labels.is_file(), f"--real_labels: there is no file {labels}."),
+        ]
     )
 
 
@@ -40,41 +112,46 @@ def main(argv: list[str]) -> None:
     model = _load_model(data)
     if FLAGS.recalibrate_batchnorm:
         keras_resnet.recalibrate_batchnorm(model, data, recipe, FLAGS.recalibrate_batchnorm)
-    scales = [int(scale) for scale in FLAGS.scales] if FLAGS.scales else None
+    real_labels = pathlib.Path(FLAGS.real_labels).expanduser() if FLAGS.real_labels else None
+    results = {}
     for protocol in FLAGS.protocol:
-        result = keras_resnet.evaluate(model, data, FLAGS.split, protocol, scales=scales, real_labels=FLAGS.real_labels)
-        _print_result(result)
+        results[protocol] = keras_resnet.evaluate(
+            model, data, FLAGS.split, protocol, scales=FLAGS.scales, real_labels=real_labels
+        )
+        _print_result(results[protocol])
     if FLAGS.per_class:
-        result.write_classes(FLAGS.per_class)
+        _write_classes(FLAGS.per_class, results)
 
 
-def _test_recipe() -> keras_resnet.Recipe:
+def _test_recipe() -> Recipe:
     """How images are resized and cropped: by the run's recipe or the weights' settings, unless flags override them."""
+    from keras_resnet.run_directory import Run
+    from keras_resnet.weights import is_published
+
     run = Run(FLAGS.model)
     if run.file("recipe.json").is_file():
         recipe = run.recipe()
-    elif FLAGS.weights and not pathlib.Path(FLAGS.weights).exists():
+    elif FLAGS.weights and is_published(FLAGS.weights):
         published = keras_resnet.find_weights(FLAGS.model, FLAGS.weights)
-        recipe = keras_resnet.Recipe(
+        recipe = Recipe(
             image_size=published.input_size,
             crop_fraction=published.crop_fraction,
             interpolation=published.interpolation,
         )
     else:
-        recipe = keras_resnet.Recipe(crop_fraction=0.875)
+        check_weights(FLAGS.model, FLAGS.weights)
+        recipe = Recipe(crop_fraction=0.875)
     return override_settings(recipe)
 
 
-def _load_model(data: keras_resnet.Data) -> keras.Model:
-    if pathlib.Path(FLAGS.model).exists():
+def _load_model(data: "keras_resnet.Data") -> "keras.Model":
+    if not FLAGS.weights:
         return keras_resnet.load_model(FLAGS.model)
-    if FLAGS.weights is None:
-        raise ValueError("--model names a variant; also give its --weights.")
     model = keras_resnet.create_model(FLAGS.model, input_shape=data.image_shape, classes=len(data.class_names))
     return keras_resnet.load_weights(model, FLAGS.weights)
 
 
-def _print_result(result: Result) -> None:
+def _print_result(result: "Result") -> None:
     counts = [f"{result.top1_correct} of {result.images} right"]
     if result.top5_correct:
         counts.append(f"{result.top5_correct} in the top 5")
@@ -85,3 +162,14 @@ def _print_result(result: Result) -> None:
     for image, reason in result.errors:
         print(f"error: {image} {reason}")
     print(result)
+
+
+def _write_classes(path: str, results: "dict[str, Result]") -> None:
+    """Writes a CSV file with a row for each protocol and class."""
+    from keras_resnet.evaluation.classification import CLASS_COLUMNS
+
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(("protocol", *CLASS_COLUMNS))
+    writer.writerows((protocol, *row) for protocol, result in results.items() for row in result.class_rows())
+    write_text(pathlib.Path(path).expanduser(), content.getvalue())

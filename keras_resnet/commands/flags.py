@@ -1,44 +1,94 @@
-"""Flags that several commands share, and the objects they select: recipe, data source, strategy."""
+"""Flags of several commands, and the recipe and data source that they select. Defining them needs no TensorFlow."""
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import keras
-import tensorflow as tf
 from absl import flags
 
-import keras_resnet
-from keras_resnet.data.folders import SUFFIXES
-from keras_resnet.data.records import MANIFEST
-from keras_resnet.distributed.strategies import STRATEGIES
-from keras_resnet.recipes import RECIPES, Recipe, get_recipe, setting_fields, settings
+from keras_resnet.choices import ON_BAD_IMAGE
+from keras_resnet.recipes import RECIPES, Recipe, get_recipe, setting_fields, setting_groups, settings
+
+FLAGS = flags.FLAGS
+# The subjects of flags, in the order of --help.
+GROUPS = ("run", "data", "model", "schedule", "optimizer", "augmentation", "test view", "devices", "other")
+
+
+class NumbersParser(flags.ArgumentParser):
+    """Numbers, separated by commas.
+
+    Args:
+        number: function that converts the text of one: float or int.
+
+    Example:
+        >>> from keras_resnet.commands.flags import NumbersParser
+        >>> NumbersParser(float).parse("0.5,0.75")
+        (0.5, 0.75)
+    """
+
+    def __init__(self, number: Callable[[Any], Any]) -> None:
+        self.number = number
+        self.syntactic_help = f"{'integers' if number is int else 'numbers'} separated by commas"
+
+    def parse(self, argument: Any) -> tuple:
+        """The numbers of a text, or of a sequence of numbers."""
+        parts = argument.split(",") if isinstance(argument, str) and argument else argument
+        return tuple(map(self.number, parts))
+
+    def flag_type(self) -> str:
+        """As --help names the values."""
+        return self.syntactic_help
+
+
+class NumbersSerializer(flags.ArgumentSerializer):
+    """The text that `NumbersParser` reads."""
+
+    def serialize(self, value: tuple) -> str:
+        """Numbers, separated by commas."""
+        return ",".join(f"{number:g}" for number in value)
+
+
+def define_numbers(name: str, default: Any, text: str, number: Callable[[Any], Any] = float) -> None:
+    """Defines a flag whose values are numbers, separated by commas."""
+    flags.DEFINE(NumbersParser(number), name, default, text, serializer=NumbersSerializer())
+
 
 DEFINE: dict[Any, Callable] = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     bool: flags.DEFINE_bool,
     str: flags.DEFINE_string,
-    tuple[float, ...]: flags.DEFINE_list,
+    tuple[float, ...]: define_numbers,
 }
-FLAGS = flags.FLAGS
 
 
-def define_setting_flags(names: Iterable[str], default: str) -> None:
+@contextlib.contextmanager
+def group(name: str) -> Iterator[None]:
+    """Puts the flags that are defined in this context into one of the `GROUPS`."""
+    others = set(FLAGS)
+    yield
+    for flag in set(FLAGS) - others:
+        FLAGS.register_key_flag_for_module(name, FLAGS[flag])  # absl's own groups of flags are modules
+
+
+def define_setting_flags(names: Iterable[str], otherwise: str = "") -> None:
     """Defines a flag for each of these settings of a recipe; `override_settings` reads their values.
 
     Args:
-        names: of the fields of `Recipe`, whose metadata give help text and choices.
-        default: description of the values without the flags.
+        names: of the fields of `Recipe`, whose metadata give help text, choices and group.
+        otherwise: what holds without the flags; for help texts.
     """
     fields = {field.name: field for field in setting_fields()}
     for name in names:
-        choices, text = fields[name].metadata["choices"], f"{fields[name].metadata['help']} [{default}]"
-        if choices:
-            flags.DEFINE_enum(name, None, choices, text)
-        else:
-            DEFINE[fields[name].type](name, None, text)
+        choices, text = fields[name].metadata["choices"], fields[name].metadata["help"]
+        text += f" [{otherwise}]" if otherwise else ""
+        with group(setting_groups()[name]):
+            if choices:
+                flags.DEFINE_enum(name, None, choices, text)
+            else:
+                DEFINE[fields[name].type](name, None, text)
 
 
 def override_settings(recipe: Recipe) -> Recipe:
@@ -50,9 +100,6 @@ def override_settings(recipe: Recipe) -> Recipe:
     given: dict[str, Any] = {
         name: FLAGS[name].value for name in settings(recipe) if name in FLAGS and FLAGS[name].present
     }
-    for name, value in given.items():
-        if isinstance(value, list):
-            given[name] = tuple(map(float, value))
     return dataclasses.replace(recipe, **given)
 
 
@@ -62,8 +109,19 @@ def define_recipe_flags(default: str) -> None:
     Args:
         default: name of the recipe to use without --recipe.
     """
-    flags.DEFINE_string("recipe", default, f"Training setup, one of: {', '.join(RECIPES)}.")
-    define_setting_flags(settings(Recipe()), "the recipe's")
+    with group("run"):
+        flags.DEFINE_string("recipe", default, f"Training setup: {', '.join(RECIPES)}.")
+    define_setting_flags(settings(Recipe()))
+
+
+def default_to_recipe() -> None:
+    """Makes the values of the selected recipe the defaults of its flags.
+
+    Raises:
+        ValueError: the recipe is unknown.
+    """
+    for name, value in settings(get_recipe(FLAGS.recipe)).items():
+        FLAGS.set_default(name, value)
 
 
 def recipe_from_flags() -> Recipe:
@@ -77,13 +135,14 @@ def recipe_from_flags() -> Recipe:
 
 def define_unreadable_image_flags() -> None:
     """Defines --max_bad_images and --on_bad_image."""
-    flags.DEFINE_integer(
-        "max_bad_images",
-        None,
-        "Maximum number of unreadable images before stopping [1 in 1,000, at least 10].",
-        lower_bound=0,
-    )
-    flags.DEFINE_enum("on_bad_image", "skip", ["skip", "error"], "How to handle unreadable images.")
+    with group("data"):
+        flags.DEFINE_integer(
+            "max_bad_images",
+            None,
+            "Maximum number of unreadable images before stopping [1 in 1,000, at least 10].",
+            lower_bound=0,
+        )
+        flags.DEFINE_enum("on_bad_image", "skip", ON_BAD_IMAGE, "How to handle unreadable images.")
 
 
 def unreadable_image_options() -> dict[str, Any]:
@@ -91,14 +150,17 @@ def unreadable_image_options() -> dict[str, Any]:
     return {name: FLAGS[name].value for name in ("max_bad_images", "on_bad_image")}
 
 
-def define_data_flags(default: str) -> None:
+def define_data_flags(default: str | None) -> None:
     """Defines --data_dir and --data; `find_source` reads their values.
 
     Args:
         default: TFDS data set to use without --data.
     """
-    flags.DEFINE_string("data_dir", None, "Folder of photos, record set, or folder of TFDS data sets.")
-    flags.DEFINE_string("data", default, "Name of the TFDS data set, if data_dir is a folder of TFDS data sets.")
+    with group("data"):
+        flags.DEFINE_string(
+            "data_dir", None, "Folder of photos, record set, or folder of TFDS data sets [~/tensorflow_datasets]."
+        )
+        flags.DEFINE_string("data", default, "Name of the TFDS data set, such as cifar10, in a folder of them.")
 
 
 def find_source(data_dir: str | None, name: str) -> tuple[str | pathlib.Path, pathlib.Path | None]:
@@ -109,11 +171,18 @@ def find_source(data_dir: str | None, name: str) -> tuple[str | pathlib.Path, pa
             for TFDS's default folder.
         name: of the TFDS data set.
 
+    Raises:
+        ValueError: one of them is empty.
+
     Example:
         >>> from keras_resnet.commands.flags import find_source
         >>> find_source(None, "cifar10")
         ('cifar10', None)
     """
+    from keras_resnet.data.folders import SUFFIXES
+    from keras_resnet.data.records import MANIFEST
+
+    refuse([(data_dir == "", "--data_dir is empty."), (not name, "--data is empty.")])
     if data_dir is None:
         return name, None
     folder = pathlib.Path(data_dir).expanduser()
@@ -123,64 +192,19 @@ def find_source(data_dir: str | None, name: str) -> tuple[str | pathlib.Path, pa
     return name, folder
 
 
-def define_training_flags(default_model: str) -> None:
-    """Defines --model, --workdir, --strategy, --checkpoint_every and --dry_run.
+def refuse(conditions: Iterable[tuple[object, str]]) -> None:
+    """Raises the sentence of the first condition that holds.
 
     Args:
-        default_model: variant to train without --model.
-    """
-    flags.DEFINE_string("model", default_model, "Variant to train; scripts/list_models.py lists all.")
-    flags.DEFINE_string(
-        "workdir", None, "Run directory: new, empty, or of the same run. Several workers need a shared folder."
-    )
-    flags.DEFINE_enum(
-        "strategy",
-        "auto",
-        list(STRATEGIES),
-        "Devices to train on. auto: the workers in TF_CONFIG, else all GPUs, else the CPU.",
-    )
-    flags.DEFINE_string(
-        "checkpoint_every",
-        "auto",
-        "Steps ('500') or minutes ('10min') between checkpoints. auto: spend about 1 % of the time on checkpoints.",
-    )
-    flags.DEFINE_bool(
-        "dry_run",
-        False,
-        "Run two steps, print parameters, GFLOPs, memory, images/s and the estimated training time; write nothing.",
-    )
-
-
-def strategy_from_flags() -> tf.distribute.Strategy:
-    """The strategy that the command line selects. Call it before anything else that uses TensorFlow.
+        conditions: pairs of a condition and the sentence that says what to do.
 
     Raises:
-        ValueError: --workdir is missing, or the devices of the strategy are not available.
-        OSError: other workers did not respond.
+        ValueError: a condition holds.
+
+    Example:
+        >>> from keras_resnet.commands.flags import refuse
+        >>> refuse([(1 > 2, "One is too large.")])
     """
-    if FLAGS.workdir is None and not FLAGS.dry_run:
-        raise ValueError("Give a --workdir, the directory to write the run's files to (or --dry_run).")
-    return STRATEGIES[FLAGS.strategy]()
-
-
-def train_from_flags(
-    model: str | keras.Model,
-    data: keras_resnet.Data,
-    recipe: Recipe,
-    strategy: tf.distribute.Strategy,
-    **options: Any,
-) -> None:
-    """Trains, or does a dry run with --dry_run, and prints the result.
-
-    Args:
-        model: a variant's name or a model.
-        data: from `keras_resnet.load_data`.
-        recipe: from `recipe_from_flags`.
-        strategy: from `strategy_from_flags`.
-        options: other arguments of `keras_resnet.train`.
-    """
-    if FLAGS.dry_run:
-        print(keras_resnet.dry_run(model, data, recipe, strategy=strategy))
-        return
-    options = dict(strategy=strategy, checkpoint_every=FLAGS.checkpoint_every, **options)
-    print(keras_resnet.train(model, data, recipe, FLAGS.workdir, **options))
+    for holds, sentence in conditions:
+        if holds:
+            raise ValueError(sentence)

@@ -1,7 +1,8 @@
-"""Launches a training script as several workers on this machine."""
+"""Runs a command or a script as several workers on this machine."""
 
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -11,6 +12,9 @@ import time
 from typing import IO, NamedTuple
 
 from absl import flags
+
+from keras_resnet.commands.flags import group
+from keras_resnet.commands.table import COMMANDS
 
 GRACE_PERIOD = 60.0  # seconds that the other workers have to exit after one has failed
 
@@ -23,21 +27,29 @@ class Worker(NamedTuple):
 
 
 def define_flags() -> None:
-    """Defines the flags of the command. Flags after the first positional argument, the script, are the script's."""
-    flags.DEFINE_integer("workers", 2, "Number of workers.", lower_bound=1)
+    """Defines the flags of the command. Flags after the first positional argument are those of the workers."""
+    with group("devices"):
+        flags.DEFINE_integer("workers", 2, "Number of workers.", lower_bound=1)
     flags.FLAGS.set_gnu_getopt(False)
 
 
 def main(argv: list[str]) -> int:
     """Runs the workers; the exit code is 0, or that of the worker that failed first."""
-    command = argv[1:]
-    if not command:
-        raise ValueError("Name the script to run, followed by its flags.")
+    command = _python_arguments(argv[1:])
     addresses = _free_addresses(flags.FLAGS.workers)
     workers = [_start(index, addresses, command) for index in range(len(addresses))]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: _send(workers, number))
     return _wait(workers)
+
+
+def _python_arguments(command: list[str]) -> list[str]:
+    """The arguments with which Python runs a command of `keras-resnet`, or a script."""
+    if command[0] in COMMANDS:
+        return ["-m", "keras_resnet", *command]
+    if not pathlib.Path(command[0]).is_file():
+        raise FileNotFoundError(f"There is no script {command[0]!r}; name a script, or a command such as train.")
+    return command
 
 
 def _free_addresses(count: int) -> list[str]:

@@ -1,10 +1,13 @@
 """Lists the variants as a Markdown table."""
 
-import keras
+from typing import TYPE_CHECKING
 
 import keras_resnet
-from keras_resnet.models.complexity import trainable_parameters
-from keras_resnet.weights.pretrained import PretrainedWeights
+from keras_resnet.errors import unknown_name
+from keras_resnet.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from keras_resnet.weights import PretrainedWeights
 
 COLUMNS = ("variant", "parameters", "GFLOPs", "input", "published weights", "published top-1, %")
 
@@ -15,15 +18,22 @@ def define_flags() -> None:
 
 def main(argv: list[str]) -> None:
     """Prints a row for each variant that matches the pattern."""
+    import keras
+
     pattern = argv[1] if len(argv) > 1 else "*"
+    variants = keras_resnet.list_models(pattern)
+    if not variants:
+        raise unknown_name("model", pattern, VARIANTS)
     print("| " + " | ".join(COLUMNS) + " |")
     print("|" + "---|" * len(COLUMNS))
-    for name in keras_resnet.list_models(pattern):
+    for name in variants:
         keras.backend.clear_session()
         print("| " + " | ".join(_row(name)) + " |", flush=True)
 
 
 def _row(name: str) -> tuple[str, ...]:
+    from keras_resnet.models.complexity import trainable_parameters
+
     model = keras_resnet.create_model(name)
     height, width, _ = model.input_shape[1:]
     published = [keras_resnet.find_weights(name, weights) for weights in keras_resnet.list_weights(name)]
@@ -38,12 +48,12 @@ def _row(name: str) -> tuple[str, ...]:
     )
 
 
-def _label(weights: PretrainedWeights) -> str:
+def _label(weights: "PretrainedWeights") -> str:
     """The source, and the recipe that distinguishes its weights: "torchvision V2"."""
     return f"{weights.id.partition('/')[0]} {weights.id.partition('.')[2].removeprefix('IMAGENET1K_')}".strip()
 
 
-def _summary(published: list[PretrainedWeights]) -> str:
+def _summary(published: "list[PretrainedWeights]") -> str:
     """The number of weights of each source, and the default."""
     sources = [weights.id.partition("/")[0] for weights in published]
     counts = [f"{source} {sources.count(source)}" for source in dict.fromkeys(sources)]

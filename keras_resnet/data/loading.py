@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.choices import SPLITS
 from keras_resnet.data.arrays import from_arrays, names_of_classes
 from keras_resnet.data.batches import evaluation_batches
 from keras_resnet.data.decoding import printable
@@ -17,7 +18,7 @@ from keras_resnet.data.folders import from_folder
 from keras_resnet.data.hold_out import hold_out
 from keras_resnet.data.records import from_record_set, is_record_set
 from keras_resnet.data.tf_data import from_dataset
-from keras_resnet.data.tfds import SPLITS, from_tfds
+from keras_resnet.data.tfds import from_tfds
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.transforms.views import View, center_view
 

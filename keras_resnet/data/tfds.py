@@ -5,10 +5,9 @@ import pathlib
 
 import tensorflow as tf
 
+from keras_resnet.choices import SPLITS
 from keras_resnet.data.examples import Arrays, Examples
 from keras_resnet.data.records import records
-
-SPLITS = ("train", "validation", "test")  # their names in TFDS and in this package
 
 
 def from_tfds(

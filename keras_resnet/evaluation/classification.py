@@ -14,15 +14,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.choices import PROTOCOLS
 from keras_resnet.data.examples import Examples
 from keras_resnet.data.loading import Data
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.errors import unknown_name
-from keras_resnet.evaluation.protocols import PROTOCOLS, Pass, plan
+from keras_resnet.evaluation.protocols import Pass, plan
 from keras_resnet.evaluation.real_labels import count_by_real_labels, read_real_labels
 from keras_resnet.files import write_text
 from keras_resnet.models.model import ends_in_softmax
 from keras_resnet.progress import bar_shown
+
+CLASS_COLUMNS = ("class", "images", "correct", "accuracy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,14 +76,16 @@ class Result:
         counted = f"{self.images} images{unreadable}"
         return f"{self.split} accuracy {self.accuracy:.4f} (error {error:.2f} %, {counted}, {self.protocol})"
 
+    def class_rows(self) -> list[tuple[str, int, int, str]]:
+        """For each class a row of `CLASS_COLUMNS`."""
+        return [(name, images, correct, f"{correct / max(images, 1):.4f}") for name, images, correct in self.classes]
+
     def write_classes(self, path: str | os.PathLike) -> None:
         """Writes a CSV file with a row (class, images, correct, accuracy) for each class."""
         content = io.StringIO(newline="")
         writer = csv.writer(content, lineterminator="\n")
-        writer.writerow(("class", "images", "correct", "accuracy"))
-        writer.writerows(
-            (name, images, correct, f"{correct / max(images, 1):.4f}") for name, images, correct in self.classes
-        )
+        writer.writerow(CLASS_COLUMNS)
+        writer.writerows(self.class_rows())
         write_text(pathlib.Path(path), content.getvalue())
 
 

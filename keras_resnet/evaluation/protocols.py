@@ -14,7 +14,6 @@ from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.models.surgery import fully_convolutional
 from keras_resnet.transforms.views import View, center_view, ten_crop_views, whole_view
 
-PROTOCOLS = ("center", "ten_crop", "multi_scale")
 VIEWS_AT_ONCE = 64  # views of the model's size in a batch; fewer if they are larger
 WAITING = 4  # batches of pixels that wait for others of their shape, in "multi_scale"
 SCALES = tuple(side / 224 for side in (224, 256, 384, 480, 640))  # He et al. 2015, section 3.4

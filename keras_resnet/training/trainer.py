@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_resnet.choices import ON_BAD_IMAGE
 from keras_resnet.data.loading import Data
 from keras_resnet.data.unreadable import UnreadableImages, default_limit
 from keras_resnet.distributed.strategies import auto
@@ -29,7 +30,6 @@ from keras_resnet.training.memory import check_memory
 from keras_resnet.training.optimizers import set_weight_decay, sgd
 from keras_resnet.training.training_input import TrainingInput
 
-ON_BAD_IMAGE = ("skip", "error")
 HOW_WORKERS_AGREE = (
     "give all workers the same flags, the same data, and the same workdir in a shared folder, so that they find the "
     "same checkpoints."
@@ -154,10 +154,13 @@ def _default_strategy(model):
     return auto() if isinstance(model, str) else getattr(model, "distribute_strategy", None) or auto()
 
 
-def build_model(name: str, data: Data, recipe: Recipe) -> keras.Model:
-    """Builds the variant of that name for the data, with the recipe's seed, precision and normalization."""
+def build_model(name: str, data: Data, recipe: Recipe, weights: str | None = None) -> keras.Model:
+    """Builds the variant of that name for the data, with the recipe's seed, precision and normalization.
+
+    `weights` to start from replace the random ones; published weights also bring their own normalization.
+    """
     keras.utils.set_random_seed(recipe.seed)
-    options: dict[str, Any] = dict(input_shape=data.image_shape, classes=len(data.class_names))
+    options: dict[str, Any] = dict(weights=weights, input_shape=data.image_shape, classes=len(data.class_names))
     if recipe.per_pixel_mean:
         options.update(mean=data.mean_image(), std=1)
     if recipe.sync_batch_norm:

@@ -1,21 +1,20 @@
 """The commands' flags, in one process."""
 
 import importlib
-import pkgutil
 
 import pytest
 from absl import flags
-from absl.testing import flagsaver
 
 import keras_resnet
-from keras_resnet import commands
-from keras_resnet.commands.flags import define_recipe_flags, find_source, recipe_from_flags
-from keras_resnet.recipes import setting_fields
+from keras_resnet import choices
+from keras_resnet.commands.flags import GROUPS, define_recipe_flags, find_source, recipe_from_flags
+from keras_resnet.commands.table import COMMANDS
+from keras_resnet.distributed.strategies import STRATEGIES
+from keras_resnet.recipes import setting_fields, setting_groups
+from tests.commands.running import unchanged_process
 from tests.photos import write_photos
 
-SHARED = {"app", "flags"}  # modules that are not commands
-COMMANDS = sorted({module.name for module in pkgutil.iter_modules(commands.__path__)} - SHARED)
-TRAINING = {"recipe", "model", "workdir", "strategy", "checkpoint_every", "dry_run"}
+TRAINING = {"recipe", "model", "weights", "workdir", "strategy", "checkpoint_every", "dry_run"}
 UNREADABLE = {"max_bad_images", "on_bad_image"}
 SETTINGS = {field.name for field in setting_fields()}
 FLAGS = {
@@ -23,13 +22,12 @@ FLAGS = {
         "model", "weights", "data", "data_dir", "split", "protocol", "scales", "image_size", "crop_fraction",
         "interpolation", "per_class", "real_labels", "recalibrate_batchnorm",
     },
-    "finetune": {*TRAINING, *SETTINGS, "weights", "freeze"},
+    "finetune": {*TRAINING, *SETTINGS, "freeze"},
     "launch": {"workers"},
-    "list_models": set(),
+    "list": set(),
     "predict": {"top"},
     "prepare": {*UNREADABLE, "short_side", "validation_fraction"},
-    "train_cifar10": {*TRAINING, *SETTINGS, "data_dir", "download"},
-    "train_imagenet": {
+    "train": {
         *TRAINING, *SETTINGS, *UNREADABLE, "data", "data_dir", "manual_dir", "download", "fake_data",
     },
 }  # fmt: skip
@@ -38,15 +36,13 @@ FLAGS = {
 @pytest.fixture(autouse=True)
 def parsed():
     """A function that parses a command line; flags are forgotten after the test."""
-    gnu = flags.FLAGS.is_gnu_getopt()
-    with flagsaver.flagsaver():
+    with unchanged_process():
         yield lambda *arguments: flags.FLAGS(["script.py", *arguments])
-    flags.FLAGS.set_gnu_getopt(gnu)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_define_their_flags_when_asked(name):
-    command = importlib.import_module(f"keras_resnet.commands.{name}")
+    command = importlib.import_module(COMMANDS[name].module)
     others = set(flags.FLAGS)
     assert not FLAGS[name] & others
     command.define_flags()
@@ -73,6 +69,15 @@ def test_recipe_without_flags_is_the_one_of_the_table(parsed):
     define_recipe_flags(default="fb2016")
     parsed("--recipe=he2015")
     assert recipe_from_flags() == keras_resnet.RECIPES["he2015"]
+
+
+def test_each_setting_has_a_group_of_help():
+    assert set(setting_groups()) == SETTINGS
+    assert set(setting_groups().values()) <= set(GROUPS)
+
+
+def test_strategies_can_be_listed_without_tensorflow():
+    assert tuple(STRATEGIES) == choices.STRATEGIES
 
 
 def test_source_is_the_folder_of_photos_or_the_data_set_in_it(tmp_path):

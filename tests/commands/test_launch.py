@@ -26,7 +26,6 @@ def script(tmp_path):
     return path
 
 
-@pytest.mark.slow
 def test_flags_after_the_script_are_its_own_and_its_failure_is_passed_on(script):
     done = launch("--workers=2", script, "--data_dir=PHOTOS", "--workdir=runs/two", "--workers=7", "--help")
     assert done.returncode == 3, done.stderr
@@ -34,8 +33,17 @@ def test_flags_after_the_script_are_its_own_and_its_failure_is_passed_on(script)
     assert sorted(done.stdout.splitlines()) == [f"0: {flags}", f"1: {flags}"]
 
 
-@pytest.mark.slow
 def test_launcher_needs_a_script():
     nothing = launch("--workers=2")
     assert nothing.returncode == 1
-    assert "error: Name the script to run" in nothing.stderr
+    assert nothing.stderr == "usage: launch_local.py [flags] COMMAND...\n"
+    missing = launch("scripts/trian.py", "--workdir=run")
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("error: There is no script 'scripts/trian.py'")
+
+
+def test_workers_run_commands_by_name():
+    done = launch("--workers=2", "train", "--recipe=digits", "--help")
+    assert done.returncode == 0, done.stderr
+    for worker in range(2):
+        assert f"{worker}: Defaults are in brackets; they are those of the recipe digits." in done.stdout

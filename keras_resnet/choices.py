@@ -1,0 +1,6 @@
+"""Names that users choose from. This module imports nothing, so `--help` lists them without TensorFlow."""
+
+SPLITS = ("train", "validation", "test")  # their names in TFDS and in this package
+PROTOCOLS = ("center", "ten_crop", "multi_scale")  # of `evaluate`
+ON_BAD_IMAGE = ("skip", "error")  # what an unreadable image does
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")  # keys of distributed.strategies.STRATEGIES

@@ -1,0 +1,131 @@
+"""What the commands that train share: their flags, the strategy, and the training itself."""
+
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+import keras_resnet
+from keras_resnet.choices import STRATEGIES
+from keras_resnet.commands.flags import FLAGS, group, recipe_from_flags, refuse
+from keras_resnet.errors import unknown_name
+from keras_resnet.recipes import Recipe
+from keras_resnet.variants import VARIANTS
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+def define_training_flags(model: str, weights: str | None = None) -> None:
+    """Defines --model, --weights, --workdir, --checkpoint_every, --dry_run and --strategy.
+
+    Args:
+        model: variant to train without --model.
+        weights: what to start from without --weights.
+    """
+    with group("run"):
+        flags.DEFINE_string(
+            "workdir", None, "Run directory: new, empty, or of the same run. Several workers need a shared folder."
+        )
+        flags.DEFINE_string(
+            "checkpoint_every",
+            "auto",
+            "Steps ('500') or minutes ('10min') between checkpoints. auto: spend about 1 % of the time on checkpoints.",
+        )
+        flags.DEFINE_bool(
+            "dry_run",
+            False,
+            "Run two steps, print parameters, GFLOPs, memory, images/s and the estimated training time; write nothing.",
+        )
+    with group("model"):
+        flags.DEFINE_string("model", model, "Variant to train; `keras-resnet list` shows all.")
+        flags.DEFINE_string(
+            "weights", weights, "Weight file or name of published weights to start from; empty for random weights."
+        )
+    with group("devices"):
+        flags.DEFINE_enum(
+            "strategy",
+            "auto",
+            STRATEGIES,
+            "Devices to train on. auto: the workers in TF_CONFIG, else all GPUs, else the CPU.",
+        )
+
+
+def check_training_flags() -> None:
+    """Checks the recipe, and the flags of `define_training_flags`, as far as that needs no TensorFlow.
+
+    Raises:
+        ValueError: a flag is missing, unknown or out of range.
+    """
+    recipe_from_flags()
+    if FLAGS.model not in VARIANTS:
+        raise unknown_name("model", FLAGS.model, VARIANTS)
+    refuse([(not FLAGS.workdir and not FLAGS.dry_run, "Give a --workdir for the files of the run, or --dry_run.")])
+
+
+def strategy_from_flags() -> "tf.distribute.Strategy":
+    """The strategy that the command line selects. Call it before anything else that uses TensorFlow.
+
+    Raises:
+        ValueError: the weights are unknown, --checkpoint_every is invalid, or devices of the strategy are missing.
+        OSError: the file of weights does not exist, or other workers did not respond.
+    """
+    from keras_resnet.distributed import strategies
+    from keras_resnet.training.checkpoints import CheckpointInterval
+
+    CheckpointInterval.parse(FLAGS.checkpoint_every)
+    check_weights(FLAGS.model, FLAGS.weights)
+    return strategies.STRATEGIES[FLAGS.strategy]()
+
+
+def check_weights(model: str, weights: str | None) -> None:
+    """Checks that the weights exist, before data are read for them.
+
+    Raises:
+        ValueError: the variant has no published weights of that name.
+        FileNotFoundError: there is no such file.
+    """
+    from keras_resnet.weights import is_published
+
+    if not weights:
+        return
+    if is_published(weights):
+        keras_resnet.find_weights(model, weights)
+    elif not pathlib.Path(weights).is_file():
+        raise FileNotFoundError(f"There is no weight file {weights}.")
+
+
+def model_from_flags(
+    data: "keras_resnet.Data", recipe: Recipe, strategy: "tf.distribute.Strategy"
+) -> "str | keras.Model":
+    """The variant's name, or with --weights the built model."""
+    from keras_resnet.training.trainer import build_model
+
+    if not FLAGS.weights:
+        return FLAGS.model
+    with strategy.scope():
+        return build_model(FLAGS.model, data, recipe, weights=FLAGS.weights)
+
+
+def train_from_flags(
+    model: "str | keras.Model",
+    data: "keras_resnet.Data",
+    recipe: Recipe,
+    strategy: "tf.distribute.Strategy",
+    **options: Any,
+) -> None:
+    """Trains, or does a dry run with --dry_run, and prints the result.
+
+    Args:
+        model: a variant's name or a model.
+        data: from `keras_resnet.load_data`.
+        recipe: from `recipe_from_flags`.
+        strategy: from `strategy_from_flags`.
+        options: other arguments of `keras_resnet.train`.
+    """
+    if FLAGS.dry_run:
+        print(keras_resnet.dry_run(model, data, recipe, strategy=strategy))
+        return
+    options = dict(strategy=strategy, checkpoint_every=FLAGS.checkpoint_every, **options)
+    print(keras_resnet.train(model, data, recipe, FLAGS.workdir, **options))

@@ -1,0 +1,156 @@
+"""The documented commands and Python examples, as they stand.
+
+Each line must find its script and parse its flags. A block of each kind runs in a folder laid out like a clone, where
+PHOTOS and RUN exist as in the documentation, on small data; long trainings are made short by flags after the line.
+"""
+
+import ast
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import keras_resnet
+from keras_resnet.commands import main
+from keras_resnet.commands.quiet_start import NOISE
+from keras_resnet.commands.table import COMMANDS
+from tests.commands.documentation import blocks
+from tests.commands.running import ended
+from tests.conftest import REPOSITORY
+from tests.photos import encode, scene, write_scenes
+
+SHELL, PYTHON = blocks("shell"), blocks("python")
+LINES = sorted({line for block in SHELL for line in block.lines})
+
+
+def words(line):
+    """A line's words, without a comment and variables of the environment."""
+    found = shlex.split(line, comments=True)
+    while re.match(r"[A-Z_]+=", found[0]):
+        found.pop(0)
+    return found
+
+
+def parsed(command, monkeypatch):
+    """How a command ends with --help, which parses all flags before; for `launch` also the workers' command."""
+    program, *arguments = command
+    name = arguments.pop(0)
+    if program == "keras-resnet":
+        monkeypatch.setattr(sys, "argv", [program, name, "--help", *arguments])
+        result = ended(main.main)
+    else:
+        monkeypatch.setattr(sys, "argv", [name, "--help", *arguments])
+        result = ended(lambda: runpy.run_path(str(REPOSITORY / name), run_name="__main__"))
+    launched = [word for word in arguments if not word.startswith("--workers")] if "launch" in name else []
+    if result.code == 0 and launched:
+        by_name = launched[0] in COMMANDS
+        return parsed(["keras-resnet" if by_name else "python", *launched], monkeypatch)
+    return result
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_documented_command_exists_and_takes_its_flags(line, monkeypatch):
+    program, *arguments = words(line)
+    if program == "make":
+        assert f"\n{arguments[0]}:" in (REPOSITORY / "Makefile").read_text()
+    elif program == ".":
+        assert arguments == [".venv/bin/activate"]
+    elif arguments[0].startswith("benchmarks/"):
+        source = (REPOSITORY / arguments[0]).read_text()
+        for flag in re.findall(r"--(\w+)", line):
+            assert f'("{flag}"' in source
+    else:
+        assert program in (".venv/bin/python", "python", "keras-resnet")
+        result = parsed([program, *arguments], monkeypatch)
+        assert (result.code, result.stderr) == (0, "")
+        assert result.stdout.startswith("usage: ")
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.name)
+def test_each_python_example_is_valid_and_uses_public_names(block):
+    ast.parse(block.text)
+    for name in re.findall(r"keras_resnet\.(\w+)", block.text):
+        assert name in dir(keras_resnet)
+
+
+NET = "--model=resnet20_cifar --image_size=32 --batch_size=8 --epochs=1"
+SHORTER = {  # what is put after the lines with these scripts or commands
+    "train_imagenet.py": NET,
+    "train --data_dir=": NET,
+    "finetune": f"{NET} --weights=start.keras",
+}
+
+
+@pytest.fixture
+def clone(tmp_path, tiny_cifar):
+    """A folder laid out like a clone, with the installed commands, and the files that the documentation names."""
+    bin_folder = tmp_path / ".venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    entry_point = f"#!{sys.executable}\nfrom keras_resnet.commands.main import main\nmain()\n"
+    for name, text in (("python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'), ("keras-resnet", entry_point)):
+        (bin_folder / name).write_text(text)
+        (bin_folder / name).chmod(0o755)
+    (bin_folder / "activate").write_text(f'PATH="{bin_folder}:$PATH"\n')
+    (tmp_path / "scripts").symlink_to(REPOSITORY / "scripts")
+    (tmp_path / "tensorflow_datasets").symlink_to(tiny_cifar)
+    write_scenes(tmp_path / "PHOTOS" / "train", ["cat", "ship"], 12)
+    write_scenes(tmp_path / "PHOTOS" / "val", ["cat", "ship"], 2)
+    for seed, name in enumerate(("cat.png", "ship.png")):
+        (tmp_path / name).write_bytes(encode(scene(32, 32, seed)))
+    keras_resnet.create_model("resnet20_cifar").save(tmp_path / "start.keras")
+    return tmp_path
+
+
+def run(line, folder):
+    """Runs a line in a shell, as a user whose home is the folder."""
+    path = f"{folder / '.venv/bin'}:{os.environ['PATH']}"
+    environment = {**os.environ, "HOME": str(folder), "PATH": path, "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("TFDS_DATA_DIR", None)
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def shortened(line):
+    """A line, with flags after it that make a long training short."""
+    return " ".join([line, *(extra for part, extra in SHORTER.items() if part in line)])
+
+
+README = [block for block in SHELL if block.page == "README.md" and "--workdir=RUN" in block.text]
+OTHERS = [block for block in SHELL if re.search(r"launch|--dry_run|PHOTOS RECORDS", block.text) and block not in README]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [*README, *OTHERS], ids=lambda block: block.name)
+def test_documented_commands_run_one_after_the_other(block, clone):
+    for line in block.lines:
+        done = run(shortened(line), clone)
+        assert not [each for each in done.stderr.splitlines() if NOISE.match(each.encode())]
+    if "--workdir=RUN" in block.text:
+        assert (clone / "RUN" / "result.json").is_file()
+
+
+# Examples that do not run in a test: they read weights from the network, train for days, or need the reader's data.
+NOT_HERE = ("weights=", 'train("resnet50"', "fit(batches)")
+RUNNABLE = [block for block in PYTHON if not any(part in block.text for part in NOT_HERE)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "block",
+    [block for block in PYTHON if not any(part in block.text for part in NOT_HERE)],
+    ids=lambda block: block.name,
+)
+def test_python_examples_run(block, clone, monkeypatch, tiny_cifar):
+    monkeypatch.chdir(clone)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tiny_cifar))
+    if "load_model" in block.text:
+        (clone / "RUN").mkdir()
+        keras_resnet.create_model("resnet18", classes=2).save(clone / "RUN" / "best.keras")
+    exec(compile(block.text, block.name, "exec"), {})

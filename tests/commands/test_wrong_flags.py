@@ -1,0 +1,134 @@
+"""Every flag of every command with wrong values, and contradictory flags: one line, and nothing left behind."""
+
+import importlib
+
+import pytest
+from absl import flags
+
+from keras_resnet.commands.table import COMMANDS
+from tests.commands.running import keras_resnet_command, unchanged_process
+from tests.photos import write_scenes
+
+# The arguments of a command that would run, if its data were there.
+COMPLETE = {
+    "evaluate": ["--model=resnet50", "--weights=imagenet", "--data_dir=nowhere"],
+    "finetune": ["nowhere", "--workdir=run"],
+    "launch": ["nowhere.py"],
+    "list": ["nothing"],
+    "predict": ["nowhere", "nothing.png"],
+    "prepare": ["nowhere", "records"],
+    "train": ["--data_dir=nowhere", "--workdir=run"],
+}
+VALUES = ["", " ", "a", "nan", "inf", "-inf", "-1", "0", "1e999", "1,,a", "x" * 10_000, "9" * 10_000, "é\n"]
+
+
+def flags_of(command):
+    """The names of a command's flags."""
+    with unchanged_process():
+        others = set(flags.FLAGS)
+        importlib.import_module(COMMANDS[command].module).define_flags()
+        return sorted(set(flags.FLAGS) - others)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """A function that runs `keras-resnet` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    return lambda *arguments: keras_resnet_command(monkeypatch, *arguments)
+
+
+@pytest.mark.parametrize(("command", "flag"), [(command, flag) for command in COMMANDS for flag in flags_of(command)])
+def test_any_value_of_a_flag_ends_in_one_line(command, flag, run, tmp_path):
+    """A value that is accepted ends so, too, because there are no data."""
+    for value in VALUES:
+        code, stdout, stderr = run(command, *COMPLETE[command], f"--{flag}={value}")
+        assert code == 1, (value, stdout)
+        assert stderr.startswith(("error: ", "usage: ")), value
+        assert len(stderr.splitlines()) == 1, value
+        assert len(stderr) < 1_100, value
+        assert not list(tmp_path.iterdir()), value
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_unknown_flags_and_empty_arguments_end_in_one_line(command, run):
+    for arguments in (["--wrkdir=run"], ["--x"], ["--" + "x" * 10_000], ["--recipe.x=1"], ["-q"], [""]):
+        code, _, stderr = run(command, *arguments)
+        assert code == 1
+        assert stderr.startswith(("error: Unknown flag", "usage: ")), stderr
+        assert len(stderr.splitlines()) == 1
+
+
+def test_similar_flags_are_suggested(run):
+    assert run("train", "--wrkdir=run").stderr == "error: Unknown flag '--wrkdir'; did you mean '--workdir'?\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--epochs=many"], "--epochs=many must be a number."),
+        (["train", "--batch_size=1.5"], "--batch_size=1.5 must be an integer."),
+        (["train", "--flip=maybe"], "--flip=maybe must be true or false."),
+        (["train", "--milestones=0.5,a"], "--milestones=0.5,a must be numbers separated by commas."),
+        (["train", "--schedule=step"], "Unknown --schedule 'step'; did you mean 'steps'?"),
+        (["train", "--max_bad_images=-1"], "--max_bad_images=-1 must be a non-negative integer."),
+        (["train", "--data_dir=x", "--workdir=run", "--model=resnet51"], "Unknown model 'resnet51'"),
+        (["train", "--data_dir=x", "--workdir=run", "--weights=x.h5"], "There is no weight file x.h5."),
+        (["train", "--data_dir=x", "--workdir=run", "--weights=x/y"], "Unknown weights of 'resnet50': 'x/y'"),
+        (["train", "--data_dir=x", "--workdir=run", "--manual_dir=x"], "--manual_dir: there is no folder x."),
+        (["train", "--data_dir=", "--workdir=run"], "--data_dir is empty."),
+        (["train", "--data_dir=x"], "Give a --workdir"),
+        (["evaluate"], "Give a --model: a run directory, a .keras file, or a variant."),
+        (["evaluate", "--model=.", "--protocol=multi_scale", "--scales=0"], "--scales must be above 0."),
+        (["evaluate", "--model=.", "--protocol=multi_scale", "--scales=a"], "--scales=a must be integers separated by"),
+        (["evaluate", "--model=.", "--protocol=centre"], "Unknown protocol 'centre'; did you mean 'center'?"),
+        (["evaluate", "--model=.", "--protocol="], "Give a --protocol: one or more of center, ten_crop, multi_scale."),
+        (["evaluate", "--model=.", "--per_class=nowhere/x.csv"], "--per_class: there is no writable folder nowhere."),
+        (["evaluate", "--model=.", "--per_class=."], "--per_class: . is a folder; name a file."),
+        (["evaluate", "--model=.", "--real_labels=real.json"], "--real_labels: there is no file real.json."),
+        (["evaluate", "--model=.", "--recalibrate_batchnorm=-1"], "--recalibrate_batchnorm=-1 must be a non-negative"),
+        (["evaluate", "--model=.", "--split=val"], "Unknown --split 'val'; did you mean 'validation'?"),
+        (["evaluate", "--model=resnet5O"], "Unknown run directory, .keras file, or variant 'resnet5O'; did you mean"),
+        (["predict", "run", "x.png", "--top=0"], "--top=0 must be a positive integer."),
+        (["launch", "--workers=0", "x.py"], "--workers=0 must be a positive integer."),
+        (["list", "resnet51"], "Unknown model 'resnet51'"),
+    ],
+)
+def test_wrong_values_name_the_flag_and_what_it_takes(arguments, message, run):
+    code, _, stderr = run(*arguments)
+    assert code == 1
+    assert stderr.startswith(f"error: {message}")
+    assert len(stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--fake_data", "--data_dir=photos"], "--fake_data generates photos; leave out --data_dir."),
+        (
+            ["train", "--fake_data", "--data=x", "--download"],
+            "--fake_data generates photos; leave out --data and",
+        ),
+        (["train", "--data_dir=photos", "--workdir=run", "--download"], "photos needs no --download."),
+        (["train", "--data_dir=photos", "--workdir=run", "--data=cifar10"], "photos needs no --data."),
+        (["finetune", "photos", "--workdir=run", "--weights=", "--freeze=stem"], "--freeze would keep random weights"),
+        (["evaluate", "--model=photos", "--weights=imagenet"], "photos has its own weights; leave out --weights."),
+        (["evaluate", "--model=resnet50"], "--model is a variant; also give --weights."),
+        (["evaluate", "--model=photos", "--scales=224"], "--scales needs --protocol=multi_scale."),
+    ],
+)
+def test_contradictory_flags_are_refused(arguments, message, run, tmp_path):
+    write_scenes(tmp_path / "photos", ["ant", "bee"], 1)
+    code, _, stderr = run(*arguments)
+    assert code == 1
+    assert stderr.startswith(f"error: {message}")
+    assert len(stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_training_without_data_says_how_to_get_them(run):
+    code, _, stderr = run("train", "--workdir=run")
+    assert code == 1
+    assert "PHOTOS/train/<class>/*.jpg" in stderr
+    assert len(stderr.splitlines()) < 24  # one screen
