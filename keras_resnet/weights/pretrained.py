@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_resnet.errors import unknown_name
+from keras_resnet.preprocessing import View
 from keras_resnet.variants import VARIANTS
 
 
@@ -72,6 +73,11 @@ class PretrainedWeights:
     top5: float | None = None
     note: str = ""
     default: bool = False
+
+    @property
+    def view(self) -> View:
+        """How the publisher resizes and crops test images."""
+        return View((self.input_size, self.input_size), self.crop_fraction, self.interpolation)
 
 
 @functools.cache
