@@ -26,7 +26,7 @@ FLAGS = {
     "finetune": {*TRAINING, *SETTINGS, "weights", "freeze"},
     "launch": {"workers"},
     "list_models": set(),
-    "predict": {"top"},
+    "predict": {"top", "json", "csv", "on_error"},
     "prepare": {*UNREADABLE, "short_side", "validation_fraction"},
     "train_cifar10": {*TRAINING, *SETTINGS, "data_dir", "download"},
     "train_imagenet": {
