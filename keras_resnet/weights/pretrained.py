@@ -43,8 +43,8 @@ class PretrainedWeights:
         channel_order: "bgr" if the first convolution expects blue first; else "rgb".
         classes: number of classes.
         class_names: name of the list of classes.
-        top1: published top-1 accuracy on ImageNet's validation images, in percent; None if the publisher's package
-            does not contain it.
+        top1: published top-1 accuracy on ImageNet's validation images, in percent; None if the publisher states none
+            for this test size and crop.
         top5: published top-5 accuracy, likewise.
         note: further remarks.
         default: whether "imagenet" stands for this row.

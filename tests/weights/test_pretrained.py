@@ -85,6 +85,10 @@ def test_published_accuracies_and_preprocessing():
     assert (v2.mean, v2.std, v2.channel_order) == ((127.5,) * 3, (127.5,) * 3, "rgb")
     assert (v1.options, v2.options) == ({}, {"layout": "keras_v2"})
     assert (v1.top1, v2.top1) == (74.9, 76.0)
+    timm = find_weights("resnet50", "imagenet")  # of timm's results/results-imagenet.csv, at 288 pixels
+    assert (timm.top1, timm.top5, timm.view) == (81.214, 95.102, View((288, 288), 1.0, "bicubic"))
+    unmeasured = {row.id for row in ROWS if row.top1 is None}
+    assert all("ra4_e3600" in name or name == "timm/resnet34.tv_in1k" for name in unmeasured)
 
 
 def test_a_row_builds_its_model():
