@@ -10,7 +10,6 @@ VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "keras_resnet/__init__.py"
 
 PLOTS = ["matplotlib>=3.10"]
 DEMO = [*PLOTS, "scikit-learn>=1.5"]
-WEIGHTS = ["safetensors>=0.4.5", "huggingface_hub>=0.30"]
 BACKENDS = ["jax>=0.7"]
 KERAS_CV = ["keras-cv>=0.9"]  # no longer developed: nothing of the package needs it
 CHECK = [
@@ -18,7 +17,7 @@ CHECK = [
     "mypy>=1.19",
     "ruff==0.17.6",  # another version may format otherwise
 ]
-TEST = [*DEMO, *WEIGHTS, *BACKENDS, *KERAS_CV, "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6"]
+TEST = [*DEMO, *BACKENDS, *KERAS_CV, "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6"]
 
 setup(
     name="resnet-keras",
@@ -28,7 +27,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["keras_resnet", "keras_resnet.*"]),
-    package_data={"keras_resnet": ["py.typed", "*/*.json"]},
+    package_data={"keras_resnet": ["py.typed", "*.txt", "*/*.json"]},
     entry_points={"console_scripts": ["keras-resnet = keras_resnet.commands.main:main"]},
     python_requires=">=3.11",
     install_requires=[
@@ -39,12 +38,12 @@ setup(
         "importlib_resources>=6.4",  # tensorflow-datasets imports it and does not require it
         "absl-py>=2.1",
         "pillow>=11",
+        "safetensors>=0.4.5",
+        "huggingface_hub>=0.30",  # downloads timm's weights
     ],
     extras_require={
         "plots": PLOTS,
-        "weights": WEIGHTS,
         "keras-cv": KERAS_CV,
-        "torch": ["torch>=2.13"],
         "demo": DEMO,
         "gpu": ["tensorflow[and-cuda]>=2.20"],
         "test": TEST,

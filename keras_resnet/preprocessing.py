@@ -1,18 +1,21 @@
-"""Preprocessing and its constants: the normalization layer, `preprocess_input` and `decode_predictions`.
+"""What a model is fed and what it says: `View`, the normalization layer, and ImageNet's class names.
 
-The two functions are for code that was written for `keras.applications`.
+`preprocess_input` and `decode_predictions` are for code that was written for `keras.applications`.
 """
 
-import os
-import pathlib
-from collections.abc import Sequence
+import dataclasses
+import functools
+import importlib.resources
+import math
+import numbers
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from keras_resnet.errors import first_line
+from keras_resnet.errors import unknown_name
 from keras_resnet.layers import channel_axis
 
 # Mean and standard deviation of ImageNet's training images, RGB, in units of 0 to 255: 255 times
@@ -20,7 +23,11 @@ from keras_resnet.layers import channel_axis
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
+INTERPOLATIONS = ("bilinear", "bicubic")
+
 NORMALIZATION_LAYER = "normalization"  # its name in a model
+COMPILED_CALL = "compiled_call"  # the attribute of a model in which `predict` keeps its compiled function
+COMPILED_FUNCTIONS = ("train_function", "test_function", "predict_function", COMPILED_CALL)
 
 Statistic = float | Sequence[float] | np.ndarray
 
@@ -39,10 +46,108 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
     return x
 
 
-def decode_predictions(preds: np.ndarray, top: int = 5) -> list[list[tuple[str, str, float]]]:
-    """The names of ImageNet's most probable classes, as in `keras.applications`.
+@dataclasses.dataclass(frozen=True)
+class View:
+    """The center crop that a model is tested on.
 
-    The class index (35 kB) is Keras's own, read from Keras's cache, or downloaded on first use and verified.
+    Args:
+        size: (height, width) of the crop.
+        crop_fraction: crop / resized image, by their sides, above 0 to 1: 0.875 for the 224 of 256 of most published
+            ImageNet results.
+        interpolation: "bilinear" or "bicubic", with antialiasing as in Pillow.
+
+    Raises:
+        ValueError: a value is out of range.
+
+    Example:
+        >>> from keras_resnet.preprocessing import View
+        >>> str(View((224, 224), crop_fraction=0.875))
+        '224x224 center crop of short side 256, bilinear'
+    """
+
+    size: tuple[int, int]
+    crop_fraction: float = 1.0
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if not _is_size(self.size):
+            raise ValueError(f"The size of a view must be (height, width) in pixels, not {self.size!r}.")
+        if not (isinstance(self.crop_fraction, numbers.Real) and 0 < self.crop_fraction <= 1):
+            raise ValueError(f"The crop_fraction of a view must be above 0 to 1, not {self.crop_fraction!r}.")
+        if self.interpolation not in INTERPOLATIONS:
+            raise unknown_name("interpolation", self.interpolation, INTERPOLATIONS)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "View":
+        """The view of `dataclasses.asdict`, also after a round trip through JSON, which turns tuples into lists.
+
+        Example:
+            >>> from keras_resnet.preprocessing import View
+            >>> View.from_json({"size": [32, 32], "crop_fraction": 1.0, "interpolation": "bilinear"}).size
+            (32, 32)
+        """
+        return cls(**{**values, "size": tuple(values["size"])})
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """Smallest (height, width) of the resized image: floor(size / crop_fraction), as in timm."""
+        height, width = self.size
+        return math.floor(height / self.crop_fraction), math.floor(width / self.crop_fraction)
+
+    def __str__(self) -> str:
+        height, width = self.size
+        return f"{width}x{height} center crop of short side {min(self.resized)}, {self.interpolation}"
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, tuple) and len(size) == 2 and all(map(is_positive_integer, size))
+
+
+def is_positive_integer(value: object) -> bool:
+    """Whether a value is an integer, of Python or NumPy, and above 0.
+
+    Example:
+        >>> from keras_resnet.preprocessing import is_positive_integer
+        >>> [is_positive_integer(value) for value in (5, 0, True, 2.0)]
+        [True, False, False, False]
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
+
+
+def image_sides(model: keras.Model) -> tuple[int | None, int | None]:
+    """(height, width) of the images that a model takes; None for a variable side.
+
+    Raises:
+        ValueError: the model does not take one batch of images.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.preprocessing import image_sides
+        >>> image_sides(keras_resnet.ResNet20Cifar())
+        (32, 32)
+    """
+    shape = getattr(model, "input_shape", None)
+    if not (isinstance(shape, tuple) and len(shape) == 4):
+        raise ValueError(f"{model.name} does not take one batch of images; its inputs have the shape {shape}.")
+    return shape[1:3] if channel_axis() == -1 else shape[2:]
+
+
+@functools.cache
+def imagenet_classes() -> tuple[tuple[str, str], ...]:
+    """(WordNet ID, name) of ImageNet's 1,000 classes, in the order of the outputs, with the names that Keras uses.
+
+    Example:
+        >>> from keras_resnet.preprocessing import imagenet_classes
+        >>> imagenet_classes()[281]
+        ('n02123045', 'tabby')
+    """
+    text = importlib.resources.files("keras_resnet").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
+    rows = (line.split() for line in text.splitlines() if not line.startswith("#"))
+    return tuple((wnid, name) for wnid, name in rows)
+
+
+def decode_predictions(preds: np.ndarray, top: int = 5) -> list[list[tuple[str, str, float]]]:
+    """The names of ImageNet's most probable classes, as in `keras.applications`, without a download.
 
     Args:
         preds: probabilities, (batch, 1000).
@@ -52,29 +157,20 @@ def decode_predictions(preds: np.ndarray, top: int = 5) -> list[list[tuple[str, 
         For each image a list of (WordNet ID, name, probability), the most probable class first.
 
     Raises:
-        ValueError: `preds` does not have the shape (batch, 1000), or `top` is below 1.
-        OSError: the class index is not in the cache and could not be downloaded; the message says where to put it.
+        ValueError: `preds` does not have the shape (batch, 1000), or `top` is not a positive integer.
 
     Example:
-        >>> import keras_resnet
-        >>> keras_resnet.decode_predictions(probabilities, top=1)  # doctest: +SKIP
-        [[('n02123045', 'tabby', 0.93)]]
+        >>> import numpy as np, keras_resnet
+        >>> keras_resnet.decode_predictions(np.eye(1000)[[281]], top=1)
+        [[('n02123045', 'tabby', 1.0)]]
     """
-    from keras.applications import imagenet_utils
-
-    if top < 1:
-        raise ValueError(f"top={top} must be at least 1.")
-    preds = np.asarray(preds)
-    if preds.ndim != 2 or preds.shape[1] != 1000:
+    if not is_positive_integer(top):
+        raise ValueError(f"top={top!r} must be a positive integer.")
+    preds, classes = np.asarray(preds), imagenet_classes()
+    if preds.ndim != 2 or preds.shape[1] != len(classes):
         raise ValueError(f"decode_predictions takes probabilities of shape (batch, 1000), not {preds.shape}.")
-    try:
-        return imagenet_utils.decode_predictions(preds, top=top)
-    except Exception as error:  # get_file raises Exception itself
-        folder = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-        raise OSError(
-            f"ImageNet's class index could not be downloaded ({first_line(error)}); "
-            f"put imagenet_class_index.json into {folder} by hand."
-        ) from error
+    orders = np.argsort(-preds, axis=1, kind="stable")[:, :top]
+    return [[(*classes[i], float(row[i])) for i in order] for row, order in zip(preds, orders, strict=True)]
 
 
 def normalization(x: keras.KerasTensor, mean: Statistic, std: Statistic) -> keras.KerasTensor:
@@ -88,8 +184,8 @@ def set_normalization(model: keras.Model, mean: Statistic, std: Statistic) -> No
     for layer in model.layers:
         if layer.name == NORMALIZATION_LAYER:
             layer.scale, layer.offset = _scale_and_offset(mean, std, layer.input.shape[1:])
-            # Functions compiled earlier contain the old values.
-            model.train_function = model.test_function = model.predict_function = None
+            for function in COMPILED_FUNCTIONS:  # they contain the old values
+                setattr(model, function, None)
 
 
 def _scale_and_offset(mean: Statistic, std: Statistic, shape: Sequence[Any]) -> tuple[list, list]:

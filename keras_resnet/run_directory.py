@@ -17,12 +17,14 @@ import keras
 
 from keras_resnet.errors import first_line
 from keras_resnet.files import SCRATCH, write_text
+from keras_resnet.models.model import LABELS_FILE, VIEW_FILE, Model
+from keras_resnet.preprocessing import View
 from keras_resnet.recipes import RENAMED_FIELDS, Recipe
-from keras_resnet.transforms.views import View
 
 # The parts of recipe.json that must be equal to resume a run; the others are only a record.
 IDENTITY = ("model", "recipe", "augmentation", "data")
-WRITTEN_BEFORE_RECIPE = ("checkpoints", "labels.txt")
+SAVED_MODEL_FILE = "saved_model.pb"
+WRITTEN_BEFORE_RECIPE = ("checkpoints", LABELS_FILE)
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
 
 
@@ -110,7 +112,7 @@ class Run:
     def create(self, description: dict[str, dict], class_names: Sequence[str]) -> None:
         """Creates the directory with labels.txt and, last, recipe.json, which makes it a run."""
         self.file("checkpoints").mkdir(parents=True, exist_ok=True)
-        write_text(self.file("labels.txt"), "".join(f"{name}\n" for name in class_names))
+        write_text(self.file(LABELS_FILE), "".join(f"{name}\n" for name in class_names))
         self.write_json("recipe.json", {**description, "environment": environment()})
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -139,12 +141,11 @@ class Run:
 
     def class_names(self) -> list[str]:
         """The lines of labels.txt."""
-        return self.file("labels.txt").read_text(encoding="utf-8").splitlines()
+        return self.file(LABELS_FILE).read_text(encoding="utf-8").splitlines()
 
     def view(self) -> View:
         """The part of an image, and its size, that the run's model is tested on."""
-        view = self.read_json("recipe.json")["data"]["view"]
-        return View(**{**view, "size": tuple(view["size"])})
+        return View.from_json(self.read_json("recipe.json")["data"]["view"])
 
     def log(self) -> list[dict[str, float]]:
         """The rows of log.csv as numbers; an empty list if there is no log yet."""
@@ -202,7 +203,7 @@ def _commit():
 
 
 class SavedModel(NamedTuple):
-    """A model with what its run directory knows about it.
+    """A model with what the files beside it say.
 
     Attributes:
         model: the model.
@@ -216,7 +217,10 @@ class SavedModel(NamedTuple):
 
 
 def load_model(run: str | os.PathLike) -> keras.Model:
-    """Loads the model of a run directory (best.keras, or without it final.keras) or of a `.keras` file.
+    """Loads the model of a run directory (best.keras, or without it final.keras), a `.keras` file or a SavedModel.
+
+    The model of a SavedModel folder can predict, but not be trained or inspected: its one layer calls the folder's
+    signature `serving_default`, which must have one batch of images as input, and one output.
 
     Raises:
         FileNotFoundError: there is no such run or file.
@@ -232,7 +236,7 @@ def load_model(run: str | os.PathLike) -> keras.Model:
 
 
 def load_saved_model(run: str | os.PathLike) -> SavedModel:
-    """Loads a model as `load_model`, with the class names and the view of its run directory.
+    """Loads a model as `load_model`, with the class names and the view of the files beside it.
 
     Raises:
         FileNotFoundError: there is no such run or file.
@@ -240,13 +244,34 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
     """
     path = pathlib.Path(run).expanduser()
     if path.is_dir():
-        path = next((path / name for name in ("best.keras", "final.keras") if (path / name).is_file()), path)
+        files = (path / name for name in ("best.keras", "final.keras", SAVED_MODEL_FILE))
+        path = next((file for file in files if file.is_file()), path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is neither a run directory with a best.keras or final.keras nor a model file.")
+        raise FileNotFoundError(
+            f"{path} is neither a run directory with a best.keras or final.keras, nor a SavedModel, nor a model file."
+        )
     folder = Run(path.parent)
-    class_names = folder.class_names() if folder.file("labels.txt").is_file() else None
     try:
+        class_names = folder.class_names() if folder.file(LABELS_FILE).is_file() else None
+        if path.name == SAVED_MODEL_FILE:
+            view = View.from_json(folder.read_json(VIEW_FILE)) if folder.file(VIEW_FILE).is_file() else None
+            return SavedModel(_served_model(path.parent), class_names, view)
         view = folder.view() if folder.file("recipe.json").is_file() else None
         return SavedModel(keras.saving.load_model(path, compile=False), class_names, view)
     except Exception as error:  # Keras raises the errors of its zip, JSON and HDF5 readers
         raise ValueError(f"{path} cannot be loaded as a Keras model ({first_line(error)}).") from error
+
+
+def _served_model(folder: pathlib.Path) -> keras.Model:
+    """A model of the signature `serving_default` of a SavedModel."""
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    _, inputs = signature.structured_input_signature
+    if len(inputs) != 1 or len(signature.structured_outputs) != 1:
+        raise ValueError(f"it has {len(inputs)} inputs and {len(signature.structured_outputs)} outputs, not one each")
+    ((name, spec),) = inputs.items()
+    images = keras.Input(batch_shape=spec.shape, dtype=spec.dtype.name, name=name)
+    layer = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")
+    (output,) = layer(images).values()
+    return Model(images, output, name=folder.name)

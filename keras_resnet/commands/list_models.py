@@ -37,7 +37,8 @@ def _row(name: str) -> tuple[str, ...]:
     model = keras_resnet.create_model(name)
     height, width, _ = model.input_shape[1:]
     published = [keras_resnet.find_weights(name, weights) for weights in keras_resnet.list_weights(name)]
-    accuracies = [f"{weights.top1:.3f} ({_label(weights)})" for weights in published if weights.top1]
+    shown = [weights for weights in published if weights.default or not weights.hub]  # timm's default alone
+    accuracies = [f"{weights.top1:.3f} ({_label(weights)})" for weights in shown if weights.top1]
     return (
         f"`{name}`",
         f"{trainable_parameters(model):,}",

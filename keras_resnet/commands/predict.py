@@ -1,25 +1,74 @@
 """Predicts the most probable classes of images."""
 
+import csv
+import io
+import json
+import logging
+import os
+import sys
+from typing import Any
+
 from absl import flags
 
 import keras_resnet
 from keras_resnet.commands.app import usage_error
 
+CSV_COLUMNS = ("image", "rank", "class", "probability", "error")
+
 
 def define_flags() -> None:
     """Defines the flags of the command."""
     flags.DEFINE_integer("top", 5, "Number of classes to print for each image.", lower_bound=1)
+    flags.DEFINE_bool("json", False, "Print one JSON object per image and line.")
+    flags.DEFINE_bool("csv", False, "Print CSV: a header, then a row per image and class.")
+    flags.DEFINE_enum("on_error", "return", ("return", "skip", "raise"), "Print, skip, or stop at unreadable images.")
+    flags.register_multi_flags_validator(
+        ("json", "csv"), lambda values: not all(values.values()), "choose one of --json and --csv"
+    )
 
 
 def main(argv: list[str]) -> int:
     """Prints the classes of each image; the exit code is 1 if an image is unreadable."""
     if len(argv) < 3:
-        raise usage_error(argv, "RUN IMAGE... [--top=5]")
-    run, images = argv[1], argv[2:]
-    predictions = keras_resnet.predict(run, images, top=flags.FLAGS.top)
-    for image, prediction in zip(images, predictions, strict=True):
-        if isinstance(prediction, ValueError):
-            print(f"{image}: error: {prediction}")
-        else:
-            print(f"{image}: " + ", ".join(f"{name} {probability:.4f}" for name, probability in prediction))
-    return int(any(isinstance(prediction, ValueError) for prediction in predictions))
+        raise usage_error(argv, "RUN IMAGE... [--top=5] [--json | --csv] [--on_error=return]")
+    for handler in logging.getLogger("keras_resnet").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)  # only predictions on stdout
+    predictions = keras_resnet.predict(argv[1], argv[2:], top=flags.FLAGS.top, on_error=flags.FLAGS.on_error, verbose=0)
+    if flags.FLAGS.csv:
+        print(",".join(CSV_COLUMNS))
+    describe = _as_json if flags.FLAGS.json else _as_csv if flags.FLAGS.csv else _as_line
+    for prediction in predictions:
+        print(describe(prediction))
+    return int(any(prediction.error for prediction in predictions))
+
+
+def _name(prediction: Any) -> str:
+    r"""The path of the image as text; bytes of its name that are not UTF-8 become `\xNN`."""
+    return os.fsencode(prediction.image).decode("utf-8", "backslashreplace")
+
+
+def _message(prediction: Any) -> str:
+    return str(prediction.error).encode("utf-8", "backslashreplace").decode()
+
+
+def _as_line(prediction: Any) -> str:
+    if prediction.error:
+        return f"{_name(prediction)}: error: {_message(prediction)}"
+    return f"{_name(prediction)}: " + ", ".join(f"{name} {probability:.4f}" for name, probability in prediction)
+
+
+def _as_json(prediction: Any) -> str:
+    if prediction.error:
+        return json.dumps({"image": _name(prediction), "error": _message(prediction)})
+    classes = [{"class": name, "probability": probability} for name, probability in prediction]
+    return json.dumps({"image": _name(prediction), "classes": classes})
+
+
+def _as_csv(prediction: Any) -> str:
+    """The rows of an image; one with the error if it is unreadable."""
+    rows = [(_name(prediction), rank, *row, "") for rank, row in enumerate(prediction, start=1)]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows(rows or [(_name(prediction), "", "", "", _message(prediction))])
+    return text.getvalue().rstrip("\n")

@@ -169,11 +169,24 @@ def read_image(path: str | os.PathLike, channels: int = 3) -> np.ndarray:
         >>> image = keras_resnet.data.decoding.read_image("cat.jpg")  # doctest: +SKIP
     """
     try:
-        content = read_bytes(path)
-        image = Image.fromarray(decode_bytes(content))
+        return decode_image(read_bytes(path), channels)
     except ValueError as error:
         raise ValueError(f"{printable(path)} {error}.") from error
-    image = _upright(image, content)
+
+
+def decode_image(content: bytes, channels: int = 3) -> np.ndarray:
+    """Decodes the content of an image file as `read_image` does.
+
+    Raises:
+        ValueError: as `decode_bytes`.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_resnet.data.decoding import decode_image
+        >>> decode_image(tf.io.encode_png(tf.zeros((8, 6, 3), tf.uint8)).numpy(), channels=1).shape
+        (8, 6, 1)
+    """
+    image = _upright(Image.fromarray(decode_bytes(content)), content)
     return np.asarray(image) if channels == 3 else np.asarray(image.convert("L"))[..., None]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_resnet.errors import unknown_name
+from keras_resnet.layers import channel_axis
 from keras_resnet.models.model import Model
-from keras_resnet.models.resnet import ResNet
+from keras_resnet.models.resnet import IMAGE_SIZE, ResNet
 from keras_resnet.variants import VARIANTS
 from keras_resnet.weights.loading import is_published
 from keras_resnet.weights.pretrained import find_weights
@@ -47,6 +48,8 @@ def build_variant(variant: str, options: dict[str, Any]) -> Model:
     if is_published(options.get("weights")):
         published = find_weights(variant, options["weights"])
         settings |= published.options
+        if published.input_size != IMAGE_SIZE:  # takes images of both sizes
+            settings["input_shape"] = (None, None, 3) if channel_axis() == -1 else (3, None, None)
         options = {**options, "weights": published}
     return ResNet(**{**settings, **options})
 

@@ -1,20 +1,32 @@
 """`Model`: the class of every model of this package."""
 
 import contextlib
+import dataclasses
+import json
 import os
 import pathlib
+import reprlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import keras
+import numpy as np
+
+from keras_resnet.files import write_text
+from keras_resnet.layers import replaces
+from keras_resnet.preprocessing import View, image_sides
 
 if keras.backend.backend() == "tensorflow":
     from keras_resnet.distributed.replicas import ReplicatedModel
 else:  # tf.distribute is TensorFlow's
     ReplicatedModel = keras.Model  # type: ignore[misc]
 
+LABELS_FILE, VIEW_FILE = "labels.txt", "view.json"  # in a SavedModel's folder
+SUM_TOLERANCE = 1e-3  # of probabilities in float32 or bfloat16
+POOLINGS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)  # the last layer without a classifier
 LAYERS_IN_A_ROW = 20_000  # ResNet-1202 has 4,205
 
 
@@ -29,27 +41,72 @@ def _recursion_limit(at_least: int) -> Iterator[None]:
         sys.setrecursionlimit(limit)
 
 
-@keras.saving.register_keras_serializable(package="keras_resnet")
+@replaces(keras.Model)
 class Model(ReplicatedModel):
-    """A functional `keras.Model` that `save` can also write as a SavedModel.
+    """A functional `keras.Model` that knows how it is tested and what its outputs mean, and saves SavedModels.
+
+    Attributes:
+        view: the `View` that the model is tested on, or None. Training and published weights set it; `predict` uses it.
+        class_names: a tuple with the name of each output, or None; likewise.
+
+    Both are part of the model's configuration, so `keras.saving.load_model` restores them.
 
     Example:
         >>> import keras_resnet
-        >>> model = keras_resnet.ResNet20Cifar()
-        >>> model.save("resnet20")  # a SavedModel folder
-        >>> model.save("resnet20.keras")  # a Keras file
+        >>> model = keras_resnet.ResNet20Cifar(classes=2)
+        >>> model.class_names = "cat", "dog"
+        >>> model.save("cats_and_dogs")  # a SavedModel folder
+        >>> model.save("cats_and_dogs.keras")  # a Keras file
+        >>> keras_resnet.load_model("cats_and_dogs.keras").class_names
+        ('cat', 'dog')
     """
 
     # Keras recreates a functional model from its configuration only if these parameters have their usual names.
     def __init__(self, *args, **kwargs):
+        view, class_names = kwargs.pop("view", None), kwargs.pop("class_names", None)
         with _recursion_limit(LAYERS_IN_A_ROW):
             super().__init__(*args, **kwargs)
+        self.view = View.from_json(view) if isinstance(view, Mapping) else view
+        self.class_names = class_names
+
+    @property
+    def view(self) -> View | None:
+        """The `View` that the model is tested on, or None."""
+        return self._view
+
+    @view.setter
+    def view(self, view: View | None) -> None:
+        if not (view is None or isinstance(view, View)):
+            raise ValueError(f"A model's view must be a keras_resnet View or None, not {view!r}.")
+        if view:
+            sides = image_sides(self)
+            if any(side not in (None, size) for side, size in zip(sides, view.size, strict=True)):
+                raise ValueError(f"A view of size {view.size} does not fit {self.name}, which takes images of {sides}.")
+        self._view = view
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The name of each output, or None."""
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, names: Iterable[str] | None) -> None:
+        self._class_names = None if names is None else checked_class_names(names, number_of_classes(self))
+
+    def get_config(self) -> dict[str, Any]:
+        known = {
+            "view": self.view and dataclasses.asdict(self.view),
+            "class_names": self.class_names and list(self.class_names),
+        }
+        return {**super().get_config(), **{name: value for name, value in known.items() if value}}
 
     def save(self, filepath: str | os.PathLike, overwrite: bool = True, **kwargs) -> None:
         """Saves the model: as a SavedModel if `filepath` has no suffix, else as Keras does.
 
         A SavedModel folder is written completely or not at all. Its signature `serving_default` and its
-        function `serve` take a float32 batch of images, as the model does.
+        function `serve` take a float32 batch of images, as the model does. Its files labels.txt and view.json hold the
+        `class_names` and the `view`, if the model has them. To save a `keras.Model` or `keras.Sequential` that you
+        built around this model, wrap it: `keras_resnet.Model(model.inputs, model.outputs).save("dir")`.
 
         Raises:
             FileExistsError: the SavedModel's folder exists, and `overwrite` is false or it holds something else.
@@ -68,11 +125,75 @@ class Model(ReplicatedModel):
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
             new, old = pathlib.Path(folder, "new"), pathlib.Path(folder, "old")
             self.export(str(new), format="tf_saved_model", verbose=False)
+            if self.class_names:
+                write_text(new / LABELS_FILE, "".join(f"{name}\n" for name in self.class_names))
+            if self.view:
+                write_text(new / VIEW_FILE, json.dumps(dataclasses.asdict(self.view)) + "\n")
             if path.exists():
                 shutil.move(path, old)
             new.rename(path)
 
 
+def number_of_classes(model: keras.Model) -> int:
+    """The number of classes that a model tells apart.
+
+    Raises:
+        ValueError: the model has several outputs, or no classifier.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.models.model import number_of_classes
+        >>> number_of_classes(keras_resnet.ResNet20Cifar())
+        10
+    """
+    shape = getattr(model, "output_shape", None)
+    is_vector = isinstance(shape, tuple) and len(shape) == 2 and isinstance(shape[1], int)
+    if not (shape and is_vector) or isinstance(model.layers[-1], POOLINGS):
+        raise ValueError(f"{model.name} has no classifier: its outputs are {shape}, not (batch, classes).")
+    return shape[1]
+
+
+def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
+    """Class names as a tuple.
+
+    Raises:
+        ValueError: they are not strings, or not one for each class.
+
+    Example:
+        >>> from keras_resnet.models.model import checked_class_names
+        >>> checked_class_names(["cat", "dog"], classes=2)
+        ('cat', 'dog')
+    """
+    listed = tuple(names) if isinstance(names, Iterable) and not isinstance(names, (str, bytes)) else ()
+    if not listed or not all(isinstance(name, str) for name in listed):
+        raise ValueError(f"Class names must be a list of strings, not {reprlib.repr(names)}.")
+    if len(listed) != classes:
+        raise ValueError(f"{len(listed)} class names do not fit a model of {classes} classes.")
+    return tuple(map(str, listed))
+
+
 def ends_in_softmax(model: keras.Model) -> bool:
     """Whether the model outputs probabilities rather than logits."""
     return getattr(model.layers[-1], "activation", None) is keras.activations.softmax
+
+
+def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
+    """A model's outputs, (batch, classes), as probabilities: logits by a softmax, all others as they are.
+
+    Outputs that are probabilities are known by the last layer's activation, or by a sum of 1.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.models.model import to_probabilities
+        >>> model = keras_resnet.ResNet20Cifar(classes=2, classifier_activation=None)
+        >>> to_probabilities(model, np.array([[0.0, 0.0], [0.3, 0.7]])).tolist()
+        [[0.5, 0.5], [0.3, 0.7]]
+    """
+    if getattr(model.layers[-1], "activation", None) in (keras.activations.softmax, keras.activations.sigmoid):
+        return scores
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    normalized = exponentials / exponentials.sum(axis=1, keepdims=True)
+    sums_to_one = (scores >= 0).all(axis=1, keepdims=True) & (
+        np.abs(scores.sum(axis=1, keepdims=True) - 1) < SUM_TOLERANCE
+    )
+    return np.where(sums_to_one, scores, normalized)

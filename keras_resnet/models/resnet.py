@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import keras
-import numpy as np
 
 from keras_resnet.errors import unknown_name
 from keras_resnet.layers import channel_axis
@@ -12,9 +11,11 @@ from keras_resnet.models.head import POOLINGS, classifier
 from keras_resnet.models.model import Model
 from keras_resnet.models.stems import STEMS
 from keras_resnet.models.style import NORMS, Style, norm_act
-from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Statistic, normalization
+from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Statistic, is_positive_integer, normalization
 from keras_resnet.variants import IMAGENET_CLASSES
 from keras_resnet.weights.loading import load_weights
+
+IMAGE_SIZE = 224  # default height and width of the images that a classifier takes
 
 
 def ResNet(
@@ -65,7 +66,8 @@ def ResNet(
         weights: None for random weights, or any source that `keras_resnet.load_weights` takes.
         input_tensor: a Keras tensor to use as the model's input.
         input_shape: (height, width, channels) of the images; None for a variable size. Default: (224, 224, 3);
-            (None, None, 3) with `include_top=False`; (32, 32, 3) for the CIFAR nets.
+            (None, None, 3) with `include_top=False`, and with published weights that are tested at another size;
+            (32, 32, 3) for the CIFAR nets.
         pooling: global pooling after the last stage with `include_top=False`: None, "avg" or "max".
         classes: number of classes of the classifier.
         classifier_activation: activation of the classifier; None or "linear" for logits.
@@ -181,10 +183,10 @@ def _check_sizes(depths: Sequence[int], widths: Sequence[int], classes: int, sty
     if not depths or len(depths) != len(widths):
         raise ValueError(f"depths={tuple(depths)} and widths={tuple(widths)} must have one number for each stage.")
     for option, sizes in (("depths", depths), ("widths", widths)):
-        if not all(map(_is_positive_integer, sizes)):
+        if not all(map(is_positive_integer, sizes)):
             raise ValueError(f"{option}={tuple(sizes)} must be positive integers.")
     for option, size in (("classes", classes), ("groups", style.groups), ("base_width", style.base_width)):
-        if not _is_positive_integer(size):
+        if not is_positive_integer(size):
             raise ValueError(f"{option}={size} must be a positive integer.")
     for option, fraction in (
         ("se_ratio", style.se_ratio),
@@ -194,10 +196,6 @@ def _check_sizes(depths: Sequence[int], widths: Sequence[int], classes: int, sty
     ):
         if not 0 <= fraction < 1:
             raise ValueError(f"{option}={fraction} must be at least 0 and below 1.")
-
-
-def _is_positive_integer(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and int(value) >= 1
 
 
 def _image(
@@ -211,7 +209,7 @@ def _image(
             )
         return input_tensor
     if input_shape is None:
-        size = (224, 224) if include_top else (None, None)
+        size = (IMAGE_SIZE, IMAGE_SIZE) if include_top else (None, None)
         input_shape = (*size, 3) if channel_axis() == -1 else (3, *size)
     if len(input_shape) != 3:
         raise ValueError(f"input_shape={tuple(input_shape)} must be three numbers, such as (224, 224, 3).")

@@ -11,7 +11,7 @@ def max_pool(x: KerasTensor, style: Style) -> KerasTensor:
     strides = 1 if style.blur_pool else 2
     if style.padding == "same":
         x = layers.MaxPooling2D(3, strides, padding="same", name="stem_pool")(x)
-    elif style.preactivation and style.layout != "keras_v2":
+    elif style.layout != "keras_v2" and (style.preactivation or style.activation != "relu"):
         x = PaddedMaxPooling2D(3, strides, name="stem_pool")(x)
     else:  # after a ReLU, zero padding never changes the maximum; keras.applications' v2 was trained with it
         x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)

@@ -19,7 +19,7 @@ from keras_resnet.evaluation.classification import Result, check_fits, evaluate
 from keras_resnet.files import write_atomically
 from keras_resnet.models.complexity import trainable_parameters
 from keras_resnet.models.constructors import create_model
-from keras_resnet.models.model import ends_in_softmax
+from keras_resnet.models.model import Model, ends_in_softmax
 from keras_resnet.recipes import Recipe, get_recipe, settings
 from keras_resnet.reporting.report import write_report
 from keras_resnet.run_directory import Run
@@ -100,6 +100,8 @@ def train(
     description = describe_run(model, data, recipe, augmentation)
     started = run.check(description)
     model, worker = compiled_model(model, data, recipe, strategy)
+    if isinstance(model, Model):
+        model.view, model.class_names = data.view, data.class_names
     checkpoint = latest_checkpoint(run) if started else None
     if checkpoint:
         restore_variables(model, checkpoint)

@@ -1,43 +1,13 @@
 """Views: what a model sees of a test image."""
 
-import dataclasses
 import math
 
 import tensorflow as tf
 
+from keras_resnet.preprocessing import View
+
 ELONGATION = 8  # long side / short side beyond which an image is not resized as a whole
 KERNELS = {"bilinear": ("triangle", 1), "bicubic": ("keyscubic", 2)}  # of ScaleAndTranslate, and their radius
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """The center crop that a model is tested on.
-
-    Args:
-        size: (height, width) of the crop.
-        crop_fraction: crop / resized image, by their sides, above 0 to 1: 0.875 for the 224 of 256 of most published
-            ImageNet results.
-        interpolation: "bilinear" or "bicubic", with antialiasing as in Pillow.
-
-    Example:
-        >>> from keras_resnet.transforms.views import View
-        >>> str(View((224, 224), crop_fraction=0.875))
-        '224x224 center crop of short side 256, bilinear'
-    """
-
-    size: tuple[int, int]
-    crop_fraction: float = 1.0
-    interpolation: str = "bilinear"
-
-    @property
-    def resized(self) -> tuple[int, int]:
-        """Smallest (height, width) of the resized image: floor(size / crop_fraction), as in timm."""
-        height, width = self.size
-        return math.floor(height / self.crop_fraction), math.floor(width / self.crop_fraction)
-
-    def __str__(self) -> str:
-        height, width = self.size
-        return f"{width}x{height} center crop of short side {min(self.resized)}, {self.interpolation}"
 
 
 def resize_to_cover(image: tf.Tensor, size: tuple[int, int], interpolation: str = "bilinear") -> tf.Tensor:

@@ -218,7 +218,9 @@ def _value(tensor: np.ndarray, layer: keras.layers.Layer, variable: keras.Variab
     """A tensor in the layout of a variable, a variance adjusted to the layer's epsilon."""
     if naming.torch_layout and variable.name == "kernel":
         tensor = tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T
-        if tensor.ndim == 4 and len(variable.shape) == 2:  # a 1x1 convolution as a fully connected layer
+        if (
+            tensor.shape[:2] == (1, 1) and tensor.ndim == 4 and len(variable.shape) == 2
+        ):  # a 1x1 convolution as a fully connected layer
             tensor = tensor.reshape(tensor.shape[2:])
     if variable.name == "moving_variance":
         tensor = tensor + np.float32(naming.epsilon - layer.epsilon)

@@ -40,7 +40,6 @@ def fetch_weights(weights: PretrainedWeights, include_top: bool = True) -> pathl
     Raises:
         OSError: the file could not be downloaded; the message says from where, and where to put it by hand.
         ValueError: the checksum is wrong; the file is deleted.
-        ImportError: the weights are on the hub and the package huggingface_hub is not installed.
 
     Example:
         >>> from keras_resnet.weights.downloads import fetch_weights
@@ -225,12 +224,8 @@ def _fetch_from_hub(name: str, hub: str, file: str, path: pathlib.Path) -> bool:
     Returns:
         Whether it was verified: False for an existing file if the hub cannot be reached.
     """
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise ImportError(
-            f"The weights {name} need the package huggingface_hub (pip install 'resnet-keras[weights]')."
-        ) from error
+    import huggingface_hub  # here, because its import is slow
+
     endpoint = os.environ.get("HF_ENDPOINT") or None  # huggingface_hub reads it only once, on import
     url = huggingface_hub.hf_hub_url(hub, file, endpoint=endpoint)
     try:

@@ -1,14 +1,16 @@
 """`load_weights`: loads a weight file or published weights into a model, completely or not at all."""
 
+import dataclasses
 import os
 import pathlib
+import reprlib
 import warnings
 from collections.abc import Mapping
 from typing import TypeGuard
 
 import keras
 
-from keras_resnet.preprocessing import set_normalization
+from keras_resnet.preprocessing import View, image_sides, imagenet_classes, set_normalization
 from keras_resnet.weights.conversion import HEAD, NAMINGS, Conversion, Naming, convert
 from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.formats import READERS, read_tensors
@@ -23,7 +25,8 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
 
     A file may come from this package, keras.applications, torchvision, timm, or one of the published CIFAR nets; the
     names in it tell which. If its classifier is for another number of classes, the model's is kept, with a warning.
-    Published weights are downloaded on first use, and also set the normalization of the model's input.
+    Published weights are downloaded on first use. They also set the normalization of the model's input, its `view`,
+    and, with their classifier, its `class_names`.
 
     Args:
         model: a model of this package.
@@ -35,21 +38,23 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
         The same model.
 
     Raises:
+        TypeError: an argument has the wrong type.
         FileNotFoundError: the file does not exist.
-        ValueError: the name is unknown, the file is damaged, or it is for another architecture; then the message lists
-            missing, unexpected and mismatched tensors.
+        ValueError: the name is unknown, the path is that of a folder, the file is damaged, or it is for another
+            architecture; then the message lists missing, unexpected and mismatched tensors.
         OSError: the weights could not be downloaded; the message says from where, and where to put them by hand.
-        ImportError: the package that reads the format is not installed.
 
     Example:
         >>> import keras_resnet
         >>> keras_resnet.ResNet20Cifar().save("net.keras")
         >>> model = keras_resnet.load_weights(keras_resnet.ResNet20Cifar(), "net.keras")
     """
+    _check_types(model, source)
     if is_published(source):
         source = find_weights(model.name, source)
     if not isinstance(source, PretrainedWeights):
         return _assign(model, _read(model, source, NAMINGS), source)
+    view = _fitting_view(model, source.view)
     has_top = any(layer.name == HEAD for layer in model.layers)
     path = fetch_weights(source, include_top=has_top)
     conversion = _read(model, path, {source.naming: NAMINGS[source.naming]})
@@ -57,12 +62,34 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
         conversion.values[STEM] = conversion.values[STEM][:, :, ::-1]
     _assign(model, conversion, source.id)
     set_normalization(model, source.mean, source.std)
+    model.view = view
+    names = tuple(name for _, name in imagenet_classes())
+    is_imagenets = has_top and not conversion.head_differs and model.output_shape[-1] == len(names)
+    model.class_names = names if is_imagenets else None
     return model
+
+
+def _fitting_view(model: keras.Model, view: View) -> View:
+    """A view, with the size of the model's images if that is fixed."""
+    height, width = image_sides(model)
+    return dataclasses.replace(view, size=(height or view.size[0], width or view.size[1]))
+
+
+def _check_types(model: object, source: object) -> None:
+    """Raises an error if `load_weights` was called with something else than a model and a source."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"load_weights takes a Keras model, not {type(model).__name__}.")
+    if not isinstance(source, (str, os.PathLike, PretrainedWeights)):
+        raise TypeError(f"Weights are a file's path, or the name of published weights, not {reprlib.repr(source)}.")
+    if source == "":
+        raise ValueError("Weights are a file's path, or the name of published weights, not an empty string.")
 
 
 def is_published(source: object) -> TypeGuard[str]:
     """Whether a source of weights is the name of published weights rather than a file."""
-    return isinstance(source, str) and not source.endswith(tuple(READERS)) and not pathlib.Path(source).is_file()
+    if not isinstance(source, str) or source.endswith(tuple(READERS)) or source.startswith((".", "~", os.sep)):
+        return False
+    return not pathlib.Path(source).is_file()
 
 
 def _read(model: keras.Model, path: str | os.PathLike, namings: Mapping[str, Naming]) -> Conversion:

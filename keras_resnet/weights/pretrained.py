@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_resnet.errors import unknown_name
+from keras_resnet.preprocessing import View
 from keras_resnet.variants import VARIANTS
 
 
@@ -42,8 +43,8 @@ class PretrainedWeights:
         channel_order: "bgr" if the first convolution expects blue first; else "rgb".
         classes: number of classes.
         class_names: name of the list of classes.
-        top1: published top-1 accuracy on ImageNet's validation images, in percent; None if the publisher's package
-            does not contain it.
+        top1: published top-1 accuracy on ImageNet's validation images, in percent; None if the publisher states none
+            for this test size and crop.
         top5: published top-5 accuracy, likewise.
         note: further remarks.
         default: whether "imagenet" stands for this row.
@@ -72,6 +73,11 @@ class PretrainedWeights:
     top5: float | None = None
     note: str = ""
     default: bool = False
+
+    @property
+    def view(self) -> View:
+        """How the publisher resizes and crops test images."""
+        return View((self.input_size, self.input_size), self.crop_fraction, self.interpolation)
 
 
 @functools.cache

@@ -25,7 +25,7 @@ FLAGS = {
     "finetune": {*TRAINING, *SETTINGS, "freeze"},
     "launch": {"workers"},
     "list": set(),
-    "predict": {"top"},
+    "predict": {"top", "json", "csv", "on_error"},
     "prepare": {*UNREADABLE, "short_side", "validation_fraction"},
     "train": {
         *TRAINING, *SETTINGS, *UNREADABLE, "data", "data_dir", "manual_dir", "download", "fake_data",

@@ -2,10 +2,11 @@
 
     PYTHONPATH=. peers/bin/python tests/golden/pretrained_table.py
 
-`peers` is the environment that record.py describes. Nothing is downloaded. What the peers' packages do not hold
-(accuracies and licences of keras.applications) stands below with its source.
+`peers` is the environment that record.py describes. Nothing is downloaded. What the peers' packages do not hold stands
+in timm_results.csv (accuracies of timm) and below (accuracies and licences of keras.applications), with its source.
 """
 
+import csv
 import dataclasses
 import json
 import pathlib
@@ -16,6 +17,7 @@ from record import import_torchvision
 from keras_resnet.variants import VARIANTS
 from keras_resnet.weights.pretrained import PretrainedWeights
 
+RESULTS = pathlib.Path(__file__).parent / "timm_results.csv"
 TARGET = pathlib.Path(__file__).parents[2] / "keras_resnet" / "weights" / "pretrained.json"
 SOURCES = ("timm", "torchvision", "keras")
 HUB_FILE = "model.safetensors"
@@ -70,6 +72,25 @@ def timm_rows():
                 licence=config.license,
                 default=name == timm_default(variant),
             )
+
+
+def timm_accuracies():
+    """(top-1, top-5) by tag, test size, crop fraction and interpolation, as timm publishes them beside its package."""
+    text = RESULTS.read_text(encoding="utf-8").splitlines()
+    return {
+        (row["model"], int(row["img_size"]), float(row["crop_pct"]), row["interpolation"]): (
+            float(row["top1"]),
+            float(row["top5"]),
+        )
+        for row in csv.DictReader(line for line in text if not line.startswith("#"))
+    }
+
+
+def with_accuracies(row, accuracies):
+    """A row of timm with its published accuracies, if they were measured under the row's own protocol."""
+    protocol = (row.id.removeprefix("timm/"), row.input_size, row.crop_fraction, row.interpolation)
+    top1, top5 = accuracies.get(protocol, (None, None))
+    return dataclasses.replace(row, top1=top1, top5=top5)
 
 
 def timm_naming(variant):
@@ -163,7 +184,8 @@ def default_of(field):
 
 def main():
     import_torchvision()
-    timm = list(timm_rows())
+    accuracies = timm_accuracies()
+    timm = [with_accuracies(row, accuracies) for row in timm_rows()]
     rows = [*timm, *torchvision_rows(), *keras_rows({row.variant for row in timm})]
     rows.sort(key=lambda row: (list(VARIANTS).index(row.variant), SOURCES.index(row.id.split("/")[0]), row.id))
     TARGET.write_text("{\n" + ",\n".join(map(to_line, rows)) + "\n}\n", encoding="utf-8")

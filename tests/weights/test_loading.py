@@ -1,20 +1,22 @@
 """Weight files: real ones classify exactly as they should; bad ones change nothing and say what they are."""
 
+import dataclasses
 import hashlib
-import pickle
+import os
 import struct
-import subprocess
-import sys
 import warnings
 
 import keras
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from keras_resnet import create_model, evaluate, freeze, load_data, load_weights
+from keras_resnet.preprocessing import View, imagenet_classes
 from keras_resnet.weights.conversion import NAMINGS
 from keras_resnet.weights.pretrained import PretrainedWeights
 from tests.golden.draw import draw
+from tests.weights.torch_writer import write_zip
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +25,7 @@ def cifar10(local_data):
 
 
 def write_safetensors(path, tensors):
-    """The format by its description: header length, JSON header, raw data."""
-    save = pytest.importorskip("safetensors.numpy", reason="needs safetensors, of the weights extra").save_file
-    save(tensors, path)
+    save_file(tensors, path)
     return path
 
 
@@ -67,8 +67,6 @@ def unchanged(model, before):
     ],
 )
 def test_published_nets_classify_exactly_as_many_images_right(name, file, right, cifar10, local_data):
-    if file.endswith(".th"):
-        pytest.importorskip("torch", reason="needs torch, of the torch extra")
     model = create_model(name, weights=local_data / "weights" / file)
     assert abs(evaluate(model, cifar10).top1_correct - right) <= 2
 
@@ -101,10 +99,9 @@ def test_model_without_top_takes_the_rest(akamaster):
 
 
 def test_torch_file_is_read_as_the_safetensors(model, tmp_path, akamaster):
-    torch = pytest.importorskip("torch", reason="needs torch, of the torch extra")
     tensors = peers_tensors(model, NAMINGS["akamaster"])
-    state = {f"module.{name}": torch.from_numpy(value) for name, value in tensors.items()}
-    torch.save({"state_dict": state, "best_prec1": 91.7}, tmp_path / "net.pth")
+    named = {f"module.{name}": value for name, value in tensors.items()}
+    write_zip(tmp_path / "net.pth", {"state_dict": named, "best_prec1": 91.7})
     one = create_model("resnet20_cifar", weights=akamaster).get_weights()
     other = create_model("resnet20_cifar", weights=tmp_path / "net.pth").get_weights()
     assert all(np.array_equal(x, y) for x, y in zip(one, other, strict=True))
@@ -150,28 +147,6 @@ def test_bad_files_change_nothing_and_say_what_they_are(akamaster, model, tmp_pa
         load_weights(model, tmp_path / "nowhere.safetensors")
 
 
-class Payload:
-    """Unpickled, it would leave a file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
-
-
-def test_code_in_a_file_is_not_run(model, tmp_path):
-    torch = pytest.importorskip("torch", reason="needs torch, of the torch extra")
-    before = model.get_weights()
-    torch.save({"state_dict": Payload(tmp_path / "ran")}, tmp_path / "zip.pth")
-    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
-    for name in ("zip.pth", "plain.pth"):
-        with pytest.raises(ValueError, match=f"{name} is not a valid .pth file"):
-            load_weights(model, tmp_path / name)
-    assert not (tmp_path / "ran").exists()
-    assert unchanged(model, before)
-
-
 def test_damaged_published_file(local_data, model):
     before = model.get_weights()
     with pytest.raises(ValueError, match="a web page, perhaps an error page"):
@@ -179,15 +154,32 @@ def test_damaged_published_file(local_data, model):
     assert unchanged(model, before)
 
 
-def test_missing_package_is_named(akamaster):
-    code = f"""
-import sys
-sys.modules["safetensors"] = None
-from keras_resnet.weights.formats import read_tensors
-read_tensors({str(akamaster)!r})
-"""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "needs the package safetensors" in result.stderr
+@pytest.mark.parametrize("source", [3, None, [], 0.5, b"net.h5"])
+def test_weights_of_a_wrong_type(source, model):
+    with pytest.raises(TypeError, match="Weights are a file's path, or the name of published weights, not"):
+        load_weights(model, source)
+    with pytest.raises(TypeError, match="load_weights takes a Keras model, not str"):
+        load_weights("resnet50", "imagenet")
+
+
+def test_paths_that_are_no_weight_files(model, tmp_path):
+    before = model.get_weights()
+    os.mkfifo(tmp_path / "pipe.h5")
+    (tmp_path / "folder.keras").mkdir()
+    (tmp_path / "net").write_bytes(b"no suffix")
+    for source, error, message in (
+        ("", ValueError, "not an empty string"),
+        (tmp_path, ValueError, "is a folder, not a weight file"),
+        (str(tmp_path), ValueError, "is a folder, not a weight file"),
+        (tmp_path / "folder.keras", ValueError, "is a folder, not a weight file"),
+        (tmp_path / "pipe.h5", ValueError, "is a device or pipe, not a weight file"),
+        (str(tmp_path / "net"), ValueError, "does not have the suffix of a weight file"),
+        ("./nowhere", FileNotFoundError, "nowhere does not exist"),
+    ):
+        with pytest.raises(error, match=message) as caught:
+            load_weights(model, source)
+        assert "\n" not in str(caught.value)
+    assert unchanged(model, before)
 
 
 def test_keras_applications_file_with_epsilon_and_biases(tmp_path):
@@ -248,6 +240,21 @@ def test_published_weights_set_the_normalization_and_the_order_of_channels(publi
     expected = plain(((images - (10, 20, 30)) / (1, 2, 4))[..., ::-1])
     np.testing.assert_allclose(model(images), expected, rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_published_weights_set_the_view_and_the_class_names(published, akamaster):
+    imagenet = dataclasses.replace(published, crop_fraction=0.875, interpolation="bicubic", channel_order="rgb")
+    model = create_model("resnet20_cifar", weights=akamaster)
+    assert (model.view, model.class_names) == (None, None)  # a file does not say
+    names = tuple(name for _, name in imagenet_classes())
+    with pytest.warns(UserWarning, match="another number of classes"):
+        other = load_weights(create_model("resnet20_cifar", classes=7), imagenet)
+    assert (other.view, other.class_names) == (View((32, 32), 0.875, "bicubic"), None)
+    features = load_weights(create_model("resnet20_cifar", include_top=False, input_shape=(48, 40, 3)), imagenet)
+    assert (features.view, features.class_names) == (View((48, 40), 0.875, "bicubic"), None)
+    any_size = load_weights(create_model("resnet20_cifar", include_top=False), imagenet)
+    assert any_size.view == imagenet.view
+    assert names[281] == "tabby"
 
 
 def test_published_file_that_is_damaged_changes_nothing(published, model, tmp_path):

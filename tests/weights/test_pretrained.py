@@ -9,14 +9,19 @@ import re
 import sys
 import threading
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_resnet
-from keras_resnet.weights import downloads
+from keras_resnet.preprocessing import View
+from keras_resnet.transforms.views import center_view
+from keras_resnet.weights import downloads, pretrained
 from keras_resnet.weights.conversion import NAMINGS
 from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.pretrained import find_weights, list_weights
 from tests.models.test_golden import naming_of
+from tests.weights import torch_writer
 
 FREE = {"apache-2.0", "mit", "bsd", "bsd-3-clause"}
 PUBLISHED = {  # top-1 in percent, of torchvision's documentation
@@ -80,6 +85,10 @@ def test_published_accuracies_and_preprocessing():
     assert (v2.mean, v2.std, v2.channel_order) == ((127.5,) * 3, (127.5,) * 3, "rgb")
     assert (v1.options, v2.options) == ({}, {"layout": "keras_v2"})
     assert (v1.top1, v2.top1) == (74.9, 76.0)
+    timm = find_weights("resnet50", "imagenet")  # of timm's results/results-imagenet.csv, at 288 pixels
+    assert (timm.top1, timm.top5, timm.view) == (81.214, 95.102, View((288, 288), 1.0, "bicubic"))
+    unmeasured = {row.id for row in ROWS if row.top1 is None}
+    assert all("ra4_e3600" in name or name == "timm/resnet34.tv_in1k" for name in unmeasured)
 
 
 def test_a_row_builds_its_model():
@@ -370,7 +379,7 @@ def test_progress_only_on_a_terminal(server, monkeypatch, capsys):
 @pytest.fixture
 def hub(home, tmp_path, monkeypatch):
     """A hub on this machine; the client, which has read its environment already, asks and writes nowhere else."""
-    huggingface_hub = pytest.importorskip("huggingface_hub")
+    import huggingface_hub
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "harnesses.json"), raising=False)
@@ -446,7 +455,47 @@ def test_hub_not_there_then_by_hand(hub, home, monkeypatch):
         fetch_weights(ON_HUB)
 
 
-def test_hub_without_its_package(hub, monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ImportError, match=r"pip install 'resnet-keras\[weights\]'"):
-        fetch_weights(ON_HUB)
+# ---------------------------------------------------------------------------------------------
+# From a name to the name of a class
+
+
+def tensors_of(model):
+    """The model's own values, under the names and in the layout of torchvision."""
+    naming, tensors = NAMINGS["torchvision"], {}
+    for layer in model.layers:
+        for variable in layer.weights:
+            value = np.asarray(variable)
+            axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim)
+            tensors[naming.tensor(layer.name, variable.name)] = value if axes is None else value.transpose(axes)
+    return tensors
+
+
+@pytest.mark.slow
+def test_named_weights_answer_with_the_class_under_their_own_protocol(server, home, tmp_path, monkeypatch):
+    """The file is ours, but everything else is as for a published one: its bias makes a tabby of any image."""
+    bias = np.zeros(1000, "float32")
+    bias[281] = 1e6
+    tensors = {**tensors_of(keras_resnet.ResNet18()), "fc.bias": bias}
+    server.content = torch_writer.write_zip(tmp_path / "net.pth", tensors).read_bytes()
+    row = dataclasses.replace(on(server, server.content), input_size=288, crop_fraction=0.95, interpolation="bicubic")
+    monkeypatch.setattr(pretrained, "_table", lambda: {row.id: row})
+
+    model = keras_resnet.ResNet18(weights="torchvision/IMAGENET1K_V1")
+    assert model.input_shape == (None, None, None, 3)  # of 224 as always, and of the 288 that the weights are tested at
+    assert model.view == View((288, 288), 0.95, "bicubic")
+    assert (len(model.class_names), model.class_names[281]) == (1000, "tabby")
+    photo = np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype("uint8")
+    (prediction,) = keras_resnet.predict(model, photo, top=1)
+    assert prediction == [("tabby", pytest.approx(1))]
+    seen = center_view(tf.constant(photo), model.view)
+    assert seen.shape == (1, 288, 288, 3)
+    probabilities = keras_resnet.predict(model, seen[0], view=View((288, 288)), top=1000)[0]
+    assert dict(keras_resnet.predict(model, photo, top=1000)[0]) == pytest.approx(dict(probabilities), rel=1e-5)
+
+    model.save(tmp_path / "net.keras")
+    assert keras_resnet.predict(tmp_path / "net.keras", photo, top=1)[0][0][0] == "tabby"
+    fixed = keras_resnet.ResNet18(weights="torchvision/IMAGENET1K_V1", input_shape=(224, 224, 3))
+    assert fixed.view == View((224, 224), 0.95, "bicubic")
+    with pytest.warns(UserWarning, match="another number of classes"):
+        assert keras_resnet.ResNet18(weights="torchvision/IMAGENET1K_V1", classes=10).class_names is None
+    assert keras_resnet.ResNet18(weights="torchvision/IMAGENET1K_V1", include_top=False).class_names is None
