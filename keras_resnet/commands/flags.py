@@ -1,6 +1,5 @@
 """Flags that several commands share, and the objects they select: recipe, data source, strategy."""
 
-import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,7 +12,7 @@ import keras_resnet
 from keras_resnet.data.folders import SUFFIXES
 from keras_resnet.data.records import MANIFEST
 from keras_resnet.distributed.strategies import STRATEGIES
-from keras_resnet.recipes import RECIPES, Recipe, get_recipe, setting_fields, settings
+from keras_resnet.recipes import RECIPES, Recipe, get_recipe, override, setting_fields, settings
 
 DEFINE: dict[Any, Callable] = {
     int: flags.DEFINE_integer,
@@ -53,7 +52,7 @@ def override_settings(recipe: Recipe) -> Recipe:
     for name, value in given.items():
         if isinstance(value, list):
             given[name] = tuple(map(float, value))
-    return dataclasses.replace(recipe, **given)
+    return override(recipe, **given)
 
 
 def define_recipe_flags(default: str) -> None:
@@ -124,7 +123,7 @@ def find_source(data_dir: str | None, name: str) -> tuple[str | pathlib.Path, pa
 
 
 def define_training_flags(default_model: str) -> None:
-    """Defines --model, --workdir, --strategy, --checkpoint_every and --dry_run.
+    """Defines --model, --workdir, --strategy, --checkpoint_every, --extend and --dry_run.
 
     Args:
         default_model: variant to train without --model.
@@ -144,6 +143,7 @@ def define_training_flags(default_model: str) -> None:
         "auto",
         "Steps ('500') or minutes ('10min') between checkpoints. auto: spend about 1 % of the time on checkpoints.",
     )
+    flags.DEFINE_bool("extend", False, "Train the run in workdir for more --epochs; no other setting may differ.")
     flags.DEFINE_bool(
         "dry_run",
         False,
@@ -182,5 +182,5 @@ def train_from_flags(
     if FLAGS.dry_run:
         print(keras_resnet.dry_run(model, data, recipe, strategy=strategy))
         return
-    options = dict(strategy=strategy, checkpoint_every=FLAGS.checkpoint_every, **options)
+    options = dict(strategy=strategy, checkpoint_every=FLAGS.checkpoint_every, extend=FLAGS.extend, **options)
     print(keras_resnet.train(model, data, recipe, FLAGS.workdir, **options))
