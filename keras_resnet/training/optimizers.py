@@ -40,7 +40,7 @@ def own_optimizer(
         return None if compiled is None or _unscaled(compiled).name == OF_RECIPE else compiled
     try:
         return keras.optimizers.get(optimizer)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError, AttributeError):  # of Keras's deserialization
         raise ValueError(f"optimizer={shown(optimizer)} must be a Keras optimizer or the name of one.") from None
 
 
