@@ -1,9 +1,28 @@
 """Error messages: suggestions for unknown names, and the first line of an error."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 SUGGESTED, LISTED = 4, 12  # names to suggest, and to list if none is similar
+
+
+_shortened = reprlib.Repr()
+_shortened.maxstring = _shortened.maxother = 100
+
+
+def shown(value: object) -> str:
+    """A value for an error message, shortened if it is long.
+
+    Example:
+        >>> from keras_resnet.errors import shown
+        >>> len(shown("a" * 1000))
+        100
+    """
+    try:
+        return _shortened.repr(value)
+    except Exception:  # such as an int of more digits than Python prints
+        return f"<{type(value).__name__}>"
 
 
 def unknown_name(kind: str, name: object, known: Iterable) -> ValueError:
@@ -19,9 +38,9 @@ def unknown_name(kind: str, name: object, known: Iterable) -> ValueError:
     longer = [k for k in names if name and k.startswith(str(name))]
     similar = longer[:SUGGESTED] or difflib.get_close_matches(str(name), names, n=SUGGESTED, cutoff=0.6)
     if similar:
-        return ValueError(f"Unknown {kind} {name!r}; did you mean {' or '.join(map(repr, similar))}?")
+        return ValueError(f"Unknown {kind} {shown(name)}; did you mean {' or '.join(map(repr, similar))}?")
     listed = ", ".join(map(repr, known[:LISTED])) + (", ..." if len(known) > LISTED else "")
-    return ValueError(f"Unknown {kind} {name!r}; available: {listed}.")
+    return ValueError(f"Unknown {kind} {shown(name)}; available: {listed}.")
 
 
 # Prefixes of the lines that TensorFlow puts before the message, about the error's place in the graph.

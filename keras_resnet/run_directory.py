@@ -8,8 +8,6 @@ import pathlib
 import platform
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -19,12 +17,9 @@ from keras_resnet.errors import first_line
 from keras_resnet.files import SCRATCH, write_text
 from keras_resnet.models.model import LABELS_FILE, VIEW_FILE, Model
 from keras_resnet.preprocessing import View
-from keras_resnet.recipes import RENAMED_FIELDS, Recipe
+from keras_resnet.recipes import Recipe, recipe_from_json
 
-# The parts of recipe.json that must be equal to resume a run; the others are only a record.
-IDENTITY = ("model", "recipe", "augmentation", "data")
 SAVED_MODEL_FILE = "saved_model.pb"
-WRITTEN_BEFORE_RECIPE = ("checkpoints", LABELS_FILE)
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
 
 
@@ -47,73 +42,11 @@ class Run:
         """The path of a file in the directory."""
         return self.directory / name
 
-    def check(self, description: dict[str, dict]) -> bool:
-        """Checks that a run of this description can use the directory. It creates no files.
-
-        Returns:
-            Whether the directory contains a run of this description, to be resumed.
-
-        Raises:
-            FileExistsError: it contains another run, or other files; the message names the differences.
-            OSError: it is not writable.
-            ValueError: its recipe.json is damaged.
-        """
-        if self.directory.exists() and not self.directory.is_dir():
-            raise FileExistsError(f"workdir {self.directory} is a file; choose another name.")
-        self._check_writable()
-        if not self.file("recipe.json").exists():
-            if self._has_other_files():
-                raise FileExistsError(
-                    f"workdir {self.directory} contains other files but no run; choose an empty folder."
-                )
-            return False
-        saved = self.read_json("recipe.json")
-        if not all(isinstance(saved.get(part), dict) for part in IDENTITY):
-            raise ValueError(f"{self.file('recipe.json')} is damaged or from another program; choose another workdir.")
-        self._check_version(saved["recipe"])
-        differences = _differences(saved, json.loads(json.dumps(description)))
-        if differences:
-            raise FileExistsError(
-                f"workdir {self.directory} contains another run ({'; '.join(differences)}). Choose another workdir, or "
-                "delete that run."
-            )
-        return True
-
-    def _has_other_files(self):
-        """Whether the directory contains files that `create` does not write before recipe.json."""
-        paths = self.directory.iterdir() if self.directory.exists() else ()
-        return any(path.name not in WRITTEN_BEFORE_RECIPE and not path.name.startswith(SCRATCH) for path in paths)
-
-    def _check_writable(self):
-        folder = self.directory
-        while not folder.exists():
-            folder = folder.parent
-        try:
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".writable-"):
-                pass
-        except OSError as error:
-            raise type(error)(f"workdir {self.directory} is not writable ({error.strerror}).") from error
-
-    def _check_version(self, recipe):
-        renamed = sorted({*recipe} & {*RENAMED_FIELDS})
-        if renamed:
-            raise FileExistsError(
-                f"workdir {self.directory} contains a run of an earlier version, whose recipe has other field names "
-                f"({', '.join(renamed)}). You can predict with it and evaluate it, but not resume it; choose another "
-                "workdir."
-            )
-
     def remove_scratch(self) -> None:
         """Removes the scratch folders of a process that was killed while it wrote a file."""
         for folder in (self.directory, self.file("checkpoints")):
             for scratch in folder.glob(f"{SCRATCH}*"):
                 shutil.rmtree(scratch, ignore_errors=True)
-
-    def create(self, description: dict[str, dict], class_names: Sequence[str]) -> None:
-        """Creates the directory with labels.txt and, last, recipe.json, which makes it a run."""
-        self.file("checkpoints").mkdir(parents=True, exist_ok=True)
-        write_text(self.file(LABELS_FILE), "".join(f"{name}\n" for name in class_names))
-        self.write_json("recipe.json", {**description, "environment": environment()})
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The content of a JSON file of the run.
@@ -132,12 +65,7 @@ class Run:
 
     def recipe(self) -> Recipe:
         """The recipe of the run, also of one that an earlier version wrote."""
-        saved = self.read_json("recipe.json")["recipe"]
-        settings: dict[str, Any] = {
-            RENAMED_FIELDS.get(name, name): tuple(value) if isinstance(value, list) else value
-            for name, value in saved.items()
-        }
-        return Recipe(**settings)
+        return recipe_from_json(self.read_json("recipe.json")["recipe"])
 
     def class_names(self) -> list[str]:
         """The lines of labels.txt."""
@@ -148,14 +76,22 @@ class Run:
         return View.from_json(self.read_json("recipe.json")["data"]["view"])
 
     def log(self) -> list[dict[str, float]]:
-        """The rows of log.csv as numbers; an empty list if there is no log yet."""
+        """The rows of log.csv as numbers; an empty list if there is no log yet.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
         if not self.file("log.csv").exists():
             return []
-        with self.file("log.csv").open(newline="", encoding="utf-8") as file:
-            return [
-                {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
-                for row in csv.DictReader(file)
-            ]
+        try:
+            with self.file("log.csv").open(newline="", encoding="utf-8") as file:
+                rows = [_numbers(row) for row in csv.DictReader(file)]
+            epochs = [row["epoch"] for row in rows]
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            raise ValueError(f"{self.file('log.csv')} is damaged ({first_line(error)}).") from None
+        if epochs != sorted(set(epochs)):
+            raise ValueError(f"{self.file('log.csv')} is damaged (its epochs are not in order).")
+        return rows
 
     def write_log(self, rows: list[dict[str, float]]) -> None:
         """Writes log.csv atomically; every row has the columns of the first."""
@@ -166,14 +102,9 @@ class Run:
         write_text(self.file("log.csv"), content.getvalue())
 
 
-def _differences(saved, requested):
-    """What differs between two descriptions of runs, as "recipe.epochs: saved 8.0, requested 3.0"."""
-    return [
-        f"{part}.{key}: saved {saved[part].get(key)}, requested {requested[part].get(key)}"
-        for part in IDENTITY
-        for key in sorted({*saved[part], *requested[part]})
-        if saved[part].get(key) != requested[part].get(key)
-    ]
+def _numbers(row):
+    """A row of log.csv with its texts as numbers."""
+    return {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
 
 
 def environment() -> dict[str, Any]:

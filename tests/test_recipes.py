@@ -1,11 +1,13 @@
 """Recipes against the paper's text."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from keras_resnet import RECIPES, Recipe, get_recipe
+from keras_resnet.recipes import override, recipe_from_json, setting_fields, settings
 from keras_resnet.training.schedules import rate_factor
 
 
@@ -40,19 +42,102 @@ def test_each_recipe_states_its_source_and_expected_accuracy(name):
     ("change", "message"),
     [
         (dict(epochs=0), "epochs=0 must be above 0"),
-        (dict(epochs=float("nan")), "epochs=nan must be above 0"),
+        (dict(epochs=float("nan")), "epochs=nan must be a finite number"),
+        (dict(learning_rate=float("inf")), "learning_rate=inf must be a finite number"),
+        (dict(learning_rate=1e39), "learning_rate=1e[+]39 must be a finite number"),  # infinite in float32
+        (dict(epochs=10**400), "epochs=1000.* must be a finite number"),
+        (dict(epochs=1e30), "epochs=1e[+]30 must be at most"),
+        (dict(batch_size=1.5), "batch_size=1.5 must be a whole number"),
+        (dict(batch_size=True), "batch_size=True must be a whole number"),
+        (dict(epochs=None), "epochs=None must be a finite number"),
+        (dict(flip=1), "flip=1 must be True or False"),
+        (dict(schedule=3), "schedule=3 must be a string"),
+        (dict(crop_area="all"), "crop_area='all' must be a list of finite numbers"),
+        (dict(momentum=2), "momentum=2 must be below 1"),
+        (dict(seed=2**31), "seed=2147483648 must be between 0 and 2147483647"),
+        (dict(crop_fraction=0.0001), "crop_fraction=0.0001 must be between 0.0625 and 1"),
+        (dict(auto_augment="randaugment", randaugment_magnitude=100), "magnitude=100 must be between 0 and 30"),
+        (dict(randaugment_magnitude=5), "randaugment_magnitude=5 has no effect with auto_augment='none'"),
+        (
+            dict(milestones=(0.5,)),
+            r"has no effect with schedule='cosine'; schedule must be 'steps', or leave milestones",
+        ),
+        (dict(schedule="steps"), "schedule='steps' needs milestones"),
+        (dict(plateau_patience=3), "plateau_patience=3 has no effect with schedule='cosine'"),
+        (dict(warmup_until_error=0.5), "has no effect with warmup_learning_rate=0.0"),
+        (dict(crop_area=(0.5, 1.0)), "has no effect with crop='center'"),
+        (dict(momentum=0), "nesterov=True has no effect with momentum=0"),
         (dict(batch_size=-1), "batch_size=-1 must be above 0"),
         (dict(learning_rate=0), "learning_rate=0 must be above 0"),
         (dict(momentum=-0.9), "momentum=-0.9 must not be negative"),
         (dict(validation_fraction=1.5), "validation_fraction=1.5 must be between 0 and 1"),
-        (dict(milestones=(0.7, 0.5)), "must be increasing numbers between 0 and 1"),
+        (dict(schedule="steps", milestones=(0.7, 0.5)), "must be increasing numbers between 0 and 1"),
         (dict(schedule="step"), "did you mean 'steps'"),
         (dict(precision="bfloat16"), "did you mean 'mixed_bfloat16'"),
     ],
 )
 def test_invalid_values_raise_one_clear_sentence(change, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         dataclasses.replace(RECIPES["cifar_quick"], **change)
+
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 300
+
+
+VALUES = [None, "", "x" * 100_000, float("nan"), float("inf"), -1, 0, 10**5000, 1.5, True, [], [3], {}, object(), b"x"]
+
+
+@pytest.mark.parametrize("field", setting_fields(), ids=lambda field: field.name)
+def test_a_setting_of_any_value_is_accepted_or_refused_in_one_sentence(field):
+    refusals = []
+    for value in VALUES:
+        try:
+            recipe = Recipe(**{field.name: value})
+        except ValueError as error:
+            refusals.append(str(error))
+        else:
+            hash(recipe)
+            json.dumps(settings(recipe), allow_nan=False)
+    assert len(refusals) >= 10
+    assert all(len(refusal) < 300 and "\n" not in refusal for refusal in refusals)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["cifar_quick"], {}, Recipe])
+def test_what_is_no_recipe_is_refused(wrong):
+    with pytest.raises(ValueError, match="must be a Recipe or the name of one"):
+        get_recipe(wrong)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_repr_shows_what_differs_from_the_defaults(name):
+    shown = repr(RECIPES[name])
+    assert eval(shown) == RECIPES[name]
+    assert len(shown) < 350
+    assert "randaugment" not in shown
+    assert repr(Recipe(epochs=3, seed=2)) == "Recipe(epochs=3, seed=2)"
+
+
+def test_numbers_of_numpy_and_lists_become_pythons():
+    recipe = Recipe(batch_size=np.int64(8), epochs=np.float32(2), schedule="steps", milestones=[np.float64(0.5)])
+    assert recipe == Recipe(batch_size=8, epochs=2, schedule="steps", milestones=(0.5,))
+    assert json.dumps(settings(recipe))
+
+
+def test_settings_that_another_replaces_return_to_their_defaults():
+    """As on the command line: --recipe=fb2016 --schedule=cosine."""
+    assert override(RECIPES["fb2016"], schedule="cosine") == dataclasses.replace(
+        RECIPES["fb2016"], schedule="cosine", milestones=()
+    )
+    with pytest.raises(ValueError, match=r"milestones=.* has no effect with schedule='cosine'"):
+        override(RECIPES["fb2016"], schedule="cosine", milestones=(0.5,))
+
+
+def test_recipe_of_an_earlier_version_is_read_without_settings_of_no_effect():
+    saved = {**settings(RECIPES["fb2016"]), "schedule": "cosine", "randaugment_magnitude": 5}
+    assert recipe_from_json(json.loads(json.dumps(saved))) == override(RECIPES["fb2016"], schedule="cosine")
+    assert recipe_from_json({"schedule": "steps", "schedule_steps": []}) == Recipe()
+    with pytest.raises(ValueError, match="unknown settings: frobnicate"):
+        recipe_from_json({"frobnicate": 1})
 
 
 def test_unknown_recipe_suggests_similar_names():

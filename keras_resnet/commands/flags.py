@@ -1,7 +1,6 @@
 """Flags of several commands, and the recipe and data source that they select. Defining them needs no TensorFlow."""
 
 import contextlib
-import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from absl import flags
 
 from keras_resnet.choices import ON_BAD_IMAGE
-from keras_resnet.recipes import RECIPES, Recipe, get_recipe, setting_fields, setting_groups, settings
+from keras_resnet.recipes import RECIPES, Recipe, get_recipe, override, setting_fields, setting_groups, settings
 
 FLAGS = flags.FLAGS
 # The subjects of flags, in the order of --help.
@@ -100,7 +99,7 @@ def override_settings(recipe: Recipe) -> Recipe:
     given: dict[str, Any] = {
         name: FLAGS[name].value for name in settings(recipe) if name in FLAGS and FLAGS[name].present
     }
-    return dataclasses.replace(recipe, **given)
+    return override(recipe, **given)
 
 
 def define_recipe_flags(default: str) -> None:

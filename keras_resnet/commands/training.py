@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def define_training_flags(model: str, weights: str | None = None) -> None:
-    """Defines --model, --weights, --workdir, --checkpoint_every, --dry_run and --strategy.
+    """Defines --model, --weights, --workdir, --checkpoint_every, --extend, --dry_run and --strategy.
 
     Args:
         model: variant to train without --model.
@@ -33,6 +33,7 @@ def define_training_flags(model: str, weights: str | None = None) -> None:
             "auto",
             "Steps ('500') or minutes ('10min') between checkpoints. auto: spend about 1 % of the time on checkpoints.",
         )
+        flags.DEFINE_bool("extend", False, "Train the run in workdir for more --epochs; no other setting may differ.")
         flags.DEFINE_bool(
             "dry_run",
             False,
@@ -127,5 +128,5 @@ def train_from_flags(
     if FLAGS.dry_run:
         print(keras_resnet.dry_run(model, data, recipe, strategy=strategy))
         return
-    options = dict(strategy=strategy, checkpoint_every=FLAGS.checkpoint_every, **options)
+    options = dict(strategy=strategy, checkpoint_every=FLAGS.checkpoint_every, extend=FLAGS.extend, **options)
     print(keras_resnet.train(model, data, recipe, FLAGS.workdir, **options))

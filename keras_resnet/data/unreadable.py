@@ -2,14 +2,14 @@
 
 import csv
 import io
-import numbers
 import pathlib
 import threading
 
+from keras_resnet.choices import ON_BAD_IMAGE
 from keras_resnet.errors import unknown_name
 from keras_resnet.files import write_text
+from keras_resnet.rules import NOT_NEGATIVE, WHOLE, check
 
-ON_BAD_IMAGE = ("skip", "error")
 FRACTION, MINIMUM = 1 / 1000, 10  # by default, this fraction of the images may be unreadable, and at least so many
 
 
@@ -85,11 +85,11 @@ def limit_of_unreadable(images: int, max_bad_images: int | None, on_bad_image: s
     """
     if on_bad_image not in ON_BAD_IMAGE:
         raise unknown_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
-    if max_bad_images is None:
-        return 0 if on_bad_image == "error" else default_limit(images)
-    if not isinstance(max_bad_images, numbers.Integral) or isinstance(max_bad_images, bool) or max_bad_images < 0:
-        raise ValueError(f"max_bad_images={max_bad_images!r} must be an integer, at least 0.")
-    return 0 if on_bad_image == "error" else int(max_bad_images)
+    if max_bad_images is not None:
+        check("max_bad_images", max_bad_images, WHOLE, NOT_NEGATIVE)
+    if on_bad_image == "error":
+        return 0
+    return default_limit(images) if max_bad_images is None else int(max_bad_images)
 
 
 def _table(reasons):

@@ -7,7 +7,7 @@ import io
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -18,12 +18,15 @@ from keras_resnet.choices import PROTOCOLS
 from keras_resnet.data.examples import Examples
 from keras_resnet.data.loading import Data
 from keras_resnet.data.unreadable import UnreadableImages
-from keras_resnet.errors import unknown_name
+from keras_resnet.errors import shown, unknown_name
 from keras_resnet.evaluation.protocols import Pass, plan
 from keras_resnet.evaluation.real_labels import count_by_real_labels, read_real_labels
 from keras_resnet.files import write_text
 from keras_resnet.models.model import ends_in_softmax
 from keras_resnet.progress import bar_shown
+from keras_resnet.rules import VERBOSE, WHOLE, between, check
+
+LARGEST_SCALE = 16  # times the size of a view
 
 CLASS_COLUMNS = ("class", "images", "correct", "accuracy")
 
@@ -38,8 +41,8 @@ class Result:
         top1_correct: number of images whose class is the most probable one.
         top5_correct: number of images whose class is among the five most probable ones; None with five classes or less.
         protocol: description of the views that the model saw.
-        classes: for each class a row (name, images, correct).
-        errors: for each unreadable image its name and the reason.
+        classes: for each class a row (name, images, correct); not shown by `repr`.
+        errors: for each unreadable image its name and the reason; not shown by `repr`.
         real_labels_correct: (number of images that are correct by the ReaL labels, number of images with such labels);
             None without ReaL labels.
         seconds: duration of the evaluation.
@@ -50,8 +53,8 @@ class Result:
     top1_correct: int
     top5_correct: int | None
     protocol: str
-    classes: tuple[tuple[str, int, int], ...] = ()
-    errors: tuple[tuple[str, str], ...] = ()
+    classes: tuple[tuple[str, int, int], ...] = dataclasses.field(default=(), repr=False)
+    errors: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     real_labels_correct: tuple[int, int] | None = None
     seconds: float = dataclasses.field(default=0.0, compare=False)
 
@@ -79,6 +82,25 @@ class Result:
     def class_rows(self) -> list[tuple[str, int, int, str]]:
         """For each class a row of `CLASS_COLUMNS`."""
         return [(name, images, correct, f"{correct / max(images, 1):.4f}") for name, images, correct in self.classes]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result with a name for each value, as result.json has it."""
+        real = self.real_labels_correct
+        return {
+            "split": self.split,
+            "images": self.images,
+            "top1_accuracy": self.top1_accuracy,
+            "top1_correct": self.top1_correct,
+            "top5_accuracy": self.top5_accuracy,
+            "top5_correct": self.top5_correct,
+            "protocol": self.protocol,
+            "real_labels": {"images": real[1], "correct": real[0]} if real else None,
+            "seconds": self.seconds,
+            "errors": [{"image": image, "reason": reason} for image, reason in self.errors],
+            "classes": [
+                {"class": name, "images": images, "correct": correct} for name, images, correct in self.classes
+            ],
+        }
 
     def write_classes(self, path: str | os.PathLike) -> None:
         """Writes a CSV file with a row (class, images, correct, accuracy) for each class."""
@@ -118,7 +140,8 @@ def evaluate(
         verbose: 1 for a progress bar, 0 for none, "auto" for one on a terminal.
 
     Raises:
-        ValueError: the data has no such split, the model does not fit the data, or no image is readable.
+        ValueError: an argument is invalid, the data has no such split, the model does not fit the data, or no image is
+            readable.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -129,10 +152,13 @@ def evaluate(
     check_fits(model, data)
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
-    split = split or next(name for name in ("test", "validation", "train") if name in data.splits)
-    if split not in data.splits:
-        raise ValueError(f"{data.name} has no split {split!r}; it has {', '.join(data.splits)}.")
+    scales = _checked_scales(scales, data)
+    check("verbose", verbose, VERBOSE)
+    split = next(name for name in ("test", "validation", "train") if name in data.splits) if split is None else split
+    if not isinstance(split, str) or split not in data.splits:
+        raise ValueError(f"{data.name} has no split {shown(split)}; it has {', '.join(data.splits)}.")
     examples = data.splits[split]
+    _check_file("real_labels", real_labels)
     reassessed = read_real_labels(real_labels, examples) if real_labels else None
     passes, description = plan(model, data.view, examples, protocol, scales)
     unreadable = UnreadableImages()
@@ -154,6 +180,22 @@ def evaluate(
         seconds=seconds,
         **counts,
     )
+
+
+def _check_file(name: str, path: Any) -> None:
+    if path is not None and not (isinstance(path, str | os.PathLike) and pathlib.Path(path).is_file()):
+        raise FileNotFoundError(f"{name}={shown(path)} is not a file.")
+
+
+def _checked_scales(scales: Sequence[int] | None, data: Data) -> Sequence[int] | None:
+    """The scales, each a whole number of pixels that memory can hold."""
+    if scales is None:
+        return None
+    if isinstance(scales, str) or not isinstance(scales, Iterable) or not (scales := list(scales)):
+        raise ValueError(f"scales={shown(scales)} must be a list of short sides in pixels, such as [224, 256].")
+    for scale in scales:
+        check("scales: a short side", scale, WHOLE, between(1, LARGEST_SCALE * max(data.view.size)))
+    return scales
 
 
 class _Predictions(NamedTuple):
@@ -214,14 +256,35 @@ def _count(predictions: _Predictions, class_names: Sequence[str]) -> dict[str, A
     )
 
 
+def check_types(model: Any, data: Any) -> None:
+    """Checks that these are a Keras model and `Data`.
+
+    Raises:
+        ValueError: one of them is something else.
+    """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model={shown(model)} must be a Keras model.")
+    if not isinstance(data, Data):
+        raise ValueError(f"data={shown(data)} must come from load_data.")
+
+
 def check_fits(model: keras.Model, data: Data) -> None:
     """Checks that a model fits the data.
 
     Raises:
-        ValueError: the model takes images of another shape, or the number of its outputs is not the number of classes.
+        ValueError: one of them is something else; the model takes images of another shape, or the number of its
+            outputs is not the number of classes.
     """
+    check_types(model, data)
+    shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
+    if not all(isinstance(shape, tuple) for shape in shapes):
+        raise ValueError(
+            f"The model {model.name} has no single input and output of known shapes; build it as a functional model."
+        )
     expected = model.input_shape[1:]
-    if any(want not in (None, have) for want, have in zip(expected, data.image_shape, strict=True)):
+    if len(expected) != 3 or any(
+        want not in (None, have) for want, have in zip(expected, data.image_shape, strict=True)
+    ):
         raise ValueError(
             f"The model {model.name} takes images of shape {expected}, but those of {data.name} have shape "
             f"{data.image_shape}; build it with input_shape=data.image_shape."

@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from keras_resnet.data.batches import training_batches
 from keras_resnet.data.loading import Data
+from keras_resnet.evaluation.classification import check_fits, check_types
 from keras_resnet.recipes import Recipe, get_recipe
+from keras_resnet.rules import ABOVE_ZERO, WHOLE, check
 
 
 def recalibrate_batchnorm(model: keras.Model, data: Data, recipe: str | Recipe, images: int = 10_000) -> keras.Model:
@@ -28,7 +30,7 @@ def recalibrate_batchnorm(model: keras.Model, data: Data, recipe: str | Recipe, 
         The model.
 
     Raises:
-        ValueError: the model has no batch normalization.
+        ValueError: an argument is invalid, the model does not fit the data, or it has no batch normalization.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -38,15 +40,20 @@ def recalibrate_batchnorm(model: keras.Model, data: Data, recipe: str | Recipe, 
         >>> model = keras_resnet.recalibrate_batchnorm(model, data, keras_resnet.Recipe(batch_size=32))
     """
     recipe = get_recipe(recipe)
+    check("images", images, WHOLE, ABOVE_ZERO)
+    check_types(model, data)
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     if not layers:
         raise ValueError(f"{model.name} has no batch normalization.")
+    check_fits(model, data)
     steps = max(1, min(images, len(data.train)) // recipe.batch_size)
     before = [(layer.momentum, layer.trainable) for layer in layers]
     try:
         for layer in layers:
             layer.momentum, layer.trainable = 0.0, True  # moving statistics become those of the latest batch
-        means, variances = _pooled_statistics(model, layers, training_batches(data.train, recipe).take(steps))
+        means, variances = _pooled_statistics(
+            model, layers, training_batches(data.train, recipe, classes=len(data.class_names)).take(steps)
+        )
     finally:
         for layer, (momentum, trainable) in zip(layers, before, strict=True):
             layer.momentum, layer.trainable = momentum, trainable

@@ -38,14 +38,14 @@ def write_report(run: Run, result: str) -> None:
         run: the run directory.
         result: a sentence about the result, the first of the page.
     """
-    rows = run.log()
+    rows, description = run.log(), run.read_json("recipe.json")
+    epochs = description["recipe"]["epochs"]
     try:
-        write_atomically(run.file("curves.png"), lambda scratch: plot_curves(rows, scratch))
+        write_atomically(run.file("curves.png"), lambda scratch: plot_curves(rows, scratch, epochs))
         curves = '<img src="curves.png" alt="Loss, error and learning rate of each epoch">'
     except ImportError:
         logger.warning("Left out curves.png, which needs matplotlib (pip install 'resnet-keras[plots]').")
         curves = ""
-    description = run.read_json("recipe.json")
     columns = list(rows[0]) if rows else []
     page = _PAGE.substitute(
         title=html.escape(f"{description['model']['name']} on {description['data']['name']}"),

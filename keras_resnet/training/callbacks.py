@@ -1,4 +1,4 @@
-"""Callbacks that write and restore a run: its log, its metrics, and its checkpoints."""
+"""Callbacks that write and restore a run: its metrics and its checkpoints."""
 
 import contextlib
 import json
@@ -26,18 +26,6 @@ STATE = {
 }
 
 logger = logging.getLogger(__name__)
-
-
-class CSVLog(keras.callbacks.Callback):
-    """Writes log.csv after each epoch, its rows numbered from 0. A repeated epoch replaces its row and later ones."""
-
-    def __init__(self, run: Run):
-        super().__init__()
-        self.run = run
-
-    def on_epoch_end(self, epoch, logs=None):
-        row = {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}
-        self.run.write_log([*self.run.log()[:epoch], row])
 
 
 class RestoreMetrics(keras.callbacks.Callback):
@@ -72,14 +60,15 @@ class Preempted(SystemExit):
 class SaveCheckpoints(PositionCallback):
     """Saves checkpoints, and best.keras after each epoch with a new best `monitor`.
 
-    It must be the last callback, since it saves the state of the others. On preemption (see `handle_preemption`), it
-    saves a checkpoint after the current step and raises `Preempted`.
+    It must come after the callbacks whose state it saves, and after the user's. On preemption (see
+    `handle_preemption`), it saves a checkpoint after the current step and raises `Preempted`.
 
     Args:
         run: the run directory.
         monitor: the metric that decides on best.keras; higher is better.
         interval: how often to save.
         steps_per_epoch: steps of a full epoch.
+        total_steps: steps of the whole run.
         checkpoint: the checkpoint to resume from, or None.
         stateful: callbacks whose attributes in `STATE` are saved and restored.
         worker: this worker. All workers agree on when to save; only the chief writes.
@@ -91,13 +80,15 @@ class SaveCheckpoints(PositionCallback):
         monitor: str,
         interval: CheckpointInterval,
         steps_per_epoch: int,
+        total_steps: int,
         checkpoint: Checkpoint | None,
         stateful: Sequence[keras.callbacks.Callback],
         worker: Worker,
     ):
         super().__init__(checkpoint.step if checkpoint else 0)
         self.run, self.monitor, self.interval, self.stateful, self.worker = run, monitor, interval, stateful, worker
-        self.steps_per_epoch = steps_per_epoch
+        self.steps_per_epoch, self.total_steps = steps_per_epoch, total_steps
+        self.cut: tuple[int, list] | None = None  # the steps and the metrics of a last epoch that was cut short
         self.state = checkpoint.state if checkpoint else None  # to restore when `fit` begins
         self.best = -np.inf
         self.save_time: float | None = None  # seconds that the last save took
@@ -130,7 +121,11 @@ class SaveCheckpoints(PositionCallback):
 
     def on_train_batch_end(self, batch, logs=None):
         step = self.steps_after(batch)
-        if step < self.steps_per_epoch:  # the last step is saved by on_epoch_end
+        if step == self.steps_per_epoch:  # saved by on_epoch_end
+            return
+        if self._is_last(self.epoch, step):
+            self.cut = step, self._metrics()  # saved by on_train_end; validation uses the metrics before that
+        else:
             self._save_if_due(self.epoch, step)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -138,12 +133,20 @@ class SaveCheckpoints(PositionCallback):
         if logs[self.monitor] > self.best:
             self.best = float(logs[self.monitor])
             if self.worker.is_chief:
+                check_finite(self.model, describe_position(epoch + 1, 0), self.run)
                 write_atomically(self.run.file("best.keras"), self.model.save)
-        self._save_if_due(epoch + 1, 0)
+        if not self.cut:
+            self._save_if_due(epoch + 1, 0)
 
     def on_train_end(self, logs=None):
-        self._save(self.epoch + 1, 0)
-        self.state = self._current_state()
+        self.state = self._current_state()  # `fit` may be called again
+        epoch, step = (self.epoch, self.cut[0]) if self.cut else (self.epoch + 1, 0)
+        if self._is_last(epoch, step):
+            self._save(epoch, step)
+
+    def _is_last(self, epoch, step):
+        """Whether the run ends here: with its last step, or because a callback has stopped it."""
+        return self.model.stop_training or epoch * self.steps_per_epoch + step >= self.total_steps
 
     def _save_if_due(self, epoch, step):
         preempted, due = self.worker.any(self.preempted, self._is_due(epoch, step))
@@ -169,9 +172,15 @@ class SaveCheckpoints(PositionCallback):
         self.saved_at = time.perf_counter()
         self.save_time = self.saved_at - start
 
+    def _metrics(self):
+        return [np.asarray(variable).tolist() for variable in self.model.metrics_variables]
+
     def _current_state(self):
-        metrics = [np.asarray(variable).tolist() for variable in self.model.metrics_variables]
-        state = {"best": self.best, "metrics": metrics}
+        state = {
+            "best": self.best,
+            "metrics": self.cut[1] if self.cut else self._metrics(),
+            "stopped_of": self.total_steps if self.model.stop_training else None,
+        }
         for callback in self.stateful:
             values = {attribute: getattr(callback, attribute) for attribute in STATE[type(callback)]}
             state[type(callback).__name__] = json.loads(json.dumps(values, default=float))

@@ -1,5 +1,6 @@
 """Checkpoint files: all that a run needs to resume at the exact step, to the bit."""
 
+import hashlib
 import json
 import logging
 import pathlib
@@ -9,13 +10,24 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_resnet.errors import first_line, shown
 from keras_resnet.files import checksum, write_atomically
+from keras_resnet.rules import NOT_NEGATIVE, TEXT, WHOLE, Rule, check
 from keras_resnet.run_directory import Run
 from keras_resnet.training.position import describe_position
 
 KEPT_CHECKPOINTS = 2
 SAVING_FRACTION = 0.01  # fraction of the time that "auto" spends on saving checkpoints
 FIRST_AFTER = 30.0  # seconds to the first checkpoint within an epoch, before it is known how long saving takes
+
+_CHECKSUM = (TEXT, Rule(lambda text: bool(re.fullmatch("[0-9a-f]{64}", text)), "must be a SHA-256 checksum"))
+FIELDS = {  # of the JSON record of a checkpoint
+    "epoch": (WHOLE, NOT_NEGATIVE),
+    "step": (WHOLE, NOT_NEGATIVE),
+    "sha256": _CHECKSUM,
+    "state": (Rule(lambda value: isinstance(value, dict), "must be an object"),),
+    "record_sha256": _CHECKSUM,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -37,17 +49,47 @@ class Checkpoint(NamedTuple):
 
 
 def latest_checkpoint(run: Run) -> Checkpoint | None:
-    """The newest checkpoint of the run with a correct checksum. Damaged ones are skipped with a warning."""
+    """The newest checkpoint of the run with correct checksums. Damaged ones are skipped with a warning."""
     for record in sorted(run.file("checkpoints").glob("*.json"), reverse=True):
         try:
-            content = json.loads(record.read_text(encoding="utf-8"))
-            variables = record.with_suffix(".npz")
-            if checksum(variables) == content["sha256"]:
-                return Checkpoint(content["epoch"], content["step"], variables, content["state"])
-        except (OSError, ValueError, KeyError):
-            pass
-        logger.warning("The checkpoint %s is damaged; looking for the previous one.", record)
+            return _read(record)
+        except (OSError, ValueError) as error:
+            reason = first_line(error)
+        logger.warning("The checkpoint %s is damaged (%s); looking for the previous one.", record, reason)
     return None
+
+
+def _read(record: pathlib.Path) -> Checkpoint:
+    """The checkpoint of a JSON record.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: a file is damaged.
+    """
+    content = json.loads(record.read_text(encoding="utf-8"))
+    if not (isinstance(content, dict) and content.keys() == FIELDS.keys()):
+        raise ValueError("its record is not complete")
+    if content["record_sha256"] != _record_checksum(content):
+        raise ValueError("the checksum of its record differs")
+    for name, rule in FIELDS.items():
+        check(name, content[name], *rule)
+    if record.stem != _name(content["epoch"], content["step"]):
+        raise ValueError("it has the name of another checkpoint")
+    variables = record.with_suffix(".npz")
+    if checksum(variables) != content["sha256"]:
+        raise ValueError("the checksum of its variables differs")
+    return Checkpoint(content["epoch"], content["step"], variables, content["state"])
+
+
+def _record_checksum(content: dict[str, Any]) -> str:
+    """The checksum of a record's other values."""
+    values = {name: value for name, value in content.items() if name != "record_sha256"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _name(epoch: int, step: int) -> str:
+    """The name of a checkpoint's files, without suffix; later ones sort last."""
+    return f"epoch-{epoch:05d}-step-{step:07d}"
 
 
 def describe_latest_checkpoint(run: Run) -> str:
@@ -64,12 +106,13 @@ def save_checkpoint(run: Run, model: keras.Model, epoch: int, step: int, state: 
 
     The variables are written first. The JSON record with their checksum completes the checkpoint.
     """
-    name = f"checkpoints/epoch-{epoch:05d}-step-{step:07d}"
+    name = f"checkpoints/{_name(epoch, step)}"
     values: dict[str, Any] = {str(number): np.asarray(variable) for number, variable in enumerate(variables_of(model))}
     # Not HDF5: its library crashes when the disk is full.
     variables = run.file(f"{name}.npz")
     write_atomically(variables, lambda scratch: np.savez(scratch, **values))
-    run.write_json(f"{name}.json", {"epoch": epoch, "step": step, "sha256": checksum(variables), "state": state})
+    content = {"epoch": epoch, "step": step, "sha256": checksum(variables), "state": state}
+    run.write_json(f"{name}.json", {**content, "record_sha256": _record_checksum(content)})
     for old in sorted(run.file("checkpoints").glob("*.json"))[:-KEPT_CHECKPOINTS]:
         old.unlink()
         old.with_suffix(".npz").unlink(missing_ok=True)
@@ -108,13 +151,13 @@ class CheckpointInterval(NamedTuple):
         """
         if text == "auto":
             return cls()
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) *(min)?", str(text))
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) *(min)?", str(text)) if isinstance(text, str | int) else None
         if match and match[2] and float(match[1]) > 0:
             return cls(seconds=60 * float(match[1]))
         if match and match[1].isdigit() and int(match[1]) > 0:
             return cls(steps=int(match[1]))
         raise ValueError(
-            f"checkpoint_every={text!r} must be 'auto', a number of steps ('500') or of minutes ('10min')."
+            f"checkpoint_every={shown(text)} must be 'auto', a number of steps ('500') or of minutes ('10min')."
         )
 
     def is_due(self, steps: int, elapsed: float, save_time: float | None) -> bool:

@@ -3,17 +3,17 @@
 import dataclasses
 import datetime
 import time
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_resnet.data.loading import Data
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.models.complexity import multiply_adds, trainable_parameters
-from keras_resnet.recipes import Recipe, get_recipe
-from keras_resnet.training.memory import peak_memory
+from keras_resnet.recipes import Recipe
+from keras_resnet.training.memory import of_size, peak_memory
 from keras_resnet.training.throughput import DataTime
-from keras_resnet.training.trainer import compiled_model
+from keras_resnet.training.trainer import checked_arguments, compiled_model
 from keras_resnet.training.training_input import TrainingInput
 
 
@@ -77,9 +77,10 @@ class StepTimes(keras.callbacks.Callback):
 
 def dry_run(
     model: str | keras.Model,
-    data: Data,
+    data: Any,
     recipe: str | Recipe,
     *,
+    optimizer: str | keras.optimizers.Optimizer | None = None,
     augmentation: keras.layers.Layer | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> DryRun:
@@ -89,6 +90,7 @@ def dry_run(
         model: as in `train`.
         data: as in `train`.
         recipe: as in `train`.
+        optimizer: as in `train`.
         augmentation: as in `train`.
         strategy: as in `train`.
 
@@ -96,7 +98,7 @@ def dry_run(
         Parameters, multiply-adds, memory, speed, and the time that the whole run would take; `print` it.
 
     Raises:
-        ValueError: model, data and recipe do not fit together.
+        ValueError: an argument is invalid, or model, data and recipe do not fit together.
         MemoryError: a batch does not fit into memory.
 
     Example:
@@ -106,8 +108,8 @@ def dry_run(
         >>> result.parameters, result.steps
         (269722, 6)
     """
-    recipe = get_recipe(recipe)
-    model, worker = compiled_model(model, data, recipe, strategy)
+    data, recipe, optimizer = checked_arguments(model, data, recipe, optimizer, augmentation, strategy)
+    model, worker = compiled_model(model, data, recipe, strategy, optimizer)
     training_input = TrainingInput(data, recipe, augmentation, UnreadableImages(), worker)
     times = StepTimes()
     try:
@@ -120,7 +122,7 @@ def dry_run(
         model=model.name,
         parameters=parameters,
         other_weights=model.count_params() - parameters,
-        multiply_adds=multiply_adds(model),
+        multiply_adds=multiply_adds(of_size(model, data.image_shape)),
         batch_size=min(recipe.batch_size, len(data.train)),
         replicas=worker.strategy.num_replicas_in_sync,
         memory=peak_memory(),

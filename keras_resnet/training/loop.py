@@ -1,19 +1,21 @@
 """`fit`: Keras's training loop with this package's callbacks, from a checkpoint to the end of the run."""
 
-import logging
 import sys
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from keras_resnet.errors import first_line
 from keras_resnet.run_directory import Run
-from keras_resnet.training.callbacks import CSVLog, RestoreMetrics, SaveCheckpoints
+from keras_resnet.training.callbacks import RestoreMetrics, SaveCheckpoints
 from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, describe_latest_checkpoint
 from keras_resnet.training.guards import DivergenceGuard
-from keras_resnet.training.position import describe_position
+from keras_resnet.training.log import CSVLog, ProgressLines
+from keras_resnet.training.optimizers import has_schedule
 from keras_resnet.training.schedules import LearningRate, needs_warmup
-from keras_resnet.training.throughput import DataTime, Throughput
+from keras_resnet.training.throughput import BarUnits, DataTime, Throughput
 from keras_resnet.training.training_input import TrainingInput
 
 WORKER_LOST = (  # the errors of a step over several workers when one of them has ended
@@ -24,7 +26,45 @@ WORKER_LOST = (  # the errors of a step over several workers when one of them ha
     tf.errors.InternalError,
 )
 
-logger = logging.getLogger(__name__)
+
+class Segment(NamedTuple):
+    """One call of Keras's `fit`: whole epochs, or a part of one.
+
+    Attributes:
+        epoch: the first epoch, from 0.
+        skipped: steps of it that were made before.
+        end: the epoch before which to stop.
+        steps: of each epoch; all calls of `fit` but those for a part of an epoch have the same.
+    """
+
+    epoch: int
+    skipped: int
+    end: int
+    steps: int
+
+
+def segments(steps_done: int, total_steps: int, steps_per_epoch: int) -> Iterator[Segment]:
+    """The calls of `fit` to the end of a run: the rest of an epoch, whole epochs, and a last one that is cut short.
+
+    Args:
+        steps_done: steps of the run that are complete.
+        total_steps: steps of the whole run.
+        steps_per_epoch: steps of a full epoch.
+
+    Example:
+        >>> from keras_resnet.training.loop import segments
+        >>> for segment in segments(steps_done=3, total_steps=25, steps_per_epoch=10):
+        ...     print(segment)
+        Segment(epoch=0, skipped=3, end=1, steps=7)
+        Segment(epoch=1, skipped=0, end=2, steps=10)
+        Segment(epoch=2, skipped=0, end=3, steps=5)
+    """
+    while steps_done < total_steps:
+        epoch, skipped = divmod(steps_done, steps_per_epoch)
+        whole = 0 if skipped else (total_steps - steps_done) // steps_per_epoch
+        steps = steps_per_epoch if whole else min(steps_per_epoch - skipped, total_steps - steps_done)
+        yield Segment(epoch, skipped, epoch + max(1, whole), steps)
+        steps_done += max(1, whole) * steps
 
 
 def fit(
@@ -33,7 +73,8 @@ def fit(
     run: Run,
     checkpoint: Checkpoint | None,
     interval: CheckpointInterval,
-    verbose: str | int,
+    own_callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
 ) -> None:
     """Trains a compiled model to the end of the run.
 
@@ -43,7 +84,9 @@ def fit(
         run: the run directory.
         checkpoint: the checkpoint to resume from, or None.
         interval: how often to save checkpoints.
-        verbose: as in `keras.Model.fit`; "auto" is a progress bar on a terminal and a line per epoch elsewhere.
+        own_callbacks: the user's callbacks.
+        verbose: as in `keras.Model.fit`; "auto" is a progress bar on a terminal, and elsewhere a line per epoch and a
+            line a minute within an epoch.
 
     Raises:
         ValueError: too many images are unreadable.
@@ -51,60 +94,58 @@ def fit(
         MemoryError: a batch does not fit into memory.
         ConnectionError: another worker has ended.
     """
-    epoch, step = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
-    is_chief = training_input.worker.is_chief
-    if checkpoint and is_chief:
-        position = describe_position(epoch, step)
-        logger.info("Resuming %s %s of %d.", run.directory, position, training_input.epochs)
-    if epoch >= training_input.epochs:
+    done = training_input.steps_before(checkpoint)
+    if done >= training_input.total_steps:
         return
+    is_chief, lines = training_input.worker.is_chief, verbose == "auto" and not sys.stdout.isatty()
     if verbose == "auto":
-        verbose = 1 if sys.stdout.isatty() else 2
+        verbose = 2 if lines else 1
     data_time = DataTime()
-    callbacks, saver = _callbacks(model, training_input, run, checkpoint, interval, data_time)
-
-    def fit_epochs(first, skipped, end):
-        """One call of Keras's `fit`: from a step of the epoch `first` to before the epoch `end`."""
-        model.fit(
-            training_input.training(first, skipped, data_time),
-            steps_per_epoch=training_input.steps_per_epoch - skipped,
-            initial_epoch=first,
-            epochs=end,
-            callbacks=callbacks,
-            shuffle=False,  # the batches are shuffled already
-            verbose=verbose if is_chief else 0,
-            **training_input.validation(),
-        )
-
+    callbacks, saver = _callbacks(
+        model, training_input, run, checkpoint, interval, data_time, own_callbacks, lines and is_chief
+    )
     try:
         with saver.handle_preemption():
-            if step:
-                fit_epochs(epoch, step, epoch + 1)
-                epoch += 1
-            fit_epochs(epoch, 0, training_input.epochs)
+            for segment in segments(done, training_input.total_steps, training_input.steps_per_epoch):
+                model.fit(
+                    training_input.training(segment.epoch, segment.skipped, data_time),
+                    steps_per_epoch=segment.steps,
+                    initial_epoch=segment.epoch,
+                    epochs=segment.end,
+                    callbacks=callbacks,
+                    shuffle=False,  # the batches are shuffled already
+                    verbose=verbose if is_chief else 0,
+                    **training_input.validation(),
+                )
+                if model.stop_training:  # by one of the user's callbacks
+                    break
     except tf.errors.OpError as error:
         raise _explained(error, training_input, run) from None
 
 
-def _callbacks(model, training_input, run, checkpoint, interval, data_time):
+def _callbacks(model, training_input, run, checkpoint, interval, data_time, own_callbacks, lines):
     """(all callbacks in the order in which Keras calls them, the one of them that saves checkpoints)."""
     data, recipe, worker = training_input.data, training_input.recipe, training_input.worker
-    steps_per_epoch, skipped = training_input.steps_per_epoch, checkpoint.step if checkpoint else 0
+    steps, skipped = (training_input.steps_per_epoch, training_input.total_steps), checkpoint.step if checkpoint else 0
     monitor = "val_accuracy" if data.validation else "accuracy"
-    rate = LearningRate(recipe, steps_per_epoch, training_input.total_steps, needs_warmup(model, recipe), skipped)
+    rate = LearningRate(recipe, *steps, needs_warmup(model, recipe), skipped)
     plateau = keras.callbacks.ReduceLROnPlateau(monitor, factor=0.1, patience=recipe.plateau_patience, min_delta=0)
-    saver = SaveCheckpoints(run, monitor, interval, steps_per_epoch, checkpoint, (rate, plateau), worker)
+    saver = SaveCheckpoints(run, monitor, interval, *steps, checkpoint, (rate, plateau), worker)
     callbacks = [
         RestoreMetrics(checkpoint),  # first: the others read the metrics
         DivergenceGuard(len(data.class_names), run, skipped),
-        rate,
         Throughput(len(data.train), recipe.batch_size, data_time),
     ]
+    if not has_schedule(model.optimizer):
+        callbacks.append(rate)
     if recipe.schedule == "plateau":
         callbacks.append(plateau)
+    if lines:
+        callbacks.append(ProgressLines(*steps, skipped))
     if worker.is_chief:
         callbacks += [CSVLog(run), keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False)]
-    callbacks.append(saver)  # last: it saves the state of the others
+    callbacks += own_callbacks
+    callbacks += [saver, BarUnits()]  # the saver after all others whose state it saves
     return callbacks, saver
 
 

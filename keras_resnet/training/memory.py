@@ -25,12 +25,27 @@ def check_memory(model: keras.Model, batch_size: int, image_shape: tuple[int, in
     if tf.config.list_logical_devices("GPU"):
         return
     kept = (keras.layers.Conv2D, keras.layers.BatchNormalization)
-    outputs = [layer.output for layer in model.layers if isinstance(layer, kept)]
+    outputs = [layer.output for layer in of_size(model, image_shape).layers if isinstance(layer, kept)]
     needed = batch_size * sum(math.prod(output.shape[1:]) * tf.as_dtype(output.dtype).size for output in outputs)
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > available:
         reason = f"it needs at least {needed / 2**30:.0f} GiB of {available / 2**30:.0f} GiB"
         raise out_of_memory_error(batch_size, image_shape, reason)
+
+
+def of_size(model: keras.Model, image_shape: tuple[int, int, int]) -> keras.Model:
+    """The model itself; if it takes images of any size, a copy, with other weights, for images of this shape.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.training.memory import of_size
+        >>> model = keras_resnet.ResNet18(include_top=False, input_shape=(None, None, 3))
+        >>> of_size(model, (64, 64, 3)).output_shape
+        (None, 2, 2, 512)
+    """
+    if None not in model.input_shape[1:]:
+        return model
+    return keras.models.clone_model(model, input_tensors=keras.Input(image_shape, name="images"))
 
 
 def out_of_memory_error(batch_size: int, image_shape: tuple[int, int, int], reason: str) -> MemoryError:

@@ -27,7 +27,7 @@ def rate_factor(recipe: Recipe, progress: float) -> float:
 
 
 class LearningRate(PositionCallback):
-    """Sets the learning rate before each step at which the schedule changes it, and stops training after the last step.
+    """Sets the learning rate before each step at which the schedule changes it.
 
     While `warming_up`, the rate is `recipe.warmup_learning_rate`, until the running training error of an epoch
     falls below `recipe.warmup_until_error` (He et al. 2015, section 4.2, for 110 layers).
@@ -47,7 +47,8 @@ class LearningRate(PositionCallback):
         self.current: float | None = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        scheduled = self.recipe.learning_rate * rate_factor(self.recipe, (self._total(batch) - 1) / self.total_steps)
+        steps_before = self.epoch * self.steps_per_epoch + self.steps_after(batch) - 1
+        scheduled = self.recipe.learning_rate * rate_factor(self.recipe, steps_before / self.total_steps)
         rate = self.recipe.warmup_learning_rate if self.warming_up else scheduled
         if rate != self.current:  # otherwise keep what ReduceLROnPlateau may have set
             self.model.optimizer.learning_rate = self.current = float(rate)
@@ -55,12 +56,6 @@ class LearningRate(PositionCallback):
     def on_train_batch_end(self, batch, logs=None):
         if self.warming_up and 1 - logs["accuracy"] < self.recipe.warmup_until_error:
             self.warming_up = False
-        if self._total(batch) >= self.total_steps:
-            self.model.stop_training = True
-
-    def _total(self, batch):
-        """Steps of the run that are complete after `batch`."""
-        return self.epoch * self.steps_per_epoch + self.steps_after(batch)
 
 
 def needs_warmup(model: keras.Model, recipe: Recipe) -> bool:

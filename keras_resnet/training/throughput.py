@@ -2,6 +2,7 @@
 
 import logging
 import time
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -79,3 +80,23 @@ class Throughput(keras.callbacks.Callback):
                 "(scripts/prepare_imagenet.py) or simpler augmentation would speed it up.",
                 100 * self.waiting,
             )
+
+
+class BarUnits(keras.callbacks.Callback):
+    """Gives the values in Keras's progress bar names with their units. It must be the last callback.
+
+    log.csv and TensorBoard, which are written before, have names without symbols.
+    """
+
+    NAMES: ClassVar = {"images_per_second": ("images/s", 1), "data_time": ("data_time (%)", 100)}
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._rename(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._rename(logs)
+
+    def _rename(self, logs):
+        for name, (shown, factor) in self.NAMES.items():
+            if name in logs:
+                logs[shown] = factor * logs.pop(name)

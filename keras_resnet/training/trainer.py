@@ -1,34 +1,56 @@
 """`train`: from a model, data and a recipe to a run directory."""
 
-import dataclasses
+import contextlib
 import json
 import os
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_resnet.choices import ON_BAD_IMAGE
-from keras_resnet.data.loading import Data
-from keras_resnet.data.unreadable import UnreadableImages, default_limit
+from keras_resnet.data.loading import Data, load_data
+from keras_resnet.data.unreadable import UnreadableImages, limit_of_unreadable
 from keras_resnet.distributed.strategies import auto
 from keras_resnet.distributed.workers import Worker
-from keras_resnet.errors import unknown_name
 from keras_resnet.evaluation.classification import Result, check_fits, evaluate
 from keras_resnet.files import write_atomically
-from keras_resnet.models.complexity import trainable_parameters
 from keras_resnet.models.constructors import create_model
 from keras_resnet.models.model import Model, ends_in_softmax
-from keras_resnet.recipes import Recipe, get_recipe, settings
+from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.reporting.report import write_report
 from keras_resnet.run_directory import Run
-from keras_resnet.training.checkpoints import CheckpointInterval, latest_checkpoint, restore_variables
+from keras_resnet.training.arguments import (
+    check_augmentation,
+    check_model,
+    check_options,
+    check_strategy,
+    check_workdir_name,
+)
+from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, latest_checkpoint, restore_variables
+from keras_resnet.training.description import describe_run
+from keras_resnet.training.log import check_log, log_start
 from keras_resnet.training.loop import fit
 from keras_resnet.training.losses import cross_entropy
 from keras_resnet.training.memory import check_memory
-from keras_resnet.training.optimizers import set_weight_decay, sgd
+from keras_resnet.training.optimizers import (
+    base_rate_restored,
+    copy_of,
+    own_optimizer,
+    recipe_for,
+    set_weight_decay,
+    sgd,
+)
 from keras_resnet.training.training_input import TrainingInput
+from keras_resnet.training.workdir import (
+    Description,
+    begin,
+    check_workdir,
+    extend_epochs,
+    locked,
+    warn_of_other_weights,
+)
 
 HOW_WORKERS_AGREE = (
     "give all workers the same flags, the same data, and the same workdir in a shared folder, so that they find the "
@@ -38,29 +60,38 @@ HOW_WORKERS_AGREE = (
 
 def train(
     model: str | keras.Model,
-    data: Data,
+    data: Any,
     recipe: str | Recipe,
     workdir: str | os.PathLike,
     *,
+    optimizer: str | keras.optimizers.Optimizer | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     augmentation: keras.layers.Layer | None = None,
     strategy: tf.distribute.Strategy | None = None,
     max_bad_images: int | None = None,
     on_bad_image: str = "skip",
     checkpoint_every: str | int = "auto",
+    extend: bool = False,
     verbose: str | int = "auto",
 ) -> Result:
     """Trains a model on `data` and writes a run directory.
 
     If a run is interrupted, call `train` again with the same arguments: it resumes at the step of the last checkpoint
     and ends with the same weights as an uninterrupted run, to the bit on the same kind of machine. On preemption
-    (SIGTERM), it saves a checkpoint after the current step and exits.
+    (SIGTERM), it saves a checkpoint after the current step and exits. While it trains, the directory is locked.
 
     Args:
         model: the name of a variant, which is built for the data, in the recipe's precision and under the strategy;
-            or a Keras model, which is trained as it is.
-        data: from `keras_resnet.load_data`, with the same recipe.
+            or a Keras model, which is trained as it is, with cross-entropy.
+        data: from `keras_resnet.load_data`, with the same recipe; or what `load_data` takes.
         recipe: a `Recipe` or the name of one.
         workdir: the run directory: new, empty, or of the same run.
+        optimizer: a Keras optimizer, or the name of one, of which `train` uses a copy. Default: the one that the model
+            was compiled with, else SGD with the recipe's `learning_rate` and `momentum`. The learning rate of an own
+            optimizer is the base rate of the recipe's schedule; if it is a `LearningRateSchedule`, the recipe must have
+            the constant schedule. The recipe's `weight_decay` is part of the loss with any optimizer.
+        callbacks: Keras callbacks, called after those of this package and before a checkpoint is saved. Their state is
+            not saved: a resumed run calls their `on_train_begin` again. If one stops training, the run is complete.
         augmentation: a Keras layer, of keras.layers or of keras-cv, applied to batches of training images, 0 to 255,
             besides the recipe's augmentation. Layers of keras.layers draw from the recipe's seed, others from their
             own.
@@ -71,7 +102,10 @@ def train(
             at least 10. Skipped images are listed in the run's bad_images.tsv.
         on_bad_image: how to handle unreadable images: "skip", or "error" to stop at the first.
         checkpoint_every: "auto" (as often as takes 1 % of the time), a number of steps, or of minutes as "10min".
-        verbose: as in `keras.Model.fit`; "auto" is a progress bar on a terminal and a line per epoch elsewhere.
+        extend: whether to train the run in `workdir` for more `epochs`, with the schedule of the longer run from its
+            last checkpoint on. No other setting may differ.
+        verbose: as in `keras.Model.fit`; "auto" is a progress bar on a terminal, and elsewhere a line per epoch and,
+            within an epoch, a logged line per minute.
 
     Returns:
         The `Result` of the last step's weights on the test images; without test images on the validation images, and
@@ -79,8 +113,11 @@ def train(
 
     Raises:
         FileExistsError: `workdir` contains another run, or other files.
+        FileNotFoundError: `extend`, and `workdir` contains no run.
+        BlockingIOError: another process trains in `workdir`.
         OSError: `workdir` is not writable.
-        ValueError: model, data and recipe do not fit together, or too many images are unreadable.
+        ValueError: an argument is invalid; model, data and recipe do not fit together; or too many images are
+            unreadable.
         FloatingPointError: the loss is NaN or infinite, or 100 times the loss of random guessing.
         MemoryError: a batch does not fit into memory.
         ConnectionError: another worker has ended.
@@ -93,42 +130,91 @@ def train(
         >>> result.images
         64
     """
-    recipe = get_recipe(recipe)
-    limit = _limit_of_bad_images(on_bad_image, max_bad_images, len(data.train))
+    check_workdir_name(workdir)
+    check_options(callbacks, extend, verbose)
     interval = CheckpointInterval.parse(checkpoint_every)
+    data, recipe, optimizer = checked_arguments(model, data, recipe, optimizer, augmentation, strategy)
+    limit = min(
+        limit_of_unreadable(len(data.train), max_bad_images, on_bad_image), len(data.train) - 1
+    )  # one is needed
     run = Run(workdir)
-    description = describe_run(model, data, recipe, augmentation)
-    started = run.check(description)
-    model, worker = compiled_model(model, data, recipe, strategy)
+    description = describe_run(model, data, recipe, augmentation, optimizer)
+    check_workdir(run, description, extend)  # before the model is built
+    model, worker = compiled_model(model, data, recipe, strategy, optimizer)
     if isinstance(model, Model):
         model.view, model.class_names = data.view, data.class_names
+    with locked(run) if worker.is_chief else contextlib.nullcontext(), base_rate_restored(model, recipe):
+        checkpoint = begin_or_resume(run, description, data, model, worker, extend)
+        unreadable = UnreadableImages(run.file(f"bad_images{worker.suffix}.tsv"), min(limit, len(data.train) - 1))
+        training_input = TrainingInput(data, recipe, augmentation, unreadable, worker)
+        if worker.is_chief:
+            log_start(model, training_input, run, checkpoint)
+        fit(model, training_input, run, checkpoint, interval, callbacks, verbose)
+        return finish(model, data, run, worker)
+
+
+def checked_arguments(
+    model: str | keras.Model,
+    data: Any,
+    recipe: str | Recipe,
+    optimizer: str | keras.optimizers.Optimizer | None,
+    augmentation: keras.layers.Layer | None,
+    strategy: tf.distribute.Strategy | None,
+) -> tuple[Data, Recipe, keras.optimizers.Optimizer | None]:
+    """Checks the arguments that `train` and `dry_run` share.
+
+    Returns:
+        The data, the recipe at the base rate of the user's own optimizer, and that optimizer or None.
+
+    Raises:
+        ValueError: an argument is invalid.
+    """
+    recipe = get_recipe(recipe)
+    check_model(model)
+    check_strategy(strategy)
+    data = data if isinstance(data, Data) else load_data(data, recipe)
+    check_augmentation(augmentation, data.image_shape)
+    if not isinstance(model, str):
+        check_fits(model, data)
+    optimizer = own_optimizer(model, optimizer)
+    return data, recipe_for(optimizer, recipe), optimizer
+
+
+def begin_or_resume(
+    run: Run, description: Description, data: Data, model: keras.Model, worker: Worker, extend: bool
+) -> Checkpoint | None:
+    """Begins a run, or sets the variables of the model to those of the checkpoint to resume from.
+
+    The directory is checked once more, since another process may have used it before it was locked.
+
+    Returns:
+        The checkpoint; None for a run that begins.
+    """
+    started = check_workdir(run, description, extend)
     checkpoint = latest_checkpoint(run) if started else None
     if checkpoint:
         restore_variables(model, checkpoint)
     requested = zlib.crc32(json.dumps(description, sort_keys=True).encode())
     position = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
     worker.check_agreement((requested, started, *position), HOW_WORKERS_AGREE)
-    if worker.is_chief:
-        run.remove_scratch()
-        if not started:
-            run.create(description, data.class_names)
-    unreadable = UnreadableImages(run.file(f"bad_images{worker.suffix}.tsv"), limit)
-    training_input = TrainingInput(data, recipe, augmentation, unreadable, worker)
-    fit(model, training_input, run, checkpoint, interval, verbose)
-    return finish(model, data, run, worker)
-
-
-def _limit_of_bad_images(on_bad_image, max_bad_images, images):
-    """How many images may be unreadable; at least one must be readable."""
-    if on_bad_image not in ON_BAD_IMAGE:
-        raise unknown_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
-    if on_bad_image == "error":
-        return 0
-    return min(default_limit(images) if max_bad_images is None else max_bad_images, images - 1)
+    if not worker.is_chief:
+        return checkpoint
+    run.remove_scratch()
+    if not started:
+        begin(run, description, data.class_names)
+    else:
+        warn_of_other_weights(run, description)
+        extend_epochs(run, description)
+        check_log(run, checkpoint.epoch if checkpoint else 0)
+    return checkpoint
 
 
 def compiled_model(
-    model: str | keras.Model, data: Data, recipe: Recipe, strategy: tf.distribute.Strategy | None = None
+    model: str | keras.Model,
+    data: Data,
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
 ) -> tuple[keras.Model, Worker]:
     """Builds (if `model` is a name) and compiles a model for the data and the recipe.
 
@@ -145,9 +231,8 @@ def compiled_model(
     worker = Worker(strategy)
     with strategy.scope():
         built = build_model(model, data, recipe) if isinstance(model, str) else model
-        check_fits(built, data)
         check_memory(built, recipe.batch_size // max(1, len(worker.addresses)), data.image_shape)
-        compile_for(built, recipe)
+        compile_for(built, recipe, optimizer)
     return built, worker
 
 
@@ -175,11 +260,17 @@ def build_model(name: str, data: Data, recipe: Recipe, weights: str | None = Non
         keras.config.set_dtype_policy(policy)
 
 
-def compile_for(model: keras.Model, recipe: Recipe) -> None:
-    """Compiles with the recipe's SGD, cross-entropy, and weight decay on every trainable weight."""
+def compile_for(model: keras.Model, recipe: Recipe, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+    """Compiles with cross-entropy, weight decay on every trainable weight, and an optimizer.
+
+    Args:
+        model: to compile.
+        recipe: the training setup.
+        optimizer: the user's own, which is copied; None for the recipe's SGD.
+    """
     set_weight_decay(model, recipe.weight_decay)
     model.compile(
-        optimizer=sgd(recipe),
+        optimizer=copy_of(optimizer) if optimizer else sgd(recipe),
         loss=cross_entropy(recipe.soft_labels, from_logits=not ends_in_softmax(model)),
         metrics=["accuracy"],
     )
@@ -191,34 +282,8 @@ def finish(model: keras.Model, data: Data, run: Run, worker: Worker) -> Result:
     result = evaluate(model, data, note="final weights", verbose="auto" if worker.is_chief else 0)
     if worker.is_chief:
         write_atomically(run.file("final.keras"), model.save)
-        run.write_json("result.json", dataclasses.asdict(result))
+        run.write_json("result.json", result.as_dict())
         write_report(run, str(result))
     # All workers stay until the chief has written everything: it fails when another worker ends.
     worker.check_agreement((0,), "they ended at different times.")
     return result
-
-
-def describe_run(
-    model: str | keras.Model, data: Data, recipe: Recipe, augmentation: keras.layers.Layer | None = None
-) -> dict[str, dict]:
-    """Everything that determines the result of a run, for recipe.json."""
-    described: dict[str, Any] = {"name": model}
-    if not isinstance(model, str):
-        described = {
-            "name": model.name,
-            "parameters": model.count_params(),
-            "trainable": trainable_parameters(model),
-        }
-    return {
-        "model": described,
-        "recipe": settings(recipe),
-        "augmentation": keras.saving.serialize_keras_object(augmentation) if augmentation else {},
-        "data": {
-            "name": data.name,
-            "image_shape": list(data.image_shape),
-            "classes": len(data.class_names),
-            "view": dataclasses.asdict(data.view),
-            **{split: len(examples) for split, examples in data.splits.items()},
-            "fingerprints": {split: examples.fingerprint() for split, examples in data.splits.items()},
-        },
-    }

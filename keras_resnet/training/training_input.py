@@ -13,6 +13,7 @@ from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.distributed.workers import Worker
 from keras_resnet.errors import first_line
 from keras_resnet.recipes import Recipe
+from keras_resnet.training.checkpoints import Checkpoint
 from keras_resnet.training.memory import out_of_memory_error
 from keras_resnet.training.throughput import DataTime, measure_data_time
 from keras_resnet.transforms.views import center_view
@@ -46,10 +47,13 @@ class TrainingInput:
         """Steps of the whole run."""
         return max(1, round(self.recipe.epochs * self.steps_per_epoch))
 
-    @property
-    def epochs(self) -> int:
-        """Epochs of the whole run, including a last one that is cut short."""
-        return math.ceil(self.total_steps / self.steps_per_epoch)
+    def steps_before(self, checkpoint: Checkpoint | None) -> int:
+        """Steps of the run that are complete at a checkpoint; all of them if a callback has stopped this run there."""
+        if checkpoint is None:
+            return 0
+        if checkpoint.state["stopped_of"] == self.total_steps:
+            return self.total_steps
+        return checkpoint.epoch * self.steps_per_epoch + checkpoint.step
 
     def training(self, epoch: int, step: int, data_time: DataTime) -> Any:
         """Training batches (images, labels), starting at a step of an epoch (both from 0).

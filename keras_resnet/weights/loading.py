@@ -125,6 +125,7 @@ def _assign(model: keras.Model, conversion: Conversion, source: object) -> keras
             continue
         for variable in layer.weights:
             variable.assign(conversion.values[layer.name, variable.name])
+    model.weights_source = str(source)  # for recipe.json of a run that starts from these weights
     return model
 
 

@@ -1,0 +1,283 @@
+"""The run directory while it is used: locked, begun, resumed, damaged, and extended."""
+
+import dataclasses
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_resnet import Recipe, load_data, load_model, load_weights, train
+from keras_resnet.run_directory import Run
+from keras_resnet.training.checkpoints import latest_checkpoint
+from keras_resnet.training.loop import segments
+from keras_resnet.training.workdir import locked
+from tests.training.nets import assert_equal_weights, linear_net
+
+RECIPE = Recipe(epochs=2, batch_size=16, learning_rate=0.01, flip=True, seed=3)
+
+
+@pytest.fixture(scope="module")
+def data(shapes):
+    data = load_data(shapes)
+    assert len(data.train) == 120  # 8 steps an epoch
+    return data
+
+
+class Stop(keras.callbacks.Callback):
+    """Raises an error at a step, counted from 1 over the epochs."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if not self.left:
+            raise KeyboardInterrupt
+        self.left -= 1
+
+
+def interrupt(model, data, recipe, workdir, step, **options):
+    with pytest.raises(KeyboardInterrupt):
+        train(model, data, recipe, workdir, callbacks=[Stop(step)], verbose=0, **options)
+
+
+# Locks
+
+HOLDER = """
+import sys
+from keras_resnet.run_directory import Run
+from keras_resnet.training.workdir import locked
+with locked(Run(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_workdir_of_another_process_is_refused_until_that_process_ends(data, tmp_path):
+    workdir = tmp_path / "run"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, workdir], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "locked\n"
+    message = rf"in use by process {holder.pid} on {re.escape(socket.gethostname())} since \d{{4}}-.* UTC\. Wait"
+    with pytest.raises(BlockingIOError, match=message):
+        train(linear_net(), data, RECIPE, workdir, verbose=0)
+    assert {path.name for path in workdir.iterdir()} == {".lock"}
+    holder.kill()
+    holder.communicate()
+    train(linear_net(), data, dataclasses.replace(RECIPE, epochs=0.1), workdir, verbose=0)
+    assert (workdir / "final.keras").is_file()
+
+
+def test_lock_is_freed_by_an_error(tmp_path):
+    def fail():
+        with locked(Run(tmp_path / "run")):
+            with pytest.raises(BlockingIOError, match=f"process {os.getpid()} on"), locked(Run(tmp_path / "run")):
+                pass
+            raise KeyError
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            fail()
+
+
+# Starts
+
+
+def test_run_without_any_result_is_begun_anew(data, tmp_path):
+    """Such as after a mistake that shows at the first step: the corrected call may use the directory."""
+    workdir = tmp_path / "run"
+
+    class Broken(keras.layers.Layer):
+        def call(self, images):
+            raise TypeError("broken")
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    with pytest.raises(TypeError, match="broken"):
+        train(linear_net(), data, RECIPE, workdir, augmentation=Broken(), verbose=0)
+    assert (workdir / "recipe.json").is_file()
+    corrected = dataclasses.replace(RECIPE, epochs=0.5)
+    train(linear_net(), data, corrected, workdir, verbose=0)
+    assert Run(workdir).recipe() == corrected
+
+
+def test_start_is_recorded_and_other_weights_are_told(data, tmp_path, caplog):
+    linear_net(seed=1).save_weights(tmp_path / "one.weights.h5")
+    linear_net(seed=2).save_weights(tmp_path / "two.weights.h5")
+
+    def net(name):
+        return load_weights(linear_net(), tmp_path / f"{name}.weights.h5")
+
+    workdir = tmp_path / "run"
+    train(net("one"), data, RECIPE, workdir, verbose=0)
+    start = json.loads((workdir / "recipe.json").read_text())["start"]
+    assert start["source"] == str(tmp_path / "one.weights.h5")
+    assert re.fullmatch("[0-9a-f]{64}", start["weights"])
+
+    assert train(net("one"), data, RECIPE, workdir, verbose=0).images == 40
+    assert "The weights of the given model" not in caplog.text
+    with pytest.raises(FileExistsError, match=r"start\.source: saved .*one\.weights\.h5, requested .*two\.weights\.h5"):
+        train(net("two"), data, RECIPE, workdir, verbose=0)
+    train(linear_net(seed=9), data, RECIPE, workdir, verbose=0)  # from nowhere known, such as random weights
+    assert "The weights of the given model are not those that the run" in caplog.text
+
+
+def test_augmentation_of_the_same_configuration_resumes(data, tmp_path):
+    """Keras numbers the names of layers: random_flip, random_flip_1, ..."""
+    interrupt(
+        linear_net(), data, RECIPE, tmp_path / "run", 5, augmentation=keras.layers.RandomFlip(), checkpoint_every=2
+    )
+    train(linear_net(), data, RECIPE, tmp_path / "run", augmentation=keras.layers.RandomFlip(), verbose=0)
+
+
+# Damage
+
+
+def test_no_flipped_bit_in_a_checkpoint_record_is_accepted(data, tmp_path, caplog):
+    interrupt(linear_net(), data, RECIPE, tmp_path / "run", 5, checkpoint_every=2)
+    run = Run(tmp_path / "run")
+    newest = latest_checkpoint(run)
+    record = newest.variables.with_suffix(".json")
+    intact = record.read_bytes()
+    draw = random.Random(0)
+    for _ in range(500):
+        damaged = bytearray(intact)
+        damaged[draw.randrange(len(intact))] ^= 1 << draw.randrange(8)
+        record.write_bytes(damaged)
+        assert latest_checkpoint(run).step == newest.step - 2
+    assert f"{record.name} is damaged" in caplog.text
+    record.write_bytes(intact)
+    assert latest_checkpoint(run) == newest
+
+
+def test_row_lost_from_the_log_is_told_and_later_rows_are_right(data, tmp_path, caplog):
+    whole, workdir = tmp_path / "whole", tmp_path / "run"
+    recipe = dataclasses.replace(RECIPE, epochs=4)
+    train(linear_net(), data, recipe, whole, verbose=0)
+    interrupt(linear_net(), data, recipe, workdir, 8 * 3 + 2, checkpoint_every=8)
+    lines = (workdir / "log.csv").read_text().splitlines(keepends=True)
+    (workdir / "log.csv").write_text("".join([*lines[:2], *lines[3:]]))
+    train(linear_net(), data, recipe, workdir, verbose=0)
+    assert "lacks the rows of 1 complete epochs (counted from 0: 1)" in caplog.text
+    expected = {row["epoch"]: row["loss"] for row in Run(whole).log() if row["epoch"] != 1}
+    assert {row["epoch"]: row["loss"] for row in Run(workdir).log()} == expected
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"", b"a,b\n1,2\n", b"epoch,loss\nx,1\n", b"epoch,loss\n0,1,2,3\n"])
+def test_damaged_log_is_kept_beside_a_new_one(damage, data, tmp_path, caplog):
+    workdir = tmp_path / "run"
+    interrupt(linear_net(), data, RECIPE, workdir, 8 + 2, checkpoint_every=8)
+    (workdir / "log.csv").write_bytes(damage)
+    train(linear_net(), data, RECIPE, workdir, verbose=0)
+    assert "lacks the rows of 1 complete epochs (counted from 0: 0)" in caplog.text
+    assert [row["epoch"] for row in Run(workdir).log()] == [1]
+    if damage:
+        assert (workdir / "log.damaged.csv").read_bytes() == damage
+        assert "is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("when", ["epochs=0.1", "an epoch"])
+def test_weights_that_are_not_finite_never_reach_a_file(when, data, tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        """After the last step, when no step would show it."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == self.params["steps"] - 1:
+                self.model.layers[-1].bias.assign([np.inf, 0, 0, 0])
+
+    recipe = dataclasses.replace(RECIPE, epochs=0.1 if when == "epochs=0.1" else 1)
+    with pytest.raises(FloatingPointError, match="bias is not finite after epoch 1"):
+        train(linear_net(), data, recipe, tmp_path / "run", callbacks=[Spoil()], verbose=0)
+    assert not list((tmp_path / "run").glob("*.keras"))
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+# Longer runs
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "expected"),
+    [
+        (0, 1, [(0, 0, 1, 1)]),
+        (0, 10, [(0, 0, 1, 10)]),
+        (0, 30, [(0, 0, 3, 10)]),
+        (0, 15, [(0, 0, 1, 10), (1, 0, 2, 5)]),
+        (3, 15, [(0, 3, 1, 7), (1, 0, 2, 5)]),
+        (13, 15, [(1, 3, 2, 2)]),
+        (5, 30, [(0, 5, 1, 5), (1, 0, 3, 10)]),
+        (15, 15, []),
+    ],
+)
+def test_segments_make_up_the_run(done, total, expected):
+    assert list(segments(done, total, 10)) == expected
+    assert done + sum((end - first) * steps for first, _, end, steps in expected) == total
+
+
+@pytest.mark.parametrize("epochs", [(2, 4), (0.5, 1.25, 2)])
+def test_extended_run_equals_the_long_one(epochs, data, tmp_path):
+    """With a constant rate, which does not depend on the length."""
+    whole = linear_net()
+    train(whole, data, dataclasses.replace(RECIPE, epochs=epochs[-1]), tmp_path / "whole", verbose=0)
+    workdir, models = tmp_path / "run", []
+    for index, number in enumerate(epochs):
+        recipe = dataclasses.replace(RECIPE, epochs=number)
+        models.append(linear_net())
+        train(models[-1], data, recipe, workdir, extend=index > 0, verbose=0)
+        saved = latest_checkpoint(Run(workdir))
+        assert saved.epoch * 8 + saved.step == round(8 * number)
+        train(linear_net(), data, recipe, workdir, extend=index > 0, verbose=0)  # nothing is left to do
+    assert_equal_weights(models[-1], whole)
+    assert_equal_weights(load_model(tmp_path / "run" / "final.keras"), whole)
+    columns = ("epoch", "loss", "accuracy", "learning_rate")
+    logs = [[[row[name] for name in columns] for row in Run(run).log()] for run in (tmp_path / "whole", workdir)]
+    assert logs[0] == logs[1]
+    description = json.loads((workdir / "recipe.json").read_text())
+    assert description["recipe"]["epochs"] == epochs[-1]
+    assert description["earlier_epochs"] == list(epochs[:-1])
+    assert (workdir / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    assert (workdir / "report.html").read_text().count("<tr><td>") == -(-epochs[-1] // 1)
+
+
+def test_extended_run_has_the_schedule_of_the_longer_run(data, tmp_path):
+    recipe = dataclasses.replace(RECIPE, schedule="steps", milestones=(0.5,))
+    train(linear_net(), data, recipe, tmp_path / "run", verbose=0)
+    train(linear_net(), data, dataclasses.replace(recipe, epochs=6), tmp_path / "run", extend=True, verbose=0)
+    rates = [row["learning_rate"] for row in Run(tmp_path / "run").log()]
+    np.testing.assert_allclose(rates, [0.01, 0.001, 0.01, 0.001, 0.001, 0.001], rtol=1e-6)
+
+
+def test_what_cannot_be_extended(data, tmp_path):
+    workdir = tmp_path / "run"
+    with pytest.raises(FileNotFoundError, match="contains no run to extend"):
+        train(linear_net(), data, RECIPE, workdir, extend=True, verbose=0)
+    assert not workdir.exists()
+    train(linear_net(), data, RECIPE, workdir, verbose=0)
+    before = {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+    longer, shorter = (dataclasses.replace(RECIPE, epochs=epochs) for epochs in (3, 1))
+    with pytest.raises(FileExistsError, match=r"epochs: saved 2, requested 3\).*extend=True, or --extend"):
+        train(linear_net(), data, longer, workdir, verbose=0)
+    with pytest.raises(FileExistsError, match=r"saved 2, requested 1\)\. Only recipe\.epochs may differ"):
+        train(linear_net(), data, shorter, workdir, extend=True, verbose=0)
+    other = dataclasses.replace(longer, batch_size=8)
+    with pytest.raises(FileExistsError, match=r"batch_size: saved 16, requested 8.*Only recipe\.epochs may differ"):
+        train(linear_net(), data, other, workdir, extend=True, verbose=0)
+    assert {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()} == before
+
+
+def test_interrupted_extension_resumes(data, tmp_path):
+    longer = dataclasses.replace(RECIPE, epochs=4)
+    whole, resumed = linear_net(), linear_net()
+    train(whole, data, longer, tmp_path / "whole", verbose=0)
+    train(linear_net(), data, RECIPE, tmp_path / "run", verbose=0)
+    interrupt(linear_net(), data, longer, tmp_path / "run", 11, extend=True, checkpoint_every=5)
+    train(resumed, data, longer, tmp_path / "run", extend=True, verbose=0)
+    assert_equal_weights(resumed, whole)
