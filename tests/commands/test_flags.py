@@ -54,7 +54,8 @@ def test_settings_of_a_recipe_are_flags_with_its_help_and_choices(parsed):
     define_recipe_flags(default="cifar_quick")
     for field in setting_fields():
         assert field.metadata["help"] in flags.FLAGS[field.name].help
-    assert parsed("--epochs=2", "--milestones=0.25,0.5", "--noflip", "--crop=scale_jitter", "photos") == [
+    schedule = ("--schedule=steps", "--milestones=0.25,0.5")
+    assert parsed("--epochs=2", *schedule, "--noflip", "--crop=scale_jitter", "photos") == [
         "script.py",
         "photos",
     ]
