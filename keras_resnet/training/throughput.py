@@ -4,8 +4,9 @@ import logging
 import time
 
 import keras
-import numpy as np
 import tensorflow as tf
+
+from keras_resnet.data.python_calls import call_python
 
 INPUT_BOUND = 0.1  # data_time above which a warning is due
 
@@ -18,10 +19,10 @@ class DataTime:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def add(self, seconds: float) -> np.int64:
-        """Adds seconds, and returns 0: `tf.numpy_function` wants a value."""
+    def add(self, seconds: float) -> tuple[()]:
+        """Adds seconds, and returns no arrays."""
         self.seconds += float(seconds)
-        return np.int64(0)
+        return ()
 
 
 def measure_data_time(dataset: tf.data.Dataset, data_time: DataTime) -> tf.data.Dataset:
@@ -31,7 +32,7 @@ def measure_data_time(dataset: tf.data.Dataset, data_time: DataTime) -> tf.data.
         return tf.data.Dataset.range(1).repeat().map(lambda _: tf.timestamp())
 
     def add_time(requested, element, ready):
-        tf.numpy_function(data_time.add, [ready - requested], tf.int64)
+        call_python(data_time.add, [ready - requested], [])
         return element
 
     # zip requests its parts in turn: a time, the element, a time.
