@@ -10,6 +10,8 @@ from typing import NoReturn
 from absl import app, flags
 from absl import logging as absl_logging
 
+from keras_resnet.interrupts import ctrl_c_arrives
+
 # Errors whose message tells the user what to do; any other one is a bug and keeps its traceback.
 EXPLAINED_ERRORS = (ValueError, OSError, ImportError, FloatingPointError, MemoryError)
 
@@ -61,7 +63,8 @@ def _run_with_short_errors(main: Main, argv: list[str]) -> int | None:
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)  # TFDS logs every file that it opens
     try:
-        return main(argv)
+        with ctrl_c_arrives():
+            return main(argv)
     except EXPLAINED_ERRORS as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.errors import first_line
+from keras_resnet.interrupts import ctrl_c_arrives
 from keras_resnet.run_directory import Run
 from keras_resnet.training.callbacks import CSVLog, RestoreMetrics, SaveCheckpoints
 from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, describe_latest_checkpoint
@@ -77,7 +78,7 @@ def fit(
         )
 
     try:
-        with saver.handle_preemption():
+        with saver.handle_preemption(), ctrl_c_arrives():
             if step:
                 fit_epochs(epoch, step, epoch + 1)
                 epoch += 1
