@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +13,8 @@ from absl import flags
 import keras_resnet
 from keras_resnet.data.folders import SUFFIXES
 from keras_resnet.data.records import MANIFEST
-from keras_resnet.distributed.strategies import STRATEGIES
+from keras_resnet.distributed.rendezvous import TIMEOUT
+from keras_resnet.distributed.strategies import STRATEGIES, auto, multi_worker
 from keras_resnet.recipes import RECIPES, Recipe, get_recipe, setting_fields, settings
 
 DEFINE: dict[Any, Callable] = {
@@ -22,6 +24,7 @@ DEFINE: dict[Any, Callable] = {
     str: flags.DEFINE_string,
     tuple[float, ...]: flags.DEFINE_list,
 }
+MAY_DIFFER = {"data_dir", "manual_dir", "download", "worker_timeout"}  # between workers
 FLAGS = flags.FLAGS
 
 
@@ -124,7 +127,7 @@ def find_source(data_dir: str | None, name: str) -> tuple[str | pathlib.Path, pa
 
 
 def define_training_flags(default_model: str) -> None:
-    """Defines --model, --workdir, --strategy, --checkpoint_every and --dry_run.
+    """Defines --model, --workdir, --strategy, --worker_timeout, --checkpoint_every and --dry_run.
 
     Args:
         default_model: variant to train without --model.
@@ -138,6 +141,9 @@ def define_training_flags(default_model: str) -> None:
         "auto",
         list(STRATEGIES),
         "Devices to train on. auto: the workers in TF_CONFIG, else all GPUs, else the CPU.",
+    )
+    flags.DEFINE_float(
+        "worker_timeout", TIMEOUT / 60, "Minutes to wait for the other workers in TF_CONFIG.", lower_bound=0
     )
     flags.DEFINE_string(
         "checkpoint_every",
@@ -155,12 +161,21 @@ def strategy_from_flags() -> tf.distribute.Strategy:
     """The strategy that the command line selects. Call it before anything else that uses TensorFlow.
 
     Raises:
-        ValueError: --workdir is missing, or the devices of the strategy are not available.
-        OSError: other workers did not respond.
+        ValueError: --workdir is missing, the devices of the strategy are not available, or workers have other flags.
+        OSError: this worker's port is in use, or another worker did not start in time or has failed.
     """
     if FLAGS.workdir is None and not FLAGS.dry_run:
         raise ValueError("Give a --workdir, the directory to write the run's files to (or --dry_run).")
-    return STRATEGIES[FLAGS.strategy]()
+    choose = STRATEGIES[FLAGS.strategy]
+    if choose in (auto, multi_worker):
+        return choose(_flags_of_all_workers(), 60 * FLAGS.worker_timeout)
+    return choose()
+
+
+def _flags_of_all_workers() -> dict[str, str]:
+    """The command's flags that must be the same on all workers, with their values."""
+    names = {flag.name for flag in FLAGS.get_key_flags_for_module(sys.argv[0])} - MAY_DIFFER
+    return {f"--{name}": str(FLAGS[name].value) for name in names}
 
 
 def train_from_flags(

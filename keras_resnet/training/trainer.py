@@ -99,13 +99,15 @@ def train(
     run = Run(workdir)
     description = describe_run(model, data, recipe, augmentation)
     started = run.check(description)
-    model, worker = compiled_model(model, data, recipe, strategy)
+    strategy = strategy or _default_strategy(model)
     checkpoint = latest_checkpoint(run) if started else None
-    if checkpoint:
-        restore_variables(model, checkpoint)
     requested = zlib.crc32(json.dumps(description, sort_keys=True).encode())
     position = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
-    worker.check_agreement((requested, started, *position), HOW_WORKERS_AGREE)
+    # Before the model is built: variables of different shapes would end all workers in an error of TensorFlow's.
+    Worker(strategy).check_agreement((requested, started, *position), HOW_WORKERS_AGREE)
+    model, worker = compiled_model(model, data, recipe, strategy)
+    if checkpoint:
+        restore_variables(model, checkpoint)
     if worker.is_chief:
         run.remove_scratch()
         if not started:

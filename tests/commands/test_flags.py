@@ -15,7 +15,7 @@ from tests.photos import write_photos
 
 SHARED = {"app", "flags"}  # modules that are not commands
 COMMANDS = sorted({module.name for module in pkgutil.iter_modules(commands.__path__)} - SHARED)
-TRAINING = {"recipe", "model", "workdir", "strategy", "checkpoint_every", "dry_run"}
+TRAINING = {"recipe", "model", "workdir", "strategy", "worker_timeout", "checkpoint_every", "dry_run"}
 UNREADABLE = {"max_bad_images", "on_bad_image"}
 SETTINGS = {field.name for field in setting_fields()}
 FLAGS = {
