@@ -204,5 +204,5 @@ def _decode_or_report(examples, handle, unreadable):
                 unreadable.report(examples.name(handle[0]), str(error))
             return np.zeros((1, 1, 3), "uint8"), False
 
-    image, ok = call_python(decode, handle, [tf.uint8, tf.bool])
+    image, ok = call_python(decode, handle, (tf.uint8, tf.bool))
     return tf.ensure_shape(image, (None, None, 3)), tf.ensure_shape(ok, ())

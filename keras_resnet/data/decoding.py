@@ -82,8 +82,7 @@ class EncodedImage(LazyImage):
             return tf.io.decode_png(self.content, channels=3)
 
         def by_pillow():
-            (image,) = call_python(lambda content: [_decode_with_pillow(content)], [self.content], [tf.uint8])
-            return tf.ensure_shape(image, self.shape)
+            return tf.ensure_shape(call_python(_decode_with_pillow, [self.content], tf.uint8), self.shape)
 
         is_png = tf.equal(tf.strings.substr(self.content, 0, 4), PNG_START)
         return DecodedImage(tf.cond(is_png, png, by_pillow)).crop(box_of)

@@ -6,72 +6,84 @@ returns, and the iterator of the pipeline waits for that thread forever.
 
 import atexit
 import functools
+import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-PERMITS = 1024  # calls at the same time; more than pipelines have threads, so that none waits
+PAUSE = 0.02  # seconds in which threads that wait for the interpreter get it
+QUIET_PAUSES = 5  # pauses without a call, one after the other, after which none is in progress
 
 
-def call_python(
-    function: Callable[..., Sequence[Any]], inputs: Sequence[tf.Tensor], dtypes: Sequence[tf.DType]
-) -> list[tf.Tensor]:
-    """Calls a Python function of NumPy arrays, as `tf.numpy_function` does. No call begins once Python exits.
+def call_python(function: Callable[..., Any], inputs: Sequence[tf.Tensor], dtypes: Any) -> Any:
+    """`tf.numpy_function` for pipelines. No call begins once Python exits, and Python waits for those that have begun.
 
     Args:
-        function: returns one array for each of `dtypes`. If it raises an error, so does the pipeline, with its message.
-        inputs: the function's arguments.
-        dtypes: the types of what it returns.
+        function: a function of NumPy arrays that returns NumPy arrays.
+        inputs: its arguments.
+        dtypes: the type of what it returns, or a list of types.
 
     Returns:
-        Tensors of unknown shape.
+        One tensor, or as many as types, of unknown shape.
 
     Raises:
-        tf.errors.InvalidArgumentError: the function raised an error.
-        tf.errors.OutOfRangeError: Python exits.
+        tf.errors.InvalidArgumentError: Python exits, or the function raised a ValueError.
 
     Example:
         >>> import tensorflow as tf
         >>> from keras_resnet.data.python_calls import call_python
         >>> words = tf.data.Dataset.from_tensors(b"residual")
-        >>> lengths = words.map(lambda word: call_python(lambda text: [len(text)], [word], [tf.int64])[0])
+        >>> lengths = words.map(lambda word: call_python(len, [word], tf.int64))
         >>> int(next(iter(lengths)))
         8
     """
-
-    def results_or_error(*values):
-        try:
-            return ("", *function(*values))
-        except Exception as error:  # raised by the pipeline, after the permit is returned
-            placeholders = (np.zeros((), tf.as_dtype(dtype).as_numpy_dtype) for dtype in dtypes)
-            return (str(error) or type(error).__name__, *placeholders)
-
-    permits = _permits()
-    with tf.control_dependencies([permits.dequeue()]):
-        error, *results = tf.numpy_function(results_or_error, inputs, [tf.string, *dtypes])
-    with tf.control_dependencies([error]):
-        returned = permits.enqueue(True)
-    with tf.control_dependencies([returned]):
-        succeeded = tf.debugging.Assert(tf.equal(error, ""), [error])
-    with tf.control_dependencies([succeeded]):
-        return [tf.identity(result) for result in results]
+    gate = _gate()
+    is_open = tf.debugging.Assert(tf.logical_not(gate.is_closed()), ["Python exits."])
+    with tf.control_dependencies([is_open]):
+        return tf.numpy_function(gate.counted(function), inputs, dtypes)
 
 
 @functools.cache
-def _permits() -> tf.queue.QueueBase:
-    """The permits to call Python. They are withdrawn before the interpreter exits.
+def _gate() -> "_Gate":
+    """The gate of this process, which is closed when Python exits."""
+    gate = _Gate()
+    atexit.register(gate.close)
+    return gate
 
-    TensorFlow's threads take and return a permit without the interpreter.
-    """
-    with tf.init_scope(), tf.device("CPU:0"):
-        permits = tf.queue.FIFOQueue(PERMITS, tf.bool, shapes=())
-        permits.enqueue_many(tf.ones(PERMITS, tf.bool))
 
-    def withdraw():
-        permits.dequeue_many(PERMITS)  # waits for calls that have begun
-        permits.close()  # fails calls that wait for a permit
+class _Gate:
+    """Lets calls pass until it is closed. TensorFlow's threads can see that it is closed without the interpreter."""
 
-    atexit.register(withdraw)
-    return permits
+    def __init__(self) -> None:
+        with tf.init_scope(), tf.device("CPU:0"):
+            self._queue = tf.queue.FIFOQueue(1, tf.bool)  # always empty
+        self._calls, self._lock = 0, threading.Lock()
+
+    def is_closed(self) -> tf.Tensor:
+        return self._queue.is_closed()
+
+    def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, its calls counted while they last."""
+
+        def call(*values):
+            self._add(1)
+            try:
+                return function(*values)
+            finally:
+                self._add(-1)
+
+        return call
+
+    def _add(self, calls: int) -> None:
+        with self._lock:
+            self._calls += calls
+
+    def close(self) -> None:
+        """Lets no more calls pass, and waits for those that have."""
+        self._queue.close()
+        quiet = 0
+        while quiet < QUIET_PAUSES:
+            time.sleep(PAUSE)
+            quiet = 0 if self._calls else quiet + 1

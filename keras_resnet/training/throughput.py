@@ -4,6 +4,7 @@ import logging
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.python_calls import call_python
@@ -19,10 +20,10 @@ class DataTime:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def add(self, seconds: float) -> tuple[()]:
-        """Adds seconds, and returns no arrays."""
+    def add(self, seconds: float) -> np.int64:
+        """Adds seconds, and returns 0: `call_python` wants a value."""
         self.seconds += float(seconds)
-        return ()
+        return np.int64(0)
 
 
 def measure_data_time(dataset: tf.data.Dataset, data_time: DataTime) -> tf.data.Dataset:
@@ -32,7 +33,7 @@ def measure_data_time(dataset: tf.data.Dataset, data_time: DataTime) -> tf.data.
         return tf.data.Dataset.range(1).repeat().map(lambda _: tf.timestamp())
 
     def add_time(requested, element, ready):
-        call_python(data_time.add, [ready - requested], [])
+        call_python(data_time.add, [ready - requested], tf.int64)
         return element
 
     # zip requests its parts in turn: a time, the element, a time.
