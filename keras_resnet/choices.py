@@ -4,3 +4,4 @@ SPLITS = ("train", "validation", "test")  # their names in TFDS and in this pack
 PROTOCOLS = ("center", "ten_crop", "multi_scale")  # of `evaluate`
 ON_BAD_IMAGE = ("skip", "error")  # what an unreadable image does
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")  # keys of distributed.strategies.STRATEGIES
+WORKER_TIMEOUT = 600.0  # default of `--worker_timeout`, seconds

@@ -18,6 +18,7 @@ from keras_resnet.commands.help import help_text, usage
 from keras_resnet.commands.quiet_start import start_tensorflow
 from keras_resnet.commands.table import Command
 from keras_resnet.errors import unknown_name
+from keras_resnet.interrupts import ctrl_c_arrives
 
 # Errors whose message tells the user what to do; any other one is a bug and keeps its traceback.
 EXPLAINED_ERRORS = (ValueError, OSError, ImportError, FloatingPointError, MemoryError, flags.Error)
@@ -62,7 +63,8 @@ def _run(command: Command, argv: list[str], defaults: dict[str, Any]) -> int | N
         start_tensorflow()
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)  # TFDS logs every file that it opens
-    return module.main(arguments)
+    with ctrl_c_arrives():
+        return module.main(arguments)
 
 
 def _define_flags(module: ModuleType, defaults: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """Runs a command or a script as several workers on this machine."""
 
+import contextlib
 import json
+import math
 import os
 import pathlib
 import signal
@@ -9,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, NamedTuple
+from collections.abc import Sequence
+from typing import IO
 
 from absl import flags
 
@@ -17,13 +20,59 @@ from keras_resnet.commands.flags import group
 from keras_resnet.commands.table import COMMANDS
 
 GRACE_PERIOD = 60.0  # seconds that the other workers have to exit after one has failed
+INTERRUPT_PERIOD = 5.0  # seconds that the workers have to exit after Ctrl-C
+OUTPUT_PERIOD = 5.0  # seconds to wait for the last output of workers that have exited
+
+_printing = threading.Lock()
 
 
-class Worker(NamedTuple):
-    """A worker's process, and the thread that passes its output on."""
+class Worker:
+    """A worker's process, and a thread that prints its output, each line with the worker's index before it.
 
-    process: subprocess.Popen[str]
-    reader: threading.Thread
+    The process is in a group of its own, so that Ctrl-C on a terminal reaches the launcher only.
+    """
+
+    def __init__(self, index: int, addresses: Sequence[str], command: Sequence[str]) -> None:
+        config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        self.index = index
+        self.muted = False  # whether its output is dropped
+        self.process = subprocess.Popen(
+            [sys.executable, *command],
+            env={**os.environ, "TF_CONFIG": json.dumps(config), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
+        self.reader = threading.Thread(target=self._pass_on, args=(self.process.stdout,), daemon=True)
+        self.reader.start()
+
+    def _pass_on(self, lines: IO[str]) -> None:
+        with lines:
+            for line in lines:
+                if not self.muted:
+                    _print_line(f"{self.index}: {line}")
+
+    @property
+    def exit_code(self) -> int | None:
+        """The process's exit code; None while it runs."""
+        return self.process.poll()
+
+    def kill(self) -> None:
+        """Kills the process and those that it has started."""
+        if not self.muted:
+            _print_line(f"{self.index}: killed, because it did not exit in time")
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def _print_line(line: str) -> None:
+    """Prints a line as a whole, also if it lacks its end."""
+    with _printing, contextlib.suppress(BrokenPipeError):  # workers run on if nobody reads their output
+        print(line.removesuffix("\n"), flush=True)
 
 
 def define_flags() -> None:
@@ -34,13 +83,35 @@ def define_flags() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the workers; the exit code is 0, or that of the worker that failed first."""
+    """Runs the workers; the exit code is 0, or that of the worker that failed first.
+
+    It passes signals on to the workers. Ctrl-C ends all of them within seconds.
+
+    Raises:
+        FileNotFoundError: there is no such script.
+        KeyboardInterrupt: Ctrl-C was pressed; no worker is running any more.
+    """
     command = _python_arguments(argv[1:])
+    received = _receive_signals()
     addresses = _free_addresses(flags.FLAGS.workers)
-    workers = [_start(index, addresses, command) for index in range(len(addresses))]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: _send(workers, number))
-    return _wait(workers)
+    workers = [Worker(index, addresses, command) for index in range(len(addresses))]
+    status = _wait(workers, received)
+    for worker in workers:
+        worker.reader.join(OUTPUT_PERIOD)
+    if any(worker.muted for worker in workers):
+        raise KeyboardInterrupt
+    return status if status >= 0 else 128 - status  # as shells report signals
+
+
+def _receive_signals() -> list[int]:
+    """A list to which signals for this process are appended from now on."""
+    received: list[int] = []
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        signal.signal(number, lambda number, _: received.append(number))
+    return received
 
 
 def _python_arguments(command: list[str]) -> list[str]:
@@ -64,49 +135,40 @@ def _free_addresses(count: int) -> list[str]:
             each.close()
 
 
-def _start(index: int, addresses: list[str], command: list[str]) -> Worker:
-    config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        env={**os.environ, "TF_CONFIG": json.dumps(config), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    reader = threading.Thread(target=_pass_on, args=(index, process.stdout))
-    reader.start()
-    return Worker(process, reader)
+def _wait(workers: list[Worker], received: list[int]) -> int:
+    """Waits until all workers have exited; kills those that outlive Ctrl-C or the failure of another for too long.
 
-
-def _pass_on(index: int, lines: IO[str]) -> None:
-    for line in lines:
-        print(f"{index}: {line}", end="", flush=True)
-
-
-def _wait(workers: list[Worker]) -> int:
-    """Waits until all workers have exited; kills them if they outlive the failure of one by the grace period."""
-    status, deadline = 0, None
-    while any(worker.process.poll() is None for worker in workers):
-        failed = _failed(workers)
-        if failed and deadline is None:
-            status, deadline = failed[0], time.monotonic() + GRACE_PERIOD
-        if deadline and time.monotonic() > deadline:
-            _send(workers, signal.SIGKILL)
+    Returns:
+        The exit code of the worker that failed first, or 0.
+    """
+    status, deadline = 0, math.inf
+    while running := [worker for worker in workers if worker.exit_code is None]:
+        while received:
+            deadline = min(deadline, _pass_on_signal(received.pop(0), running))
+        if not status and (status := _failure(workers)):
+            deadline = min(deadline, time.monotonic() + GRACE_PERIOD)
+        if time.monotonic() > deadline:
+            for worker in running:
+                worker.kill()
         time.sleep(0.1)
-    for worker in workers:
-        worker.reader.join()
-    status = status or next(iter(_failed(workers)), 0)
-    return status if status >= 0 else 128 - status  # as shells report signals
+    return status or _failure(workers)
 
 
-def _failed(workers: list[Worker]) -> list[int]:
-    """The exit codes of the workers that have failed."""
-    return [worker.process.returncode for worker in workers if worker.process.returncode]
+def _pass_on_signal(number: int, running: list[Worker]) -> float:
+    """Sends a signal to the running workers; returns the time when they must have exited.
+
+    After Ctrl-C, their output is dropped: each would report the interruption, with or without a traceback. A second
+    Ctrl-C leaves them no time.
+    """
+    patience = math.inf
+    if number == signal.SIGINT:
+        patience = 0.0 if any(worker.muted for worker in running) else INTERRUPT_PERIOD
+    for worker in running:
+        worker.muted = worker.muted or number == signal.SIGINT
+        worker.process.send_signal(number)
+    return time.monotonic() + patience
 
 
-def _send(workers: list[Worker], number: int) -> None:
-    """Sends a signal to the workers that are still running."""
-    for worker in workers:
-        if worker.process.poll() is None:
-            worker.process.send_signal(number)
+def _failure(workers: list[Worker]) -> int:
+    """The exit code of a worker that has failed, or 0."""
+    return next((worker.exit_code for worker in workers if worker.exit_code), 0)

@@ -1,12 +1,13 @@
 """What the commands that train share: their flags, the strategy, and the training itself."""
 
 import pathlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 import keras_resnet
-from keras_resnet.choices import STRATEGIES
+from keras_resnet.choices import STRATEGIES, WORKER_TIMEOUT
 from keras_resnet.commands.flags import FLAGS, group, recipe_from_flags, refuse
 from keras_resnet.errors import unknown_name
 from keras_resnet.recipes import Recipe
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+MAY_DIFFER = {"data_dir", "manual_dir", "download", "worker_timeout"}  # between workers
+
 
 def define_training_flags(model: str, weights: str | None = None) -> None:
-    """Defines --model, --weights, --workdir, --checkpoint_every, --extend, --dry_run and --strategy.
+    """Defines --model, --weights, --workdir, --checkpoint_every, --extend, --dry_run, --strategy and --worker_timeout.
 
     Args:
         model: variant to train without --model.
@@ -51,6 +54,9 @@ def define_training_flags(model: str, weights: str | None = None) -> None:
             STRATEGIES,
             "Devices to train on. auto: the workers in TF_CONFIG, else all GPUs, else the CPU.",
         )
+        flags.DEFINE_float(
+            "worker_timeout", WORKER_TIMEOUT / 60, "Minutes to wait for the other workers in TF_CONFIG.", lower_bound=0
+        )
 
 
 def check_training_flags() -> None:
@@ -69,15 +75,26 @@ def strategy_from_flags() -> "tf.distribute.Strategy":
     """The strategy that the command line selects. Call it before anything else that uses TensorFlow.
 
     Raises:
-        ValueError: the weights are unknown, --checkpoint_every is invalid, or devices of the strategy are missing.
-        OSError: the file of weights does not exist, or other workers did not respond.
+        ValueError: the weights are unknown, --checkpoint_every is invalid, devices of the strategy are missing, or
+            workers have other flags.
+        OSError: the file of weights does not exist, this worker's port is in use, or another worker did not start in
+            time or has failed.
     """
     from keras_resnet.distributed import strategies
     from keras_resnet.training.checkpoints import CheckpointInterval
 
     CheckpointInterval.parse(FLAGS.checkpoint_every)
     check_weights(FLAGS.model, FLAGS.weights)
-    return strategies.STRATEGIES[FLAGS.strategy]()
+    choose = strategies.STRATEGIES[FLAGS.strategy]
+    if choose in (strategies.auto, strategies.multi_worker):
+        return choose(_flags_of_all_workers(), 60 * FLAGS.worker_timeout)
+    return choose()
+
+
+def _flags_of_all_workers() -> dict[str, str]:
+    """The command's flags that must be the same on all workers, with their values."""
+    names = {flag.name for flag in FLAGS.get_key_flags_for_module(sys.argv[0])} - MAY_DIFFER
+    return {f"--{name}": str(FLAGS[name].value) for name in names}
 
 
 def check_weights(model: str, weights: str | None) -> None:

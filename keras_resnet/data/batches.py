@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_resnet.data.decoding import decode_bytes
 from keras_resnet.data.examples import Encoded, Examples
+from keras_resnet.data.python_calls import call_python
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.distributed.sharding import shard_bounds
 from keras_resnet.recipes import Recipe
@@ -213,5 +214,5 @@ def _decode_or_report(examples, handle, unreadable):
                 unreadable.report(examples.name(handle[0]), str(error))
             return np.zeros((1, 1, 3), "uint8"), False
 
-    image, ok = tf.numpy_function(decode, handle, (tf.uint8, tf.bool))
+    image, ok = call_python(decode, handle, (tf.uint8, tf.bool))
     return tf.ensure_shape(image, (None, None, 3)), tf.ensure_shape(ok, ())

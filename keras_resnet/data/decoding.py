@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from keras_resnet.data.python_calls import call_python
 from keras_resnet.errors import first_line
 from keras_resnet.transforms.boxes import BoxFunction, whole_box
 from keras_resnet.transforms.crops import DecodedImage, LazyImage
@@ -90,7 +91,7 @@ class EncodedImage(LazyImage):
                 return tf.io.decode_png(self.content, channels=3)
 
         def by_pillow():
-            return tf.ensure_shape(tf.numpy_function(_decode_with_pillow, [self.content], tf.uint8), self.shape)
+            return tf.ensure_shape(call_python(_decode_with_pillow, [self.content], tf.uint8), self.shape)
 
         is_png = tf.equal(tf.strings.substr(self.content, 0, 4), PNG_START)
         return DecodedImage(tf.cond(is_png, png, by_pillow)).crop(box_of)

@@ -1,10 +1,12 @@
 """Selects the devices to train on: `tf.distribute` strategies by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from keras_resnet.distributed.workers import configured_workers
+from keras_resnet.choices import WORKER_TIMEOUT
+from keras_resnet.distributed.rendezvous import meet
+from keras_resnet.distributed.workers import configured_cluster, configured_workers
 from keras_resnet.errors import first_line
 
 
@@ -22,15 +24,23 @@ def mirrored() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(cpus, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
-def multi_worker() -> tf.distribute.Strategy:
+def multi_worker(
+    description: Mapping[str, str] | None = None, timeout: float = WORKER_TIMEOUT
+) -> tf.distribute.Strategy:
     """All GPUs, or the CPU, of each worker in TF_CONFIG. Call it before anything else that uses TensorFlow.
 
+    Args:
+        description: names and values that must be the same on all workers.
+        timeout: seconds to wait for the other workers.
+
     Raises:
-        ValueError: TF_CONFIG is not set or invalid.
-        OSError: the other workers did not respond.
+        ValueError: TF_CONFIG is not set or invalid, or the workers disagree.
+        OSError: this worker's port is in use, or another worker did not start in time or has failed.
     """
-    if not configured_workers():
+    cluster = configured_cluster()
+    if not cluster.addresses:
         raise ValueError("Training on several workers needs the environment variable TF_CONFIG, which is not set.")
+    meet(cluster, description, timeout)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
@@ -50,10 +60,19 @@ def tpu() -> tf.distribute.Strategy:
     return tf.distribute.TPUStrategy(resolver)
 
 
-def auto() -> tf.distribute.Strategy:
-    """The workers in TF_CONFIG; else all GPUs (or logical CPUs) if this machine has several; else one device."""
+def auto(description: Mapping[str, str] | None = None, timeout: float = WORKER_TIMEOUT) -> tf.distribute.Strategy:
+    """The workers in TF_CONFIG; else all GPUs (or logical CPUs) if this machine has several; else one device.
+
+    Args:
+        description: as in `multi_worker`.
+        timeout: as in `multi_worker`.
+
+    Raises:
+        ValueError: as in `multi_worker`.
+        OSError: as in `multi_worker`.
+    """
     if configured_workers() > 1:
-        return multi_worker()
+        return multi_worker(description, timeout)
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return mirrored() if len(devices) > 1 else one_device()
 

@@ -1,5 +1,6 @@
 """The workers that train one model: who this process is, its shard of the data, and agreement with the others."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -11,22 +12,70 @@ from keras_resnet.distributed.sharding import split_into_shards
 TASKS = ("chief", "worker")  # of TF_CONFIG, in the order in which TensorFlow counts them
 
 
-def configured_workers() -> int:
-    """The number of workers in the environment variable TF_CONFIG; 0 if it is not set.
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """The workers in TF_CONFIG.
+
+    Attributes:
+        addresses: of all workers ("host:port"), by index; empty if TF_CONFIG is not set.
+        index: of this worker, from 0.
+
+    Example:
+        >>> from keras_resnet.distributed.workers import Cluster
+        >>> cluster = Cluster(("10.0.0.1:2222", "10.0.0.2:2222"), index=0)
+        >>> cluster.name(1)
+        'worker 1 (10.0.0.2:2222)'
+        >>> cluster.host_and_port(1)
+        ('10.0.0.2', 2222)
+    """
+
+    addresses: tuple[str, ...]
+    index: int
+
+    def name(self, index: int) -> str:
+        """How messages call a worker."""
+        return f"worker {index} ({self.addresses[index]})"
+
+    def host_and_port(self, index: int) -> tuple[str, int]:
+        """The two parts of a worker's address."""
+        host, port = self.addresses[index].rsplit(":", 1)
+        return host.strip("[]"), int(port)  # the brackets of an IPv6 address
+
+
+def configured_cluster() -> Cluster:
+    """The workers in the environment variable TF_CONFIG.
 
     Raises:
         ValueError: TF_CONFIG is invalid.
     """
     text = os.environ.get("TF_CONFIG", "")
     if not text:
-        return 0
+        return Cluster((), 0)
     try:
-        return sum(len(json.loads(text).get("cluster", {}).get(task, ())) for task in TASKS)
-    except (ValueError, AttributeError, TypeError):
+        config = json.loads(text)
+        chiefs, others = (tuple(config.get("cluster", {}).get(task, ())) for task in TASKS)
+        task = config.get("task", {"type": "worker", "index": 0})
+        before = (0, len(chiefs))[TASKS.index(task["type"])]
+        cluster = Cluster(chiefs + others, before + int(task["index"]))
+        for index in range(len(cluster.addresses)):
+            cluster.host_and_port(index)
+    except (ValueError, LookupError, AttributeError, TypeError):
         raise ValueError(
             'TF_CONFIG must be JSON such as {"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
             f'"task": {{"type": "worker", "index": 0}}}}, not {text!r}.'
         ) from None
+    if cluster.addresses and not 0 <= cluster.index < len(cluster.addresses):
+        raise ValueError(f"TF_CONFIG has {len(cluster.addresses)} workers, and none of index {cluster.index}.")
+    return cluster
+
+
+def configured_workers() -> int:
+    """The number of workers in the environment variable TF_CONFIG; 0 if it is not set.
+
+    Raises:
+        ValueError: TF_CONFIG is invalid.
+    """
+    return len(configured_cluster().addresses)
 
 
 class Worker:

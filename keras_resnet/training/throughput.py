@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.data.python_calls import call_python
+
 INPUT_BOUND = 0.1  # data_time above which a warning is due
 
 logger = logging.getLogger(__name__)
@@ -20,7 +22,7 @@ class DataTime:
         self.seconds = 0.0
 
     def add(self, seconds: float) -> np.int64:
-        """Adds seconds, and returns 0: `tf.numpy_function` wants a value."""
+        """Adds seconds, and returns 0: `call_python` wants a value."""
         self.seconds += float(seconds)
         return np.int64(0)
 
@@ -32,7 +34,7 @@ def measure_data_time(dataset: tf.data.Dataset, data_time: DataTime) -> tf.data.
         return tf.data.Dataset.range(1).repeat().map(lambda _: tf.timestamp())
 
     def add_time(requested, element, ready):
-        tf.numpy_function(data_time.add, [ready - requested], tf.int64)
+        call_python(data_time.add, [ready - requested], tf.int64)
         return element
 
     # zip requests its parts in turn: a time, the element, a time.

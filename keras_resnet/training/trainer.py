@@ -28,7 +28,7 @@ from keras_resnet.training.arguments import (
     check_strategy,
     check_workdir_name,
 )
-from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, latest_checkpoint, restore_variables
+from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, latest_checkpoint
 from keras_resnet.training.description import describe_run
 from keras_resnet.training.log import check_log, log_start
 from keras_resnet.training.loop import fit
@@ -134,12 +134,13 @@ def train(
     check_options(callbacks, extend, verbose)
     interval = CheckpointInterval.parse(checkpoint_every)
     data, recipe, optimizer = checked_arguments(model, data, recipe, optimizer, augmentation, strategy)
-    limit = min(
-        limit_of_unreadable(len(data.train), max_bad_images, on_bad_image), len(data.train) - 1
-    )  # one is needed
+    limit = limit_of_unreadable(len(data.train), max_bad_images, on_bad_image)
     run = Run(workdir)
     description = describe_run(model, data, recipe, augmentation, optimizer)
     check_workdir(run, description, extend)  # before the model is built
+    strategy = strategy or _default_strategy(model)
+    # Variables of different shapes would end all workers in an error of TensorFlow's.
+    Worker(strategy).check_agreement((zlib.crc32(json.dumps(description, sort_keys=True).encode()),), HOW_WORKERS_AGREE)
     model, worker = compiled_model(model, data, recipe, strategy, optimizer)
     if isinstance(model, Model):
         model.view, model.class_names = data.view, data.class_names
@@ -192,11 +193,8 @@ def begin_or_resume(
     """
     started = check_workdir(run, description, extend)
     checkpoint = latest_checkpoint(run) if started else None
-    if checkpoint:
-        restore_variables(model, checkpoint)
-    requested = zlib.crc32(json.dumps(description, sort_keys=True).encode())
     position = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
-    worker.check_agreement((requested, started, *position), HOW_WORKERS_AGREE)
+    worker.check_agreement((started, *position), HOW_WORKERS_AGREE)
     if not worker.is_chief:
         return checkpoint
     run.remove_scratch()

@@ -14,7 +14,17 @@ from keras_resnet.recipes import setting_fields, setting_groups
 from tests.commands.running import unchanged_process
 from tests.photos import write_photos
 
-TRAINING = {"recipe", "model", "weights", "workdir", "strategy", "checkpoint_every", "extend", "dry_run"}
+TRAINING = {
+    "recipe",
+    "model",
+    "weights",
+    "workdir",
+    "strategy",
+    "worker_timeout",
+    "checkpoint_every",
+    "extend",
+    "dry_run",
+}
 UNREADABLE = {"max_bad_images", "on_bad_image"}
 SETTINGS = {field.name for field in setting_fields()}
 FLAGS = {

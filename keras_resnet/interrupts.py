@@ -1,0 +1,36 @@
+"""Delivery of Ctrl-C where Python would drop it."""
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+RETRY_AFTER = 0.05  # seconds
+
+
+@contextlib.contextmanager
+def ctrl_c_arrives() -> Iterator[None]:
+    """A context in which Ctrl-C always raises a KeyboardInterrupt.
+
+    Python reports and drops exceptions that are raised in finalizers and in callbacks of the garbage collector, where a
+    process that builds a model spends much of its time. A KeyboardInterrupt among them is raised again.
+
+    Example:
+        >>> from keras_resnet.interrupts import ctrl_c_arrives
+        >>> with ctrl_c_arrives():
+        ...     pass  # work that can be interrupted
+    """
+    report, main_thread = sys.unraisablehook, threading.main_thread().ident
+
+    def retry_or_report(dropped):
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            threading.Timer(RETRY_AFTER, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
+        else:
+            report(dropped)
+
+    sys.unraisablehook = retry_or_report
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
