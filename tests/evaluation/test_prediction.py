@@ -41,6 +41,7 @@ def test_run_needs_nothing_else(run, shapes, tmp_path):
     paths = [save_png(tmp_path / f"{index}.png", image) for index, image in enumerate(images)]
     predictions = predict(run, paths, top=4)
     model = keras.saving.load_model(run / "final.keras")
+    assert (model.view, model.class_names) == (View((8, 8)), tuple("abcd"))  # training sets them
     probabilities = tf.function(model)(tf.constant(images)).numpy()
     for prediction, row in zip(predictions, probabilities, strict=True):
         assert [name for name, _ in prediction] == ["abcd"[i] for i in np.argsort(-row)]
