@@ -1,14 +1,13 @@
 """Recipes: training setups. `Recipe` has the settings, `RECIPES` is the table of those with a name."""
 
 from keras_resnet.recipes.recipe import (
-    RENAMED_FIELDS,
     Recipe,
     override,
-    recipe_from_json,
     setting_fields,
     setting_groups,
     settings,
 )
+from keras_resnet.recipes.saved import RENAMED_FIELDS, recipe_from_json
 from keras_resnet.recipes.table import RECIPES, get_recipe
 
 __all__ = [

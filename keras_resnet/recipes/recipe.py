@@ -237,7 +237,7 @@ class Recipe:
         """Refuses settings that contradict each other, or that have no effect beside the others."""
         values = settings(self)
         for field in setting_fields():
-            if not _has_effect(field, values) and values[field.name] != field.default:
+            if not has_effect(field, values) and values[field.name] != field.default:
                 setting, rule = field.metadata["needs"]
                 raise ValueError(
                     f"recipe: {field.name}={values[field.name]} has no effect with {setting}={values[setting]!r}; "
@@ -262,22 +262,6 @@ class Recipe:
     def soft_labels(self) -> bool:
         """Whether labels are mixed or smoothed, and therefore probabilities of all classes."""
         return bool(self.mixup or self.cutmix or self.label_smoothing)
-
-
-# The names of fields in version 0.1.0, which older run directories contain, and their names now.
-RENAMED_FIELDS = {
-    "policy": "auto_augment",
-    "policy_operations": "randaugment_operations",
-    "policy_magnitude": "randaugment_magnitude",
-    "erasing": "random_erasing",
-    "repeats": "repeated_augmentation",
-    "lighting": "pca_lighting",
-    "schedule_steps": "milestones",
-    "warmup": "warmup_fraction",
-    "warmup_rate": "warmup_learning_rate",
-    "warmup_error": "warmup_until_error",
-    "warmup_depth": "warmup_min_layers",
-}
 
 
 def setting_fields() -> list[dataclasses.Field]:
@@ -312,7 +296,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _has_effect(field: dataclasses.Field, values: dict[str, Any]) -> bool:
+def has_effect(field: dataclasses.Field, values: dict[str, Any]) -> bool:
     """Whether a field has an effect beside these values of the others."""
     needs = field.metadata["needs"]
     return needs is None or needs.rule.holds(values[needs.setting])
@@ -342,31 +326,5 @@ def override(recipe: Recipe, **changes: Any) -> Recipe:
         ()
     """
     values = {**settings(recipe), **changes}
-    idle = {field.name: field.default for field in setting_fields() if not _has_effect(field, values)}
+    idle = {field.name: field.default for field in setting_fields() if not has_effect(field, values)}
     return dataclasses.replace(recipe, **{**idle, **changes})
-
-
-def recipe_from_json(saved: dict[str, Any]) -> Recipe:
-    """The recipe that a run directory contains, also one of an earlier version.
-
-    Earlier versions had other names for some fields, and accepted settings that had no effect, which are left out.
-
-    Args:
-        saved: the settings by name.
-
-    Raises:
-        ValueError: a setting is unknown or out of range.
-
-    Example:
-        >>> from keras_resnet.recipes import recipe_from_json
-        >>> recipe_from_json({"epochs": 5, "warmup": 0.1, "schedule": "cosine", "milestones": [0.5]})
-        Recipe(epochs=5, schedule='cosine', warmup_fraction=0.1)
-    """
-    values = {RENAMED_FIELDS.get(name, name): value for name, value in saved.items()}
-    unknown = values.keys() - settings(Recipe()).keys()
-    if unknown:
-        raise ValueError(f"The recipe has unknown settings: {', '.join(sorted(unknown))}.")
-    if not values.get("milestones") and values.get("schedule") == "steps":
-        values["schedule"] = "constant"  # which is the same
-    complete = {**settings(Recipe()), **values}
-    return Recipe(**{field.name: complete[field.name] for field in setting_fields() if _has_effect(field, complete)})
