@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from keras_resnet.models.model import Model
     from keras_resnet.models.resnet import ResNet
     from keras_resnet.models.surgery import freeze
-    from keras_resnet.preprocessing import decode_predictions, preprocess_input
+    from keras_resnet.preprocessing import View, decode_predictions, preprocess_input
     from keras_resnet.recipes import RECIPES, Recipe, get_recipe
     from keras_resnet.run_directory import load_model
     from keras_resnet.training.dry_runs import dry_run
@@ -33,6 +33,7 @@ __version__ = "0.1.0"
 _MODULES = {  # of each public name but the constructors
     "RECIPES": "recipes",
     "VARIANTS": "variants",
+    "View": "preprocessing",
     "Data": "data",
     "Model": "models",
     "Recipe": "recipes",
@@ -64,6 +65,7 @@ __all__ = [
     "Model",
     "Recipe",
     "ResNet",
+    "View",
     "create_model",
     "decode_predictions",
     "dry_run",

@@ -30,7 +30,8 @@ MEAN_OF = 10_000  # images to compute the mean from, for a data set that is not 
 class Data:
     """The examples that a model is trained and tested on, split by split. `validation` and `test` may be None.
 
-    `view` is the part of a test image that the model sees, and its size.
+    `view` is the part of a test image that the model sees, and its size. `held_out` is whether the validation images
+    were held out from the training images, because the source has no validation split.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -49,6 +50,7 @@ class Data:
     test: Examples | None
     class_names: tuple[str, ...]
     view: View
+    held_out: bool = False
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -61,8 +63,14 @@ class Data:
         named = {split: getattr(self, split) for split in SPLITS}
         return {split: examples for split, examples in named.items() if examples is not None}
 
+    @property
+    def counts(self) -> dict[str, str]:
+        """The number of images of each split in words."""
+        counts = {split: f"{len(examples):,}" for split, examples in self.splits.items()}
+        return counts | ({"validation": f"{counts['validation']} held-out"} if self.held_out else {})
+
     def __repr__(self) -> str:
-        splits = [f"{split}: {len(examples):,} images" for split, examples in self.splits.items()]
+        splits = [f"{split}: {count} images" for split, count in self.counts.items()]
         names = [*self.class_names[:NAMES_SHOWN], *(["..."] if len(self.class_names) > NAMES_SHOWN else [])]
         classes = f"{len(self.class_names):,} classes: {', '.join(names)}"
         shown = [*splits, classes, f"image shape: {tuple(self.image_shape)}", f"test view: {self.view}"]
@@ -155,10 +163,11 @@ def load_data(
     else:
         name, splits, names = _from_memory(source, settings.image_size, class_names)
     _check_splits(splits, name)
-    if "validation" not in splits and settings.validation_fraction:
+    held_out = "validation" not in splits and settings.validation_fraction > 0
+    if held_out:
         splits["train"], splits["validation"] = hold_out(splits["train"], settings.validation_fraction, settings.seed)
     view = _view(splits["train"], settings.crop_fraction, settings.interpolation)
-    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, view)
+    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, view, held_out)
 
 
 def _view(examples, crop_fraction, interpolation):

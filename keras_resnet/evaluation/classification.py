@@ -22,7 +22,7 @@ from keras_resnet.errors import shown, unknown_name
 from keras_resnet.evaluation.protocols import Pass, plan
 from keras_resnet.evaluation.real_labels import count_by_real_labels, read_real_labels
 from keras_resnet.files import write_text
-from keras_resnet.models.model import ends_in_softmax
+from keras_resnet.models.model import to_probabilities
 from keras_resnet.progress import bar_shown
 from keras_resnet.rules import VERBOSE, WHOLE, between, check
 
@@ -234,10 +234,7 @@ def _forward(model: keras.Model) -> Callable[[tf.Tensor], np.ndarray]:
         scores = np.asarray(keras.ops.convert_to_numpy(call(images)), "float64")
         if not np.isfinite(scores).all():
             raise ValueError(f"The outputs of {model.name} are not finite; its weights are damaged.")
-        if ends_in_softmax(model):
-            return scores
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return scores / scores.sum(axis=1, keepdims=True)
+        return to_probabilities(model, scores)
 
     return forward
 

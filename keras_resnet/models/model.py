@@ -173,27 +173,28 @@ def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
 
 
 def ends_in_softmax(model: keras.Model) -> bool:
-    """Whether the model outputs probabilities rather than logits."""
-    return getattr(model.layers[-1], "activation", None) is keras.activations.softmax
+    """Whether the model is known to output probabilities rather than logits."""
+    last = model.layers[-1]
+    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
 
 
 def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
     """A model's outputs, (batch, classes), as probabilities: logits by a softmax, all others as they are.
 
-    Outputs that are probabilities are known by the last layer's activation, or by a sum of 1.
+    The last layer tells which they are. If it has no activation, as in a SavedModel, outputs whose rows all sum to 1
+    are probabilities.
 
     Example:
         >>> import numpy as np, keras_resnet
         >>> from keras_resnet.models.model import to_probabilities
         >>> model = keras_resnet.ResNet20Cifar(classes=2, classifier_activation=None)
-        >>> to_probabilities(model, np.array([[0.0, 0.0], [0.3, 0.7]])).tolist()
-        [[0.5, 0.5], [0.3, 0.7]]
+        >>> to_probabilities(model, np.array([[0.0, 0.0]])).tolist()
+        [[0.5, 0.5]]
     """
-    if getattr(model.layers[-1], "activation", None) in (keras.activations.softmax, keras.activations.sigmoid):
+    activation = getattr(model.layers[-1], "activation", None)
+    if ends_in_softmax(model) or activation is keras.activations.sigmoid:
+        return scores
+    if activation is None and (scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < SUM_TOLERANCE).all():
         return scores
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    normalized = exponentials / exponentials.sum(axis=1, keepdims=True)
-    sums_to_one = (scores >= 0).all(axis=1, keepdims=True) & (
-        np.abs(scores.sum(axis=1, keepdims=True) - 1) < SUM_TOLERANCE
-    )
-    return np.where(sums_to_one, scores, normalized)
+    return exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -64,7 +64,7 @@ def log_start(model: keras.Model, training_input: TrainingInput, run: Run, check
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     logger.info("Model: %s, %s trainable parameters.", model.name, f"{trainable_parameters(model):,}")
     logger.info("Devices: %d %s%s.", devices, kind, f", {len(worker.addresses)} workers" if worker.several else "")
-    counts = ", ".join(f"{split} {len(examples):,}" for split, examples in data.splits.items())
+    counts = ", ".join(f"{count} {split}" for split, count in data.counts.items())
     logger.info("Images of %s: %s; %d classes.", data.name, counts, len(data.class_names))
     logger.info("Optimizer: %s.", describe_optimizer(model.optimizer, recipe))
     logger.info("Recipe: %r.", recipe)

@@ -242,6 +242,8 @@ def test_repr_is_short_and_has_no_arrays(shapes):
         "  test view: 8x8 center crop of short side 8, bilinear",
     ]
     assert repr(data.train) == "Arrays(120 images, 8x8x3)"
+    held_out = load_data((train, test), validation_fraction=0.2)
+    assert "  validation: 24 held-out images" in repr(held_out).splitlines()
 
 
 def test_splits_must_have_one_image_size(shapes):

@@ -27,7 +27,7 @@ def test_start_says_what_was_found(data, tmp_path, caplog):
     assert caplog.messages[:6] == [
         "Model: linear, 772 trainable parameters.",
         "Devices: 1 CPU.",
-        "Images of arrays: train 120, validation 20, test 40; 4 classes.",
+        "Images of arrays: 120 train, 20 validation, 40 test; 4 classes.",
         "Optimizer: the recipe's SGD, learning rate 0.01, constant schedule, momentum 0.9, weight decay 0.",
         "Recipe: Recipe(epochs=1, batch_size=16, learning_rate=0.01, seed=3).",
         f"New run in {tmp_path / 'run'}.",

@@ -387,8 +387,8 @@ def test_bad_photos_are_skipped_and_listed_once(devices, photos, tmp_path):
     assert len(rows) == 2
     assert all(0 <= row["data_time"] <= 1 for row in rows)
 
-    labels = keras_resnet.predict(tmp_path / "run", sorted(photos.glob("*/*.jpg")), top=1)
-    assert sum(isinstance(label, ValueError) for label in labels) == 2
+    labels = keras_resnet.predict(tmp_path / "run", sorted(photos.glob("*/*.jpg")), top=1, on_error="return")
+    assert sum(label.error is not None for label in labels) == 2
 
 
 def test_too_many_bad_photos_stop_the_run(photos, tmp_path):
@@ -457,6 +457,6 @@ def test_every_odd_image_is_accounted_for(local_data, tmp_path):
         assert (other.images, len(other.errors)) == (39 - len(fails), len(fails))
 
     paths = sorted((tmp_path / "photos" / "val").glob("*/*"))
-    predictions = keras_resnet.predict(tmp_path / "run", paths, top=1)
-    failed = {path.name for path, answer in zip(paths, predictions, strict=True) if isinstance(answer, ValueError)}
+    predictions = keras_resnet.predict(tmp_path / "run", paths, top=1, on_error="return")
+    failed = {path.name for path, answer in zip(paths, predictions, strict=True) if answer.error}
     assert failed == fails
