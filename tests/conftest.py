@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -39,3 +40,11 @@ def shapes():
         return images.astype("uint8"), labels
 
     return draw(120), draw(40)
+
+
+@pytest.fixture
+def children_receive_ctrl_c():
+    """Shells ignore Ctrl-C in programs that run in the background, and so do the programs that those start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -28,7 +28,7 @@ from keras_resnet.training.arguments import (
     check_strategy,
     check_workdir_name,
 )
-from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, latest_checkpoint
+from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, latest_checkpoint, restore_variables
 from keras_resnet.training.description import describe_run
 from keras_resnet.training.log import check_log, log_start
 from keras_resnet.training.loop import fit
@@ -193,6 +193,8 @@ def begin_or_resume(
     """
     started = check_workdir(run, description, extend)
     checkpoint = latest_checkpoint(run) if started else None
+    if checkpoint:
+        restore_variables(model, checkpoint)
     position = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
     worker.check_agreement((started, *position), HOW_WORKERS_AGREE)
     if not worker.is_chief:

@@ -127,6 +127,7 @@ def test_warnings_are_one_line_and_a_closed_pipe_ends_a_command_without_a_word(r
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.usefixtures("children_receive_ctrl_c")
 def test_sigint_to_the_process_is_one_line_and_exit_code_130(rows):
     with rows() as process:
         assert process.stdout.readline() == "ready\n"

@@ -16,12 +16,7 @@ PROGRAM = pathlib.Path(__file__).with_name("ended_run.py")
 PATIENCE = 60.0  # seconds in which the process must end, also on a busy machine; before, it never did
 
 
-@pytest.fixture(autouse=True)
-def children_receive_ctrl_c():
-    """Shells ignore Ctrl-C in programs that run in the background, and so do the programs that those start."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("children_receive_ctrl_c")
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +43,13 @@ def start(photos, workdir, max_bad_images):
 @pytest.mark.slow
 @pytest.mark.parametrize("repetition", range(4))
 def test_process_ends_after_too_many_unreadable_images(repetition, photos, tmp_path):
-    process = start(photos, tmp_path / "run", max_bad_images=3)
-    for line in process.stdout:
-        if line.startswith("ValueError: 4 images cannot be read, more than the 3"):
-            break
-    else:
-        pytest.fail("training has not stopped")
-    assert process.wait(PATIENCE) == 1
+    with start(photos, tmp_path / "run", max_bad_images=3) as process:
+        for line in process.stdout:
+            if line.startswith("ValueError: 4 images cannot be read, more than the 3"):
+                break
+        else:
+            pytest.fail("training has not stopped")
+        assert process.wait(PATIENCE) == 1
 
 
 # The line of output to wait for, and the seconds to wait after it.
