@@ -36,7 +36,9 @@ def define_training_flags(model: str, weights: str | None = None) -> None:
             "auto",
             "Steps ('500') or minutes ('10min') between checkpoints. auto: spend about 1 % of the time on checkpoints.",
         )
-        flags.DEFINE_bool("extend", False, "Train the run in workdir for more --epochs; no other setting may differ.")
+        flags.DEFINE_bool(
+            "extend", False, "Train the run in workdir for more epochs than before; no other setting may differ."
+        )
         flags.DEFINE_bool(
             "dry_run",
             False,

@@ -99,9 +99,12 @@ def clone(tmp_path, tiny_cifar):
     (tmp_path / "tensorflow_datasets").symlink_to(tiny_cifar)
     write_scenes(tmp_path / "PHOTOS" / "train", ["cat", "ship"], 12)
     write_scenes(tmp_path / "PHOTOS" / "val", ["cat", "ship"], 2)
-    for seed, name in enumerate(("cat.png", "ship.png")):
-        (tmp_path / name).write_bytes(encode(scene(32, 32, seed)))
-    keras_resnet.create_model("resnet20_cifar").save(tmp_path / "start.keras")
+    (tmp_path / "photos").mkdir()
+    for seed, name in enumerate(("cat.png", "ship.png", "cat.jpg", "photos/dog.png")):
+        (tmp_path / name).write_bytes(encode(scene(32, 32, seed), "JPEG" if name.endswith(".jpg") else "PNG"))
+    net = keras_resnet.create_model("resnet20_cifar")
+    for name in ("start.keras", "net.keras"):
+        net.save(tmp_path / name)
     return tmp_path
 
 
@@ -150,7 +153,7 @@ RUNNABLE = [block for block in PYTHON if not any(part in block.text for part in 
 def test_python_examples_run(block, clone, monkeypatch, tiny_cifar):
     monkeypatch.chdir(clone)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tiny_cifar))
-    if "load_model" in block.text:
+    if "RUN" in block.text and "workdir=" not in block.text:
         (clone / "RUN").mkdir()
         keras_resnet.create_model("resnet18", classes=2).save(clone / "RUN" / "best.keras")
     exec(compile(block.text, block.name, "exec"), {})

@@ -1,6 +1,6 @@
 """Runs a training in a forked child for each line `workdir [bytes]` on stdin, so that TensorFlow is imported once.
 
-Prints the child's process number, and its exit status once it has ended. `bytes` is the largest file that the child
+Prints "process" and the child's process number, and "exit" and its exit status once it has ended. `bytes` is the largest file that the child
 may write: a disk that is full. The child leaves the SHA-256 of the final weights in `workdir`.sha256.
 """
 
@@ -63,5 +63,5 @@ for line in sys.stdin:
     process = os.fork()
     if not process:
         child(workdir, int(limit[0]) if limit else None)
-    print(process, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+    print("process", process, flush=True)
+    print("exit", os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)

@@ -26,10 +26,16 @@ class Runner:
     def start(self, workdir, limit=""):
         self.process.stdin.write(f"{workdir} {limit}\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        return self._read("process")
 
     def wait(self):
-        return int(self.process.stdout.readline())
+        return self._read("exit")
+
+    def _read(self, kind):
+        """The number on the next line; after a failed test, the runner may be at another than expected."""
+        found, number = self.process.stdout.readline().split()
+        assert found == kind
+        return int(number)
 
     def close(self):
         self.process.communicate()
@@ -51,7 +57,7 @@ def whole(runner, tmp_path_factory):
     return workdir
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=200):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
