@@ -1,7 +1,8 @@
 """Runs a training in a forked child for each line `workdir [bytes]` on stdin, so that TensorFlow is imported once.
 
-Prints "process" and the child's process number, and "exit" and its exit status once it has ended. `bytes` is the largest file that the child
-may write: a disk that is full. The child leaves the SHA-256 of the final weights in `workdir`.sha256.
+Prints "process" and the child's process number, and "exit" and its exit status once it has ended. `bytes` is the
+largest file that the child may write: a disk that is full. The child leaves the SHA-256 of the final weights in
+`workdir`.sha256.
 """
 
 import hashlib
