@@ -83,6 +83,7 @@ def test_what_else_is_written_meanwhile_arrives_whatever_happens(then, last_word
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.usefixtures("children_receive_ctrl_c")
 def test_ctrl_c_meanwhile_is_one_line(tmp_path):
     program = tmp_path / "keras-resnet"
     program.write_text(INTERRUPTED)
