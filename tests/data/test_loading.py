@@ -159,7 +159,12 @@ def test_sources_of_arrays(shapes):
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"class_names": 3}, "must be a list of different strings"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"class_names": "aabc"}, "must be a list of different strings"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"image_size": 0}, "image_size=0 must be above 0"),
-        (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"crop_fraction": 1.5}, "crop_fraction=1.5 must be between 0.0625 and 1"),
+        (
+            np.zeros((4, 8, 8, 3), "uint8"),
+            range(4),
+            {"crop_fraction": 1.5},
+            "crop_fraction=1.5 must be between 0.0625 and 1",
+        ),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"interpolation": "cubic"}, "did you mean 'bicubic'"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"validation_fraction": -1}, "must be between 0 and 1"),
         (np.zeros((4, 8, 8, 3), "uint8"), range(4), {"seed": -1}, "seed=-1 must be between 0 and"),
