@@ -129,8 +129,14 @@ README = [block for block in SHELL if block.page == "README.md" and "--workdir=R
 OTHERS = [block for block in SHELL if re.search(r"launch|--dry_run|PHOTOS RECORDS", block.text) and block not in README]
 
 
+def cases(blocks):
+    """The blocks as parameters, all but the first marked as exhaustive."""
+    for number, block in enumerate(blocks):
+        yield pytest.param(block, id=block.name, marks=pytest.mark.exhaustive if number else ())
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("block", [*README, *OTHERS], ids=lambda block: block.name)
+@pytest.mark.parametrize("block", cases([*README, *OTHERS]))
 def test_documented_commands_run_one_after_the_other(block, clone):
     for line in block.lines:
         done = run(shortened(line), clone)
@@ -145,11 +151,7 @@ RUNNABLE = [block for block in PYTHON if not any(part in block.text for part in 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "block",
-    [block for block in PYTHON if not any(part in block.text for part in NOT_HERE)],
-    ids=lambda block: block.name,
-)
+@pytest.mark.parametrize("block", cases(RUNNABLE))
 def test_python_examples_run(block, clone, monkeypatch, tiny_cifar):
     monkeypatch.chdir(clone)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tiny_cifar))

@@ -1,7 +1,7 @@
 """Trains a small model, alone or as a worker of TF_CONFIG: `python worker_run.py WORKDIR`. Prints its process ID.
 
-Images are augmented and the net normalizes over all workers, so one worker and two workers end with the same weights. The
-learning rate is low: at 0.05, training itself turns the rounding of other sums (1e-7) into differences of 1e-2.
+Images are augmented and the net normalizes over all workers, so one worker and two workers end with the same weights.
+The learning rate is low: at 0.05, training itself turns the rounding of other sums (1e-7) into differences of 1e-2.
 """
 
 import logging

@@ -74,7 +74,8 @@ def trainable(model):
 
 
 def depth_marks(name):
-    return pytest.param(name, marks=pytest.mark.exhaustive) if "1202" in name or "1001" in name else name
+    large = any(part in name for part in ("1202", "1001", "152", "200", "resnet101_2", "32x8d", "64x4d"))
+    return pytest.param(name, marks=pytest.mark.exhaustive) if large else name
 
 
 def rounded(value, like):
@@ -97,7 +98,7 @@ def photos():
     return np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype("uint8")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_deepest_net_has_its_count_and_is_saved_and_loaded(photos, tmp_path):
     model = create_model("resnet1202_cifar")
     assert trainable(model) == PARAMETERS["resnet1202_cifar"]

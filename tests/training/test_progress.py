@@ -43,7 +43,7 @@ def test_bar_shows_the_steps_that_run_and_units(epochs, steps, data, tmp_path, c
     lines = [line for line in capsys.readouterr().out.splitlines() if "loss" in line]
     assert [line.split(" ")[0] for line in lines] == steps
     for line in lines:
-        shown = dict(re.findall(r"([^ ]+(?: \(%\))?): ([\d.e-]+)", line))
+        shown = dict(re.findall(r"([^ ]+(?: \(%\))?): ([\d.e+-]+)", line))
         assert {"loss", "accuracy", "val_accuracy", "images/s", "data_time (%)", "learning_rate"} <= shown.keys()
         assert 0 <= float(shown["data_time (%)"]) <= 100
     header = (tmp_path / "run" / "log.csv").read_text().splitlines()[0]
