@@ -131,8 +131,8 @@ OTHERS = [block for block in SHELL if re.search(r"launch|--dry_run|PHOTOS RECORD
 
 def cases(blocks):
     """The blocks as parameters, all but the first marked as exhaustive."""
-    for number, block in enumerate(blocks):
-        yield pytest.param(block, id=block.name, marks=pytest.mark.exhaustive if number else ())
+    marks = [(), *[pytest.mark.exhaustive] * (len(blocks) - 1)]
+    return [pytest.param(block, id=block.name, marks=mark) for block, mark in zip(blocks, marks, strict=True)]
 
 
 @pytest.mark.slow
