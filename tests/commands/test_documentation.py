@@ -129,14 +129,8 @@ README = [block for block in SHELL if block.page == "README.md" and "--workdir=R
 OTHERS = [block for block in SHELL if re.search(r"launch|--dry_run|PHOTOS RECORDS", block.text) and block not in README]
 
 
-def cases(blocks):
-    """The blocks as parameters, all but the first marked as exhaustive."""
-    marks = [(), *[pytest.mark.exhaustive] * (len(blocks) - 1)]
-    return [pytest.param(block, id=block.name, marks=mark) for block, mark in zip(blocks, marks, strict=True)]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("block", cases([*README, *OTHERS]))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("block", [*README, *OTHERS], ids=lambda block: block.name)
 def test_documented_commands_run_one_after_the_other(block, clone):
     for line in block.lines:
         done = run(shortened(line), clone)
@@ -150,8 +144,8 @@ NOT_HERE = ("weights=", 'train("resnet50"', "fit(batches)")
 RUNNABLE = [block for block in PYTHON if not any(part in block.text for part in NOT_HERE)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("block", cases(RUNNABLE))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("block", RUNNABLE, ids=lambda block: block.name)
 def test_python_examples_run(block, clone, monkeypatch, tiny_cifar):
     monkeypatch.chdir(clone)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tiny_cifar))

@@ -89,7 +89,7 @@ def test_unknown_model(tiny_cifar, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_finetune_then_evaluate(tiny_cifar, tmp_path):
     write_photos(tmp_path / "photos", ["cat", "dog", "eel"], 10)
     keras_resnet.create_model("resnet20_cifar").save(tmp_path / "start.keras")
@@ -123,7 +123,7 @@ def test_predict_without_a_run(tmp_path):
     assert "usage: predict.py [flags] RUN IMAGE" in mistake(script("predict.py", "nowhere", cwd=tmp_path))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_demo(tmp_path):
     result = script("demo.py", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -431,6 +431,7 @@ def test_waiting_for_images_is_measured_and_logged(caplog):
     assert "Input-bound" in caplog.text
 
 
+@pytest.mark.exhaustive
 def test_every_odd_image_is_accounted_for(local_data, tmp_path):
     """In training, evaluation and prediction: what Pillow reads is used, the rest is listed, each once."""
     manifest = (local_data / "odd_images" / "MANIFEST.tsv").read_text().splitlines()[1:]
