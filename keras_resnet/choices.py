@@ -2,6 +2,8 @@
 
 SPLITS = ("train", "validation", "test")  # their names in TFDS and in this package
 PROTOCOLS = ("center", "ten_crop", "multi_scale")  # of `evaluate`
-ON_BAD_IMAGE = ("skip", "error")  # what an unreadable image does
+ON_BAD_IMAGE = ("skip", "error")  # what an unreadable image does to a training
+ON_ERROR = ("raise", "skip", "return")  # what an unreadable image does to `predict`
+INTERPOLATIONS = ("bilinear", "bicubic")  # of test images
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")  # keys of distributed.strategies.STRATEGIES
 WORKER_TIMEOUT = 600.0  # default of `--worker_timeout`, seconds

@@ -15,15 +15,15 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_resnet.choices import INTERPOLATIONS
 from keras_resnet.errors import unknown_name
 from keras_resnet.layers import channel_axis
+from keras_resnet.rules import POSITIVE_INTEGER, check
 
 # Mean and standard deviation of ImageNet's training images, RGB, in units of 0 to 255: 255 times
 # (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) of fb.resnet.torch and torchvision.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
-
-INTERPOLATIONS = ("bilinear", "bicubic")
 
 NORMALIZATION_LAYER = "normalization"  # its name in a model
 COMPILED_CALL = "compiled_call"  # the attribute of a model in which `predict` keeps its compiled function
@@ -100,18 +100,7 @@ class View:
 
 
 def _is_size(size: object) -> bool:
-    return isinstance(size, tuple) and len(size) == 2 and all(map(is_positive_integer, size))
-
-
-def is_positive_integer(value: object) -> bool:
-    """Whether a value is an integer, of Python or NumPy, and above 0.
-
-    Example:
-        >>> from keras_resnet.preprocessing import is_positive_integer
-        >>> [is_positive_integer(value) for value in (5, 0, True, 2.0)]
-        [True, False, False, False]
-    """
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
+    return isinstance(size, tuple) and len(size) == 2 and all(map(POSITIVE_INTEGER.holds, size))
 
 
 def image_sides(model: keras.Model) -> tuple[int | None, int | None]:
@@ -164,8 +153,7 @@ def decode_predictions(preds: np.ndarray, top: int = 5) -> list[list[tuple[str, 
         >>> keras_resnet.decode_predictions(np.eye(1000)[[281]], top=1)
         [[('n02123045', 'tabby', 1.0)]]
     """
-    if not is_positive_integer(top):
-        raise ValueError(f"top={top!r} must be a positive integer.")
+    check("top", top, POSITIVE_INTEGER)
     preds, classes = np.asarray(preds), imagenet_classes()
     if preds.ndim != 2 or preds.shape[1] != len(classes):
         raise ValueError(f"decode_predictions takes probabilities of shape (batch, 1000), not {preds.shape}.")

@@ -30,6 +30,7 @@ NUMBERS = Rule(
     lambda values: isinstance(values, tuple) and all(map(_is_number, values)), "must be a list of finite numbers"
 )
 WHOLE = Rule(_is_whole, "must be a whole number")
+POSITIVE_INTEGER = Rule(lambda value: _is_whole(value) and value > 0, "must be a positive integer")
 YES_OR_NO = Rule(lambda value: isinstance(value, bool), "must be True or False")
 TEXT = Rule(lambda value: isinstance(value, str), "must be a string")
 

@@ -11,6 +11,7 @@ from typing import Any
 from absl import flags
 
 import keras_resnet
+from keras_resnet.choices import ON_ERROR
 from keras_resnet.commands.app import usage_error
 
 CSV_COLUMNS = ("image", "rank", "class", "probability", "error")
@@ -21,7 +22,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("top", 5, "Number of classes to print for each image.", lower_bound=1)
     flags.DEFINE_bool("json", False, "Print one JSON object per image and line.")
     flags.DEFINE_bool("csv", False, "Print CSV: a header, then a row per image and class.")
-    flags.DEFINE_enum("on_error", "return", ("return", "skip", "raise"), "Print, skip, or stop at unreadable images.")
+    flags.DEFINE_enum("on_error", "return", ON_ERROR, "Print, skip, or stop at unreadable images.")
     flags.register_multi_flags_validator(
         ("json", "csv"), lambda values: not all(values.values()), "choose one of --json and --csv"
     )

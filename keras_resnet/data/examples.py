@@ -75,15 +75,31 @@ def shuffled_indices(count: int, seed: Seed | None) -> tf.Tensor:
     return tf.random.experimental.stateless_shuffle(tf.range(count), seed)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Arrays(Examples):
-    """Images (N, H, W, C), uint8 or float32 in 0 to 255, and their labels (N,), int32 from 0, in memory."""
+class InMemoryLabels(Examples):
+    """Examples whose labels (N,), int32 from 0, are in memory. A handle is the index alone."""
 
-    images: np.ndarray
     labels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices((shuffled_indices(len(self), seed),))
+
+    def label(self, handle: Handle) -> tf.Tensor:
+        return self._labels[handle[0]]
+
+    @functools.cached_property
+    def _labels(self):
+        return constant(self.labels)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Arrays(InMemoryLabels):
+    """Images (N, H, W, C), uint8 or float32 in 0 to 255, and their labels (N,), int32 from 0, in memory."""
+
+    images: np.ndarray
+    labels: np.ndarray
 
     @property
     def image_shape(self) -> tuple[int, int, int]:  # type: ignore[override]
@@ -92,14 +108,8 @@ class Arrays(Examples):
     def take(self, indices: np.ndarray) -> "Arrays":
         return Arrays(self.images[indices], self.labels[indices])
 
-    def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices((shuffled_indices(len(self), seed),))
-
     def image(self, handle: Handle) -> LazyImage:
         return DecodedImage(self._images[handle[0]])
-
-    def label(self, handle: Handle) -> tf.Tensor:
-        return self._labels[handle[0]]
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
@@ -109,10 +119,6 @@ class Arrays(Examples):
     @functools.cached_property
     def _images(self):
         return constant(self.images)
-
-    @functools.cached_property
-    def _labels(self):
-        return constant(self.labels)
 
 
 class Encoded(Examples):
@@ -136,7 +142,7 @@ class Encoded(Examples):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Files(Encoded):
+class Files(InMemoryLabels, Encoded):
     """Image files: their paths relative to `folder`, and their labels (N,), int32 from 0."""
 
     folder: pathlib.Path
@@ -144,21 +150,12 @@ class Files(Encoded):
     labels: np.ndarray
     image_shape: tuple[int, int, int]
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
     def take(self, indices: np.ndarray) -> "Files":
         return dataclasses.replace(self, paths=self.paths[indices], labels=self.labels[indices])
-
-    def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices((shuffled_indices(len(self), seed),))
 
     def image(self, handle: Handle) -> LazyImage:
         path = tf.strings.join([os.fsencode(f"{self.folder}{os.sep}"), self._paths[handle[0]]])
         return EncodedImage(tf.io.read_file(path))
-
-    def label(self, handle: Handle) -> tf.Tensor:
-        return self._labels[handle[0]]
 
     def fingerprint(self) -> str:
         files = fingerprint_of_files([self.folder / path for path in self.paths], list(self.paths))
@@ -176,10 +173,6 @@ class Files(Encoded):
     @functools.cached_property
     def _paths(self):
         return constant([os.fsencode(path) for path in self.paths])  # a name may be no valid UTF-8
-
-    @functools.cached_property
-    def _labels(self):
-        return constant(self.labels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

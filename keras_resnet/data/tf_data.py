@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.arrays import as_pixels, check_range, class_numbers, from_arrays
-from keras_resnet.data.examples import Examples, Handle, Seed, constant, shuffled_indices
+from keras_resnet.data.examples import Examples, Handle, InMemoryLabels, constant
 from keras_resnet.transforms.crops import DecodedImage, LazyImage
 
 BATCH = 256  # images of one size that are read at once
@@ -19,7 +19,7 @@ MEMORY_FRACTION = 0.5  # of the machine's memory, that the images of a split may
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Serialized(Examples):
+class Serialized(InMemoryLabels):
     """Decoded images of several sizes in memory, each a serialized tensor (H, W, C), and their labels."""
 
     images: list[bytes]
@@ -27,22 +27,13 @@ class Serialized(Examples):
     image_shape: tuple[int, int, int]
     dtype: tf.DType
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
     def take(self, indices: np.ndarray) -> "Serialized":
         images = [self.images[index] for index in indices]
         return dataclasses.replace(self, images=images, labels=self.labels[indices])
 
-    def handles(self, seed: Seed | None = None) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices((shuffled_indices(len(self), seed),))
-
     def image(self, handle: Handle) -> LazyImage:
         pixels = tf.io.parse_tensor(self._images[handle[0]], self.dtype)
         return DecodedImage(tf.ensure_shape(pixels, (None, None, self.image_shape[-1])))
-
-    def label(self, handle: Handle) -> tf.Tensor:
-        return self._labels[handle[0]]
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(self.labels.tobytes())
@@ -53,10 +44,6 @@ class Serialized(Examples):
     @functools.cached_property
     def _images(self):
         return constant(self.images)
-
-    @functools.cached_property
-    def _labels(self):
-        return constant(self.labels)
 
 
 def from_dataset(split: str, dataset: tf.data.Dataset, image_size: int) -> tuple[Examples, int]:

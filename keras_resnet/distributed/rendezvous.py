@@ -22,7 +22,7 @@ from keras_resnet.distributed.workers import Cluster
 
 REPORT_EVERY = 30.0  # seconds between two log messages about who is missing
 RETRY_EVERY = 0.5  # seconds between two attempts to connect to worker 0
-PATIENCE = 5.0  # seconds to wait for a greeting, or for worker 0 when it is to be told of a failure
+PATIENCE = 5.0  # seconds to wait for a greeting, for worker 0 when it is to be told of a failure, or for its verdict
 MESSAGE_BYTES = 1 << 16  # the longest message
 LISTED = 5  # differences to list in an error message
 
@@ -141,7 +141,8 @@ class _Guest(_Participant):
     async def meet(self, port: socket.socket, timeout: float) -> Answer:
         """Asks worker 0 until it answers that the meeting is over. The port is only kept from others."""
         del port
-        return await self.within(timeout, self._outcome)
+        # Longer than worker 0, which counts a worker that leaves as missing.
+        return await self.within(timeout + PATIENCE, self._outcome)
 
     async def _outcome(self) -> Answer:
         while True:

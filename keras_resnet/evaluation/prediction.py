@@ -10,17 +10,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.choices import ON_ERROR
 from keras_resnet.errors import unknown_name
 from keras_resnet.evaluation.image_sources import ImageSource, image_sources
 from keras_resnet.layers import channel_axis
 from keras_resnet.models.model import checked_class_names, number_of_classes, to_probabilities
-from keras_resnet.preprocessing import COMPILED_CALL, View, image_sides, is_positive_integer
+from keras_resnet.preprocessing import COMPILED_CALL, View, image_sides
 from keras_resnet.progress import bar_shown
+from keras_resnet.rules import POSITIVE_INTEGER, check
 from keras_resnet.run_directory import SavedModel, load_saved_model
 from keras_resnet.transforms.views import center_view
 
 BATCH_SIZE = 32
-ON_ERROR = ("raise", "skip", "return")
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +94,7 @@ def predict(
         >>> model = keras_resnet.ResNet20Cifar()
         >>> [best, second] = keras_resnet.predict(model, np.zeros((32, 32, 3)), top=2)[0]
     """
-    if not is_positive_integer(top):
-        raise ValueError(f"top={top!r} must be a positive integer.")
+    check("top", top, POSITIVE_INTEGER)
     if on_error not in ON_ERROR:
         raise unknown_name("on_error", on_error, ON_ERROR)
     model, names, view = _resolve(model_or_run, class_names, view)

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import reprlib
 import shutil
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_resnet.errors import shown
 from keras_resnet.files import write_text
 from keras_resnet.layers import replaces
 from keras_resnet.preprocessing import View, image_sides
@@ -26,7 +26,10 @@ else:  # tf.distribute is TensorFlow's
 
 LABELS_FILE, VIEW_FILE = "labels.txt", "view.json"  # in a SavedModel's folder
 SUM_TOLERANCE = 1e-3  # of probabilities in float32 or bfloat16
-POOLINGS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)  # the last layer without a classifier
+GLOBAL_POOLINGS = (
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+)  # the last layer without a classifier
 LAYERS_IN_A_ROW = 20_000  # ResNet-1202 has 4,205
 
 
@@ -148,7 +151,7 @@ def number_of_classes(model: keras.Model) -> int:
     """
     shape = getattr(model, "output_shape", None)
     is_vector = isinstance(shape, tuple) and len(shape) == 2 and isinstance(shape[1], int)
-    if not (shape and is_vector) or isinstance(model.layers[-1], POOLINGS):
+    if not (shape and is_vector) or isinstance(model.layers[-1], GLOBAL_POOLINGS):
         raise ValueError(f"{model.name} has no classifier: its outputs are {shape}, not (batch, classes).")
     return shape[1]
 
@@ -166,7 +169,7 @@ def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
     """
     listed = tuple(names) if isinstance(names, Iterable) and not isinstance(names, (str, bytes)) else ()
     if not listed or not all(isinstance(name, str) for name in listed):
-        raise ValueError(f"Class names must be a list of strings, not {reprlib.repr(names)}.")
+        raise ValueError(f"Class names must be a list of strings, not {shown(names)}.")
     if len(listed) != classes:
         raise ValueError(f"{len(listed)} class names do not fit a model of {classes} classes.")
     return tuple(map(str, listed))

@@ -11,7 +11,8 @@ from keras_resnet.models.head import POOLINGS, classifier
 from keras_resnet.models.model import Model
 from keras_resnet.models.stems import STEMS
 from keras_resnet.models.style import NORMS, Style, norm_act
-from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Statistic, is_positive_integer, normalization
+from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Statistic, normalization
+from keras_resnet.rules import POSITIVE_INTEGER, check
 from keras_resnet.variants import IMAGENET_CLASSES
 from keras_resnet.weights.loading import load_weights
 
@@ -183,11 +184,10 @@ def _check_sizes(depths: Sequence[int], widths: Sequence[int], classes: int, sty
     if not depths or len(depths) != len(widths):
         raise ValueError(f"depths={tuple(depths)} and widths={tuple(widths)} must have one number for each stage.")
     for option, sizes in (("depths", depths), ("widths", widths)):
-        if not all(map(is_positive_integer, sizes)):
+        if not all(map(POSITIVE_INTEGER.holds, sizes)):
             raise ValueError(f"{option}={tuple(sizes)} must be positive integers.")
     for option, size in (("classes", classes), ("groups", style.groups), ("base_width", style.base_width)):
-        if not is_positive_integer(size):
-            raise ValueError(f"{option}={size} must be a positive integer.")
+        check(option, size, POSITIVE_INTEGER)
     for option, fraction in (
         ("se_ratio", style.se_ratio),
         ("drop_path", style.drop_path),

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_resnet.choices import INTERPOLATIONS
 from keras_resnet.errors import unknown_name
 from keras_resnet.rules import (
     ABOVE_ZERO,
@@ -200,7 +201,7 @@ class Recipe:
         group="test view",
     )
     interpolation: str = _field(
-        "bilinear", "Interpolation of test images: bilinear or bicubic.", choices=("bilinear", "bicubic")
+        "bilinear", "Interpolation of test images: bilinear or bicubic.", choices=INTERPOLATIONS
     )
     repeated_augmentation: int = _field(
         1,

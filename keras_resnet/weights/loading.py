@@ -3,13 +3,13 @@
 import dataclasses
 import os
 import pathlib
-import reprlib
 import warnings
 from collections.abc import Mapping
 from typing import TypeGuard
 
 import keras
 
+from keras_resnet.errors import shown
 from keras_resnet.preprocessing import View, image_sides, imagenet_classes, set_normalization
 from keras_resnet.weights.conversion import HEAD, NAMINGS, Conversion, Naming, convert
 from keras_resnet.weights.downloads import fetch_weights
@@ -80,7 +80,7 @@ def _check_types(model: object, source: object) -> None:
     if not isinstance(model, keras.Model):
         raise TypeError(f"load_weights takes a Keras model, not {type(model).__name__}.")
     if not isinstance(source, (str, os.PathLike, PretrainedWeights)):
-        raise TypeError(f"Weights are a file's path, or the name of published weights, not {reprlib.repr(source)}.")
+        raise TypeError(f"Weights are a file's path, or the name of published weights, not {shown(source)}.")
     if source == "":
         raise ValueError("Weights are a file's path, or the name of published weights, not an empty string.")
 

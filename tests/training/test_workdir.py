@@ -131,12 +131,14 @@ def test_start_is_recorded_and_other_weights_are_told(data, tmp_path, caplog):
     assert "The weights of the given model are not those that the run" in caplog.text
 
 
-def test_augmentation_of_the_same_configuration_resumes(data, tmp_path):
+def test_augmentation_of_the_same_configuration_resumes(data, tmp_path, caplog):
     """Keras numbers the names of layers: random_flip, random_flip_1, ..."""
+    caplog.set_level("INFO", "keras_resnet")
     interrupt(
         linear_net(), data, RECIPE, tmp_path / "run", 5, augmentation=keras.layers.RandomFlip(), checkpoint_every=2
     )
     train(linear_net(), data, RECIPE, tmp_path / "run", augmentation=keras.layers.RandomFlip(), verbose=0)
+    assert f"Resuming {tmp_path / 'run'} after 4 steps of epoch 1" in caplog.text
 
 
 # Damage
