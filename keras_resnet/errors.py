@@ -1,8 +1,8 @@
-"""Error messages: suggestions for unknown names, and the first line of an error."""
+"""Error messages: values in one line, suggestions for unknown names, and the first line of an error."""
 
 import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 SUGGESTED, LISTED = 4, 12  # names to suggest, and to list if none is similar
 
@@ -12,7 +12,7 @@ _shortened.maxstring = _shortened.maxother = 100
 
 
 def shown(value: object) -> str:
-    """A value for an error message, shortened if it is long.
+    """A value for an error message, in one line, shortened if it is long.
 
     Example:
         >>> from keras_resnet.errors import shown
@@ -20,7 +20,7 @@ def shown(value: object) -> str:
         100
     """
     try:
-        return _shortened.repr(value)
+        return " ".join(_shortened.repr(value).split())
     except Exception:  # such as an int of more digits than Python prints
         return f"<{type(value).__name__}>"
 
@@ -35,12 +35,18 @@ def unknown_name(kind: str, name: object, known: Iterable) -> ValueError:
     """
     known = list(known)
     names = [str(k) for k in known]
-    longer = [k for k in names if name and k.startswith(str(name))]
+    longer = [k for k in names if str(name) and k.startswith(str(name))]
     similar = longer[:SUGGESTED] or difflib.get_close_matches(str(name), names, n=SUGGESTED, cutoff=0.6)
     if similar:
         return ValueError(f"Unknown {kind} {shown(name)}; did you mean {' or '.join(map(repr, similar))}?")
     listed = ", ".join(map(repr, known[:LISTED])) + (", ..." if len(known) > LISTED else "")
     return ValueError(f"Unknown {kind} {shown(name)}; available: {listed}.")
+
+
+def check_name(kind: str, name: object, known: Collection) -> None:
+    """Raises the error of `unknown_name` if a `name` of any type is not one of the `known`."""
+    if not (name is None or isinstance(name, str | int)) or name not in known:
+        raise unknown_name(kind, name, known)
 
 
 # Prefixes of the lines that TensorFlow puts before the message, about the error's place in the graph.

@@ -16,7 +16,7 @@ import numpy as np
 from keras import layers
 
 from keras_resnet.choices import INTERPOLATIONS
-from keras_resnet.errors import unknown_name
+from keras_resnet.errors import check_name, shown
 from keras_resnet.layers import channel_axis
 from keras_resnet.rules import POSITIVE_INTEGER, check
 
@@ -71,11 +71,10 @@ class View:
 
     def __post_init__(self) -> None:
         if not _is_size(self.size):
-            raise ValueError(f"The size of a view must be (height, width) in pixels, not {self.size!r}.")
+            raise ValueError(f"The size of a view must be (height, width) in pixels, not {shown(self.size)}.")
         if not (isinstance(self.crop_fraction, numbers.Real) and 0 < self.crop_fraction <= 1):
-            raise ValueError(f"The crop_fraction of a view must be above 0 to 1, not {self.crop_fraction!r}.")
-        if self.interpolation not in INTERPOLATIONS:
-            raise unknown_name("interpolation", self.interpolation, INTERPOLATIONS)
+            raise ValueError(f"The crop_fraction of a view must be above 0 to 1, not {shown(self.crop_fraction)}.")
+        check_name("interpolation", self.interpolation, INTERPOLATIONS)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "View":
@@ -186,7 +185,12 @@ def _scale_and_offset(mean: Statistic, std: Statistic, shape: Sequence[Any]) -> 
 
 def _statistic(name: str, statistic: Statistic, shape: Sequence[Any]) -> np.ndarray:
     """A mean or standard deviation (scalar, per channel, or H x W x C) in the layout of an input of that shape."""
-    value = np.asarray(statistic, "float64")
+    try:
+        value = np.asarray(statistic, "float64")
+    except (TypeError, ValueError, OverflowError):
+        value = np.array(np.nan)
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name}={shown(statistic)} must be finite numbers, in units of 0 to 255.")
     image_shape = tuple(shape) if channel_axis() == -1 else (*shape[1:], shape[0])
     channels = image_shape[-1]
     if value.shape not in ((), (channels,), image_shape):

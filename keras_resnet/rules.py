@@ -1,12 +1,14 @@
 """Rules for arguments and settings: conditions, each with the text of the error if it does not hold."""
 
 import numbers
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_resnet.errors import shown
 
 LARGEST = 3.4e38  # of float32
+LONGEST_NAME = 255  # of a file or folder, bytes
 
 
 class Rule(NamedTuple):
@@ -25,6 +27,15 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
+def _is_path(value: Any) -> bool:
+    if not isinstance(value, str | os.PathLike):
+        return False
+    path = os.fsencode(value)
+    return (
+        path != b"" and b"\0" not in path and all(len(name) <= LONGEST_NAME for name in path.split(os.fsencode(os.sep)))
+    )
+
+
 NUMBER = Rule(_is_number, "must be a finite number")
 NUMBERS = Rule(
     lambda values: isinstance(values, tuple) and all(map(_is_number, values)), "must be a list of finite numbers"
@@ -33,6 +44,7 @@ WHOLE = Rule(_is_whole, "must be a whole number")
 POSITIVE_INTEGER = Rule(lambda value: _is_whole(value) and value > 0, "must be a positive integer")
 YES_OR_NO = Rule(lambda value: isinstance(value, bool), "must be True or False")
 TEXT = Rule(lambda value: isinstance(value, str), "must be a string")
+PATH = Rule(_is_path, "must be a path")
 
 VERBOSE = Rule(lambda value: isinstance(value, str | int) and value in ("auto", 0, 1, 2), "must be 'auto', 0, 1 or 2")
 

@@ -18,6 +18,7 @@ from keras_resnet.files import SCRATCH, write_text
 from keras_resnet.models.model import LABELS_FILE, VIEW_FILE, Model
 from keras_resnet.preprocessing import View
 from keras_resnet.recipes import Recipe, recipe_from_json
+from keras_resnet.rules import PATH, check
 
 SAVED_MODEL_FILE = "saved_model.pb"
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
@@ -155,7 +156,7 @@ def load_model(run: str | os.PathLike) -> keras.Model:
 
     Raises:
         FileNotFoundError: there is no such run or file.
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or `run` is not a path.
 
     Example:
         >>> import keras_resnet
@@ -173,6 +174,7 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
         FileNotFoundError: there is no such run or file.
         ValueError: the file is damaged.
     """
+    check("run", run, PATH)
     path = pathlib.Path(run).expanduser()
     if path.is_dir():
         files = (path / name for name in ("best.keras", "final.keras", SAVED_MODEL_FILE))

@@ -21,7 +21,7 @@ from keras_resnet.commands.flags import (
     refuse,
 )
 from keras_resnet.commands.training import check_weights
-from keras_resnet.errors import unknown_name
+from keras_resnet.errors import check_name, unknown_name
 from keras_resnet.files import write_text
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
@@ -80,8 +80,7 @@ def _check_model() -> None:
 
 def _check_protocols() -> None:
     for protocol in FLAGS.protocol:
-        if protocol not in PROTOCOLS:
-            raise unknown_name("protocol", protocol, PROTOCOLS)
+        check_name("protocol", protocol, PROTOCOLS)
     refuse(
         [
             (not FLAGS.protocol, f"Give a --protocol: one or more of {', '.join(PROTOCOLS)}."),

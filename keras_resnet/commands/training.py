@@ -9,7 +9,7 @@ from absl import flags
 import keras_resnet
 from keras_resnet.choices import STRATEGIES, WORKER_TIMEOUT
 from keras_resnet.commands.flags import FLAGS, group, recipe_from_flags, refuse
-from keras_resnet.errors import unknown_name
+from keras_resnet.errors import check_name
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
 
@@ -68,8 +68,7 @@ def check_training_flags() -> None:
         ValueError: a flag is missing, unknown or out of range.
     """
     recipe_from_flags()
-    if FLAGS.model not in VARIANTS:
-        raise unknown_name("model", FLAGS.model, VARIANTS)
+    check_name("model", FLAGS.model, VARIANTS)
     refuse([(not FLAGS.workdir and not FLAGS.dry_run, "Give a --workdir for the files of the run, or --dry_run.")])
 
 

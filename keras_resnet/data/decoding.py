@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from keras_resnet.data.python_calls import call_python
 from keras_resnet.errors import first_line
+from keras_resnet.rules import PATH, check
 from keras_resnet.transforms.boxes import BoxFunction, whole_box
 from keras_resnet.transforms.crops import DecodedImage, LazyImage
 
@@ -169,6 +170,7 @@ def read_image(path: str | os.PathLike, channels: int = 3) -> np.ndarray:
         >>> import keras_resnet.data.decoding
         >>> image = keras_resnet.data.decoding.read_image("cat.jpg")  # doctest: +SKIP
     """
+    check("image", path, PATH)
     try:
         return decode_image(read_bytes(path), channels)
     except ValueError as error:

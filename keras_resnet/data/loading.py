@@ -20,6 +20,7 @@ from keras_resnet.data.records import from_record_set, is_record_set
 from keras_resnet.data.tf_data import from_dataset
 from keras_resnet.data.tfds import from_tfds
 from keras_resnet.recipes import Recipe, get_recipe
+from keras_resnet.rules import PATH, Rule, check
 from keras_resnet.transforms.views import View, center_view
 
 NAMES_SHOWN = 5  # of classes, in the repr
@@ -178,9 +179,8 @@ def _view(examples, crop_fraction, interpolation):
 def _from_files(source, image_size, data_dir, download, manual_dir):
     """(name, the examples of each split, class names) of a path or the name of a TFDS data set."""
     image_shape = (image_size, image_size, 3)
-    if not str(source):
-        raise ValueError("The name of the data set is empty.")
     if isinstance(source, str) and "/" not in source:
+        check("source", source, Rule(PATH.holds, "must be the name of a data set, or a path"))
         return from_tfds(source, data_dir, download, manual_dir, image_shape)
     folder = pathlib.Path(os.path.expanduser(source))  # noqa: PTH111 (pathlib's raises an error for an unknown user)
     read = from_record_set if is_record_set(folder) else from_folder

@@ -4,7 +4,6 @@ import concurrent.futures
 import dataclasses
 import io
 import json
-import numbers
 import os
 import pathlib
 import threading
@@ -22,6 +21,7 @@ from keras_resnet.data.records import MANIFEST
 from keras_resnet.data.unreadable import UnreadableImages, limit_of_unreadable
 from keras_resnet.files import SCRATCH, checksum, write_atomically, write_text
 from keras_resnet.progress import bar_shown
+from keras_resnet.rules import PATH, POSITIVE_INTEGER, VERBOSE, check
 
 IMAGES_IN_SHARD = 1024
 PLAN, UNREADABLE = "plan.json", "bad_images.tsv"
@@ -78,8 +78,9 @@ def prepare_records(
     """
     if not isinstance(data, Data) or not all(isinstance(examples, Files) for examples in data.splits.values()):
         raise ValueError("Only photos in folders can be prepared; give the Data of load_data(a folder).")
-    if not isinstance(short_side, numbers.Integral) or isinstance(short_side, bool) or short_side < 1:
-        raise ValueError(f"short_side={short_side!r} must be an integer, at least 1.")
+    check("folder", folder, PATH)
+    check("short_side", short_side, POSITIVE_INTEGER)
+    check("verbose", verbose, VERBOSE)
     total = sum(map(len, data.splits.values()))
     limit = limit_of_unreadable(total, max_bad_images, on_bad_image)
     folder = pathlib.Path(folder).expanduser()

@@ -6,7 +6,7 @@ import pathlib
 import threading
 
 from keras_resnet.choices import ON_BAD_IMAGE
-from keras_resnet.errors import unknown_name
+from keras_resnet.errors import check_name
 from keras_resnet.files import write_text
 from keras_resnet.rules import NOT_NEGATIVE, WHOLE, check
 
@@ -83,8 +83,7 @@ def limit_of_unreadable(images: int, max_bad_images: int | None, on_bad_image: s
         >>> limit_of_unreadable(50_000, None, "skip"), limit_of_unreadable(50_000, None, "error")
         (50, 0)
     """
-    if on_bad_image not in ON_BAD_IMAGE:
-        raise unknown_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
+    check_name("on_bad_image", on_bad_image, ON_BAD_IMAGE)
     if max_bad_images is not None:
         check("max_bad_images", max_bad_images, WHOLE, NOT_NEGATIVE)
     if on_bad_image == "error":

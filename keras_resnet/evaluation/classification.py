@@ -18,7 +18,7 @@ from keras_resnet.choices import PROTOCOLS
 from keras_resnet.data.examples import Examples
 from keras_resnet.data.loading import Data
 from keras_resnet.data.unreadable import UnreadableImages
-from keras_resnet.errors import shown, unknown_name
+from keras_resnet.errors import check_name, shown
 from keras_resnet.evaluation.protocols import Pass, plan
 from keras_resnet.evaluation.real_labels import count_by_real_labels, read_real_labels
 from keras_resnet.files import write_text
@@ -150,8 +150,7 @@ def evaluate(
         20
     """
     check_fits(model, data)
-    if protocol not in PROTOCOLS:
-        raise unknown_name("protocol", protocol, PROTOCOLS)
+    check_name("protocol", protocol, PROTOCOLS)
     scales = _checked_scales(scales, data)
     check("verbose", verbose, VERBOSE)
     split = next(name for name in ("test", "validation", "train") if name in data.splits) if split is None else split

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from keras_resnet.data.decoding import decode_image, read_image
 from keras_resnet.data.folders import SUFFIXES
 from keras_resnet.errors import first_line
+from keras_resnet.rules import PATH
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R 601, as Pillow converts to grayscale
 FORMS = "a path, an array, a PIL image, or the bytes of an image file"
@@ -76,6 +77,9 @@ def _is_list_of_paths(array: Any) -> bool:
 
 def _paths(path: str | os.PathLike) -> Iterator[str | os.PathLike]:
     """The path itself, or the sorted images below a folder, or the sorted files that match a pattern."""
+    if not PATH.holds(path):  # it counts as an image that cannot be read
+        yield path
+        return
     expanded = os.path.expanduser(path)  # noqa: PTH111 (pathlib.Path drops a trailing slash)
     if pathlib.Path(expanded).is_dir():
         found = sorted(file for file in pathlib.Path(expanded).rglob("*") if file.name.lower().endswith(SUFFIXES))

@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.choices import ON_ERROR
-from keras_resnet.errors import unknown_name
+from keras_resnet.errors import check_name, shown
 from keras_resnet.evaluation.image_sources import ImageSource, image_sources
 from keras_resnet.layers import channel_axis
 from keras_resnet.models.model import checked_class_names, number_of_classes, to_probabilities
 from keras_resnet.preprocessing import COMPILED_CALL, View, image_sides
 from keras_resnet.progress import bar_shown
-from keras_resnet.rules import POSITIVE_INTEGER, check
+from keras_resnet.rules import POSITIVE_INTEGER, VERBOSE, check
 from keras_resnet.run_directory import SavedModel, load_saved_model
 from keras_resnet.transforms.views import center_view
 
@@ -95,8 +95,10 @@ def predict(
         >>> [best, second] = keras_resnet.predict(model, np.zeros((32, 32, 3)), top=2)[0]
     """
     check("top", top, POSITIVE_INTEGER)
-    if on_error not in ON_ERROR:
-        raise unknown_name("on_error", on_error, ON_ERROR)
+    check("verbose", verbose, VERBOSE)
+    if view is not None and not isinstance(view, View):
+        raise ValueError(f"view must be a View or None, not {shown(view)}.")
+    check_name("on_error", on_error, ON_ERROR)
     model, names, view = _resolve(model_or_run, class_names, view)
     sources, total = image_sources(images), 0
     if isinstance(images, (str, os.PathLike, list, tuple)):  # the others may not fit into memory
@@ -129,8 +131,6 @@ def _resolve(
     height, width = sides
     fixed = View((height, width)) if height and width else None
     view = view or loaded.view or getattr(model, "view", None) or fixed
-    if view is not None and not isinstance(view, View):
-        raise ValueError(f"view must be a View or None, not {view!r}.")
     if view and any(side not in (None, size) for side, size in zip(sides, view.size, strict=True)):
         raise ValueError(f"A view of size {view.size} does not fit {model.name}, which takes images of {sides}.")
     return model, names, view

@@ -4,6 +4,10 @@ import math
 
 import keras
 
+from keras_resnet.models.model import KERAS_MODEL
+from keras_resnet.preprocessing import image_sides
+from keras_resnet.rules import check
+
 WEIGHTED = (keras.layers.Conv2D, keras.layers.Dense)
 
 
@@ -20,7 +24,8 @@ def multiply_adds(model: keras.Model) -> int:
         >>> round(keras_resnet.multiply_adds(keras_resnet.ResNet50()) / 1e9, 2)
         4.09
     """
-    if None in model.input_shape[1:]:
+    check("model", model, KERAS_MODEL)
+    if None in image_sides(model):
         raise ValueError(f"{model.name} has a variable input size; build it with input_shape.")
     return sum(_multiply_adds(layer) for layer in model.layers if isinstance(layer, WEIGHTED))
 

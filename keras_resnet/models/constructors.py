@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from keras_resnet.errors import unknown_name
+from keras_resnet.errors import check_name
 from keras_resnet.layers import channel_axis
 from keras_resnet.models.model import Model
 from keras_resnet.models.resnet import IMAGE_SIZE, ResNet
+from keras_resnet.rules import TEXT, check
 from keras_resnet.variants import VARIANTS
 from keras_resnet.weights.loading import is_published
 from keras_resnet.weights.pretrained import find_weights
@@ -100,12 +101,10 @@ def create_model(name: str, /, **options: Any) -> Model:
         >>> keras_resnet.create_model("resnet20_cifar", classes=100).output_shape
         (None, 100)
     """
-    if name not in VARIANTS:
-        raise unknown_name("model", name, VARIANTS)
+    check_name("model", name, VARIANTS)
     known = inspect.signature(ResNet).parameters
     for option in options:
-        if option not in known:
-            raise unknown_name("option of a model", option, known)
+        check_name("option of a model", option, known)
     return build_variant(name, options)
 
 
@@ -117,4 +116,5 @@ def list_models(pattern: str = "*") -> list[str]:
         >>> keras_resnet.list_models("resnet1*_cifar")
         ['resnet110_cifar', 'resnet1202_cifar']
     """
+    check("pattern", pattern, TEXT)
     return [name for name in VARIANTS if fnmatch.fnmatchcase(name, pattern)]

@@ -18,6 +18,7 @@ from keras_resnet.errors import shown
 from keras_resnet.files import write_text
 from keras_resnet.layers import replaces
 from keras_resnet.preprocessing import View, image_sides
+from keras_resnet.rules import PATH, Rule, check
 
 if keras.backend.backend() == "tensorflow":
     from keras_resnet.distributed.replicas import ReplicatedModel
@@ -30,6 +31,7 @@ GLOBAL_POOLINGS = (
     keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalMaxPooling2D,
 )  # the last layer without a classifier
+KERAS_MODEL = Rule(lambda value: isinstance(value, keras.Model), "must be a Keras model")
 LAYERS_IN_A_ROW = 20_000  # ResNet-1202 has 4,205
 
 
@@ -80,7 +82,7 @@ class Model(ReplicatedModel):
     @view.setter
     def view(self, view: View | None) -> None:
         if not (view is None or isinstance(view, View)):
-            raise ValueError(f"A model's view must be a keras_resnet View or None, not {view!r}.")
+            raise ValueError(f"A model's view must be a keras_resnet View or None, not {shown(view)}.")
         if view:
             sides = image_sides(self)
             if any(side not in (None, size) for side, size in zip(sides, view.size, strict=True)):
@@ -112,8 +114,10 @@ class Model(ReplicatedModel):
         built around this model, wrap it: `keras_resnet.Model(model.inputs, model.outputs).save("dir")`.
 
         Raises:
+            ValueError: `filepath` is not a path.
             FileExistsError: the SavedModel's folder exists, and `overwrite` is false or it holds something else.
         """
+        check("filepath", filepath, PATH)
         path = pathlib.Path(filepath)
         if path.suffix:
             super().save(filepath, overwrite=overwrite, **kwargs)

@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from keras_resnet.errors import unknown_name
 from keras_resnet.layers import channel_axis
-from keras_resnet.models.blocks import BLOCKS, stages
+from keras_resnet.models.blocks import stages
 from keras_resnet.models.head import POOLINGS, classifier
 from keras_resnet.models.model import Model
+from keras_resnet.models.options import check_image_size, check_options
 from keras_resnet.models.stems import STEMS
-from keras_resnet.models.style import NORMS, Style, norm_act
+from keras_resnet.models.style import Style, norm_act
 from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Statistic, normalization
-from keras_resnet.rules import POSITIVE_INTEGER, check
 from keras_resnet.variants import IMAGENET_CLASSES
 from keras_resnet.weights.loading import load_weights
 
@@ -135,10 +134,27 @@ def ResNet(
         drop_path=drop_path,
         block_dropout=block_dropout,
     )
-    _check_choices(block, stem, style, pooling, output_stride)
-    _check_sizes(depths, widths, classes, style, dropout)
+    check_options(
+        vars(style),
+        block=block,
+        depths=depths,
+        widths=widths,
+        stem=stem,
+        stem_width=stem_width,
+        output_stride=output_stride,
+        include_top=include_top,
+        features=features,
+        include_preprocessing=include_preprocessing,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        pooling=pooling,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        dropout=dropout,
+        name=name,
+    )
     image = _image(input_tensor, input_shape, include_top and not features)
-    _check_image(image.shape[1:], stem)
+    check_image_size(image.shape[1:-1] if channel_axis() == -1 else image.shape[2:], stem)
 
     x = normalization(image, mean, std) if include_preprocessing else image
     make_stem, stem_stride = STEMS[stem]
@@ -158,71 +174,13 @@ def ResNet(
     return model if weights is None else load_weights(model, weights)
 
 
-def _check_choices(block: str, stem: str, style: Style, pooling: str | None, output_stride: int | None) -> None:
-    """Raises ValueError if a choice is unknown or incompatible with another."""
-    for option, choice, known in (
-        ("block", block, BLOCKS),
-        ("stem", stem, STEMS),
-        ("shortcut", style.shortcut, ("A", "B", "C", "D")),
-        ("stride_in", style.stride_in, ("3x3", "1x1")),
-        ("layout", style.layout, ("standard", "keras_v2")),
-        ("padding", style.padding, ("symmetric", "same")),
-        ("norm", style.norm, NORMS),
-        ("pooling", pooling, POOLINGS),
-        ("output_stride", output_stride, (None, 8, 16, 32)),
-    ):
-        if choice not in known:
-            raise unknown_name(option, choice, known)
-    if style.layout == "keras_v2" and not style.preactivation:
-        raise ValueError("layout='keras_v2' needs preactivation=True.")
-    if style.blur_pool and style.preactivation:
-        raise ValueError("blur_pool does not work with preactivation; choose one of them.")
-
-
-def _check_sizes(depths: Sequence[int], widths: Sequence[int], classes: int, style: Style, dropout: float) -> None:
-    """Raises ValueError if a number is out of range."""
-    if not depths or len(depths) != len(widths):
-        raise ValueError(f"depths={tuple(depths)} and widths={tuple(widths)} must have one number for each stage.")
-    for option, sizes in (("depths", depths), ("widths", widths)):
-        if not all(map(POSITIVE_INTEGER.holds, sizes)):
-            raise ValueError(f"{option}={tuple(sizes)} must be positive integers.")
-    for option, size in (("classes", classes), ("groups", style.groups), ("base_width", style.base_width)):
-        check(option, size, POSITIVE_INTEGER)
-    for option, fraction in (
-        ("se_ratio", style.se_ratio),
-        ("drop_path", style.drop_path),
-        ("block_dropout", style.block_dropout),
-        ("dropout", dropout),
-    ):
-        if not 0 <= fraction < 1:
-            raise ValueError(f"{option}={fraction} must be at least 0 and below 1.")
-
-
 def _image(
     input_tensor: keras.KerasTensor | None, input_shape: Sequence[int | None] | None, include_top: bool
 ) -> keras.KerasTensor:
     """The Keras tensor that the model takes as input."""
     if input_tensor is not None:
-        if not keras.utils.is_keras_tensor(input_tensor):
-            raise ValueError(
-                "input_tensor must be a Keras tensor, as returned by keras.Input; call the model on arrays."
-            )
         return input_tensor
     if input_shape is None:
         size = (IMAGE_SIZE, IMAGE_SIZE) if include_top else (None, None)
         input_shape = (*size, 3) if channel_axis() == -1 else (3, *size)
-    if len(input_shape) != 3:
-        raise ValueError(f"input_shape={tuple(input_shape)} must be three numbers, such as (224, 224, 3).")
-    if input_shape[channel_axis()] is None or any(side is not None and side < 1 for side in input_shape):
-        raise ValueError(f"input_shape={tuple(input_shape)} must have a number of channels, and positive sizes.")
     return keras.Input(tuple(input_shape), name="image")
-
-
-def _check_image(shape: Sequence[int | None], stem: str) -> None:
-    """Raises ValueError if images are too small.
-
-    As in keras.applications, the minimum is 32 x 32, of which an ImageNet stem and three halvings leave one pixel.
-    """
-    sides = shape[:-1] if channel_axis() == -1 else shape[1:]
-    if stem != "cifar" and any(side is not None and side < 32 for side in sides):
-        raise ValueError(f"Input size must be at least 32x32, not {sides[0]}x{sides[1]}; stem='cifar' takes less.")

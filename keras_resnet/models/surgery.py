@@ -3,6 +3,10 @@
 import keras
 import numpy as np
 
+from keras_resnet.errors import shown
+from keras_resnet.models.model import KERAS_MODEL
+from keras_resnet.rules import TEXT, check
+
 
 def freeze(model: keras.Model, through: str) -> keras.Model:
     """Freezes a model's layers up to and including a part: no training of their weights and batch statistics.
@@ -23,10 +27,12 @@ def freeze(model: keras.Model, through: str) -> keras.Model:
         >>> [variable.path for variable in model.trainable_variables]
         ['logits/kernel', 'logits/bias']
     """
+    check("model", model, KERAS_MODEL)
+    check("through", through, TEXT)
     found = {part for layer in model.layers if (part := part_of(layer))}
     parts = sorted(found, key=lambda part: (part != "stem", part))
     if through not in parts:
-        raise ValueError(f"{model.name} has no part {through!r}; its parts are {', '.join(parts)}.")
+        raise ValueError(f"{model.name} has no part {shown(through)}; its parts are {', '.join(parts)}.")
     frozen = parts[: parts.index(through) + 1]
     for layer in model.layers:
         layer.trainable = part_of(layer) not in frozen

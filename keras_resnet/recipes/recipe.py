@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_resnet.choices import INTERPOLATIONS
-from keras_resnet.errors import unknown_name
+from keras_resnet.errors import check_name
 from keras_resnet.rules import (
     ABOVE_ZERO,
     FRACTION,
@@ -229,8 +229,8 @@ class Recipe:
             object.__setattr__(self, field.name, value)
             check(f"recipe: {field.name}", value, KINDS[field.type])
             choices = field.metadata["choices"]
-            if choices and value not in choices:
-                raise unknown_name(field.name, value, choices)
+            if choices:
+                check_name(field.name, value, choices)
             check(f"recipe: {field.name}", value, *field.metadata["rules"])
         self._check_together()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_resnet.errors import shown, unknown_name
+from keras_resnet.errors import check_name, shown
 from keras_resnet.recipes.recipe import Recipe
 
 # All of section 4.2 of the paper: 45k/5k split, pad 4 and random crop, flip, per-pixel mean, batch
@@ -124,6 +124,5 @@ def get_recipe(recipe: str | Recipe) -> Recipe:
         return recipe
     if not isinstance(recipe, str):
         raise ValueError(f"recipe={shown(recipe)} must be a Recipe or the name of one.")
-    if recipe not in RECIPES:
-        raise unknown_name("recipe", recipe, RECIPES)
+    check_name("recipe", recipe, RECIPES)
     return RECIPES[recipe]

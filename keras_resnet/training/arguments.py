@@ -1,6 +1,5 @@
 """Checks of the arguments of `train` and `dry_run`, before any work is done."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.errors import shown
-from keras_resnet.rules import VERBOSE, YES_OR_NO, check
+from keras_resnet.rules import PATH, VERBOSE, YES_OR_NO, check
 
 
 def check_model(model: Any) -> None:
@@ -37,7 +36,7 @@ def check_workdir_name(workdir: Any) -> None:
     Raises:
         ValueError: it cannot.
     """
-    if not isinstance(workdir, str | os.PathLike) or not str(workdir) or "\0" in str(workdir):
+    if not PATH.holds(workdir):
         raise ValueError(f"workdir={shown(workdir)} must be the path of a directory.")
 
 

@@ -11,6 +11,7 @@ import keras
 
 from keras_resnet.errors import shown
 from keras_resnet.preprocessing import View, image_sides, imagenet_classes, set_normalization
+from keras_resnet.rules import PATH, Rule, check
 from keras_resnet.weights.conversion import HEAD, NAMINGS, Conversion, Naming, convert
 from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.formats import READERS, read_tensors
@@ -81,13 +82,15 @@ def _check_types(model: object, source: object) -> None:
         raise TypeError(f"load_weights takes a Keras model, not {type(model).__name__}.")
     if not isinstance(source, (str, os.PathLike, PretrainedWeights)):
         raise TypeError(f"Weights are a file's path, or the name of published weights, not {shown(source)}.")
-    if source == "":
-        raise ValueError("Weights are a file's path, or the name of published weights, not an empty string.")
+    if not isinstance(source, PretrainedWeights):
+        check("weights", source, Rule(PATH.holds, "must be a file's path, or the name of published weights"))
 
 
 def is_published(source: object) -> TypeGuard[str]:
     """Whether a source of weights is the name of published weights rather than a file."""
-    if not isinstance(source, str) or source.endswith(tuple(READERS)) or source.startswith((".", "~", os.sep)):
+    if not isinstance(source, str) or not PATH.holds(source):
+        return False
+    if source.endswith(tuple(READERS)) or source.startswith((".", "~", os.sep)):
         return False
     return not pathlib.Path(source).is_file()
 

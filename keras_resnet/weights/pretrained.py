@@ -13,8 +13,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from keras_resnet.errors import unknown_name
+from keras_resnet.errors import check_name, unknown_name
 from keras_resnet.preprocessing import View
+from keras_resnet.rules import TEXT, check
 from keras_resnet.variants import VARIANTS
 
 
@@ -98,6 +99,7 @@ def list_weights(variant_pattern: str = "*") -> list[str]:
         ['timm/wide_resnet101_2.tv2_in1k', 'timm/wide_resnet101_2.tv_in1k', \
 'torchvision/wide_resnet101_2.IMAGENET1K_V1', 'torchvision/wide_resnet101_2.IMAGENET1K_V2']
     """
+    check("variant_pattern", variant_pattern, TEXT)
     return [name for name, row in _table().items() if fnmatch.fnmatchcase(row.variant, variant_pattern)]
 
 
@@ -120,8 +122,8 @@ def find_weights(variant: str, name: str) -> PretrainedWeights:
         >>> find_weights("resnet50", "torchvision/IMAGENET1K_V2").top1
         80.858
     """
-    if variant not in VARIANTS:
-        raise unknown_name("model", variant, VARIANTS)
+    check_name("model", variant, VARIANTS)
+    check("name", name, TEXT)
     rows = {row.id: row for row in _table().values() if row.variant == variant}
     for row in rows.values():
         if name in (row.id, _without_variant(row)) or (name == "imagenet" and row.default):

@@ -324,7 +324,7 @@ def test_file_names_that_are_not_text_are_read_and_listed(photos, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"short_side": 0}, "short_side=0 must be an integer, at least 1"),
+        ({"short_side": 0}, "short_side=0 must be a positive integer"),
         ({"short_side": -1}, "short_side=-1 must be"),
         ({"short_side": 1.5}, r"short_side=1\.5 must be"),
         ({"short_side": "a"}, "short_side='a' must be"),

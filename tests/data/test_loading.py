@@ -189,7 +189,7 @@ def test_bad_arrays_are_one_clear_sentence(images, labels, options, message):
         (3, "Data must be .* not int"),
         (None, "Data must be .* not None"),
         (b"cifar10", "Data must be .* not bytes"),
-        ("", "name of the data set is empty"),
+        ("", "must be the name of a data set"),
         ((1, 2, 3), "Data must be .* not a tuple of 3"),
         ({}, r"Splits \[\] must be"),
         ({"train": 0, 3: 0}, r"Splits \['3', 'train'\] must be"),

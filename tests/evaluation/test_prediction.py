@@ -333,7 +333,7 @@ def test_mistakes_are_one_clear_sentence(model, tmp_path):
     for model_or_run, images, options, error, message in (
         (tmp_path, image, {}, FileNotFoundError, "neither a run directory"),
         (tmp_path / "nowhere", image, {}, FileNotFoundError, "neither a run directory"),
-        ("", image, {}, FileNotFoundError, "neither a run directory"),
+        ("", image, {}, ValueError, "must be a path"),
         (5, image, {}, TypeError, "predict takes a Keras model, .* not int"),
         (None, image, {}, TypeError, "predict takes a Keras model, .* not NoneType"),
         (tmp_path / "broken.keras", image, {}, ValueError, r"broken\.keras cannot be loaded as a Keras model"),

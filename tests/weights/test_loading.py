@@ -168,7 +168,7 @@ def test_paths_that_are_no_weight_files(model, tmp_path):
     (tmp_path / "folder.keras").mkdir()
     (tmp_path / "net").write_bytes(b"no suffix")
     for source, error, message in (
-        ("", ValueError, "not an empty string"),
+        ("", ValueError, "must be a file's path"),
         (tmp_path, ValueError, "is a folder, not a weight file"),
         (str(tmp_path), ValueError, "is a folder, not a weight file"),
         (tmp_path / "folder.keras", ValueError, "is a folder, not a weight file"),

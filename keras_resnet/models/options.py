@@ -1,0 +1,117 @@
+"""The values that the options of `keras_resnet.ResNet` may have, and which of them exclude each other."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import keras
+
+from keras_resnet.errors import check_name
+from keras_resnet.layers import channel_axis
+from keras_resnet.models.blocks import BLOCKS
+from keras_resnet.models.head import POOLINGS
+from keras_resnet.models.stems import STEMS
+from keras_resnet.models.style import NORMS
+from keras_resnet.rules import NOT_NEGATIVE, NUMBER, POSITIVE_INTEGER, YES_OR_NO, Rule, at_most, below, check
+
+SMALLEST_IMAGE = 32  # height and width: an ImageNet stem and three halvings leave one pixel; as in keras.applications
+
+
+def _are_sizes(values: Any) -> bool:
+    return isinstance(values, list | tuple) and len(values) > 0 and all(map(POSITIVE_INTEGER.holds, values))
+
+
+def _is_shape(value: Any) -> bool:
+    if not (isinstance(value, list | tuple) and len(value) == 3 and value[channel_axis()] is not None):
+        return False
+    return all(side is None or POSITIVE_INTEGER.holds(side) for side in value)
+
+
+def _is_activation(value: Any) -> bool:
+    if not isinstance(value, str):
+        return callable(value) and not isinstance(value, type)
+    try:
+        return value != "" and callable(keras.activations.get(value))
+    except ValueError:
+        return False
+
+
+CHOICES: dict[str, Collection] = {
+    "block": BLOCKS,
+    "stem": STEMS,
+    "shortcut": ("A", "B", "C", "D"),
+    "stride_in": ("3x3", "1x1"),
+    "layout": ("standard", "keras_v2"),
+    "padding": ("symmetric", "same"),
+    "norm": NORMS,
+    "pooling": POOLINGS,
+    "output_stride": (None, 8, 16, 32),
+}
+
+_COUNT = (POSITIVE_INTEGER, at_most(1_000_000))
+_SIZES = (
+    Rule(_are_sizes, "must be a list of positive integers"),
+    Rule(lambda values: max(values) <= 1_000_000, "must be at most 1,000,000 each"),
+)
+_RATE = (NUMBER, NOT_NEGATIVE, below(1))
+_ACTIVATION = (Rule(_is_activation, "must be the name of a Keras activation, or a function"),)
+RULES: dict[str, tuple[Rule, ...]] = {
+    "depths": _SIZES,
+    "widths": _SIZES,
+    "classes": _COUNT,
+    "stem_width": _COUNT,
+    "groups": _COUNT,
+    "base_width": _COUNT,
+    "se_ratio": _RATE,
+    "drop_path": _RATE,
+    "block_dropout": _RATE,
+    "dropout": _RATE,
+    "activation": _ACTIVATION,
+    "classifier_activation": _ACTIVATION,
+    "name": (Rule(lambda value: isinstance(value, str) and "/" not in value, "must be a string without a '/'"),),
+    "input_shape": (
+        Rule(_is_shape, "must be (height, width, channels), such as (224, 224, 3); a variable side is None"),
+    ),
+    "input_tensor": (
+        Rule(keras.utils.is_keras_tensor, "must be a Keras tensor, as keras.Input returns; call the model on arrays"),
+    ),
+    **dict.fromkeys(
+        (
+            "include_top",
+            "residual",
+            "preactivation",
+            "blur_pool",
+            "zero_init_residual",
+            "features",
+            "include_preprocessing",
+        ),
+        (YES_OR_NO,),
+    ),
+}
+OPTIONAL = ("input_tensor", "input_shape", "stem_width", "classifier_activation")  # may be None
+
+
+def check_options(style: Mapping[str, Any], **others: Any) -> None:
+    """Checks the options of `keras_resnet.ResNet`: those of the style, and the others.
+
+    Raises:
+        ValueError: a value is unknown, of another type, out of range, or incompatible with another.
+    """
+    options = {**style, **others}
+    for name, known in CHOICES.items():
+        check_name(name, options[name], known)
+    for name, rules in RULES.items():
+        if options[name] is not None or name not in OPTIONAL:
+            check(name, options[name], *rules)
+    depths, widths = options["depths"], options["widths"]
+    if len(depths) != len(widths):
+        raise ValueError(f"depths={tuple(depths)} and widths={tuple(widths)} must have one number for each stage.")
+    if options["layout"] == "keras_v2" and not options["preactivation"]:
+        raise ValueError("layout='keras_v2' needs preactivation=True.")
+    if options["blur_pool"] and options["preactivation"]:
+        raise ValueError("blur_pool does not work with preactivation; choose one of them.")
+
+
+def check_image_size(sides: tuple[int | None, ...], stem: str) -> None:
+    """Raises ValueError if images of these sides are too small for the stem."""
+    if stem != "cifar" and any(side is not None and side < SMALLEST_IMAGE for side in sides):
+        raise ValueError(f"Input size must be at least 32x32, not {sides[0]}x{sides[1]}; stem='cifar' takes less.")
