@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_resnet.choices import INTERPOLATIONS
+from keras_resnet.choices import CLASS_LISTS, INTERPOLATIONS
 from keras_resnet.errors import check_name, shown
 from keras_resnet.layers import channel_axis
 from keras_resnet.rules import POSITIVE_INTEGER, check
@@ -121,17 +121,31 @@ def image_sides(model: keras.Model) -> tuple[int | None, int | None]:
 
 
 @functools.cache
-def imagenet_classes() -> tuple[tuple[str, str], ...]:
-    """(WordNet ID, name) of ImageNet's 1,000 classes, in the order of the outputs, with the names that Keras uses.
+def imagenet_classes(name: str = "imagenet-1k") -> tuple[tuple[str, str], ...]:
+    """(WordNet ID, name) of the classes of ImageNet, or of one of its larger versions, in the order of the outputs.
+
+    Args:
+        name: "imagenet-1k": the 1,000 classes, with the names that Keras uses. "imagenet-21k": the 21,843 classes of
+            Big Transfer's networks, which timm calls in21k. "imagenet-12k": the 11,821 of them of timm's in12k. Several
+            classes of these two have the same name; their WordNet IDs differ.
+
+    Raises:
+        ValueError: there is no such list.
 
     Example:
         >>> from keras_resnet.preprocessing import imagenet_classes
         >>> imagenet_classes()[281]
         ('n02123045', 'tabby')
+        >>> len(imagenet_classes("imagenet-21k"))
+        21843
     """
-    text = importlib.resources.files("keras_resnet").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
-    rows = (line.split() for line in text.splitlines() if not line.startswith("#"))
-    return tuple((wnid, name) for wnid, name in rows)
+    check_name("list of classes", name, CLASS_LISTS)
+    file = importlib.resources.files("keras_resnet").joinpath("class_names", f"{name}.txt")
+    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    if len(lines[0]) == 1:  # a part of ImageNet-21k, whose names stand there
+        names = dict(imagenet_classes("imagenet-21k"))
+        return tuple((wnid, names[wnid]) for (wnid,) in lines)
+    return tuple((wnid, name) for wnid, name in lines)
 
 
 def decode_predictions(preds: np.ndarray, top: int = 5) -> list[list[tuple[str, str, float]]]:
