@@ -1,8 +1,12 @@
-"""Lists the variants as a Markdown table."""
+"""Lists the variants, or published weights, as a Markdown table."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
 
 import keras_resnet
+from keras_resnet.commands.flags import FLAGS, group, refuse
 from keras_resnet.errors import unknown_name
 from keras_resnet.variants import VARIANTS
 
@@ -10,33 +14,80 @@ if TYPE_CHECKING:
     from keras_resnet.weights import PretrainedWeights
 
 COLUMNS = ("variant", "parameters", "GFLOPs", "input", "published weights", "published top-1, %")
+WEIGHTS_COLUMNS = ("weights", "licence", "test size", "crop", "published top-1, %", "published top-5, %")
+FILTERS = ("licence", "commercial", "image_size", "min_top1")  # of the weights; arguments of `list_weights`
 
 
 def define_flags() -> None:
-    """Defines the flags of the command: none."""
+    """Defines the flags of the command."""
+    with group("model"):
+        flags.DEFINE_bool("weights", False, "List the published weights of the variants instead.")
+        flags.DEFINE_string("licence", None, "With --weights: only those with this licence, such as apache-2.0.")
+        flags.DEFINE_bool(
+            "commercial",
+            None,
+            "With --weights: only those whose licence permits (--nocommercial: forbids) commercial use.",
+        )
+        flags.DEFINE_integer("image_size", None, "With --weights: only those that are tested at this size, pixels.")
+        flags.DEFINE_float("min_top1", None, "With --weights: lowest published top-1 accuracy, percent.")
+
+
+def check_flags() -> None:
+    """Refuses filters of the weights without --weights."""
+    refuse((FLAGS[name].present and not FLAGS.weights, f"--{name} needs --weights.") for name in FILTERS)
 
 
 def main(argv: list[str]) -> None:
-    """Prints a row for each variant that matches the pattern."""
-    import keras
-
+    """Prints a row for each variant that matches the pattern, or for each of its published weights."""
     pattern = argv[1] if len(argv) > 1 else "*"
     variants = keras_resnet.list_models(pattern)
     if not variants:
         raise unknown_name("model", pattern, VARIANTS)
-    print("| " + " | ".join(COLUMNS) + " |")
-    print("|" + "---|" * len(COLUMNS))
-    for name in variants:
-        keras.backend.clear_session()
-        print("| " + " | ".join(_row(name)) + " |", flush=True)
+    if FLAGS.weights:
+        _print_table(WEIGHTS_COLUMNS, _weights_rows(variants))
+    else:
+        _print_table(COLUMNS, map(_row, variants))
+
+
+def _print_table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Prints a Markdown table, each row as soon as it is known: counting the operations of a model takes time."""
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns))
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def _weights_rows(variants: Iterable[str]) -> list[tuple[str, ...]]:
+    filters: dict[str, Any] = {name: FLAGS[name].value for name in FILTERS}
+    rows = [_weights_row(weights) for variant in variants for weights in _published(variant, **filters)]
+    if not rows:
+        raise ValueError("No published weights of these variants have these properties.")
+    return rows
+
+
+def _published(variant: str, **filters: Any) -> "list[PretrainedWeights]":
+    return [keras_resnet.find_weights(variant, weights) for weights in keras_resnet.list_weights(variant, **filters)]
+
+
+def _weights_row(weights: "PretrainedWeights") -> tuple[str, ...]:
+    return (
+        f"`{weights.id}`",
+        weights.licence or "not stated",
+        f"{weights.input_size} x {weights.input_size}",
+        f"{weights.crop_fraction:g}, {weights.interpolation}",
+        *("" if accuracy is None else f"{accuracy:.3f}" for accuracy in (weights.top1, weights.top5)),
+    )
 
 
 def _row(name: str) -> tuple[str, ...]:
+    import keras
+
     from keras_resnet.models.complexity import trainable_parameters
 
+    keras.backend.clear_session()
     model = keras_resnet.create_model(name)
     height, width, _ = model.input_shape[1:]
-    published = [keras_resnet.find_weights(name, weights) for weights in keras_resnet.list_weights(name)]
+    published = _published(name)
     shown = [weights for weights in published if weights.default or not weights.hub]  # timm's default alone
     accuracies = [f"{weights.top1:.3f} ({_label(weights)})" for weights in shown if weights.top1]
     return (

@@ -29,7 +29,11 @@ COMMANDS = {
     "finetune": Command("keras_resnet.commands.finetune", "Fine-tune published weights on photos.", "PHOTOS"),
     "evaluate": Command("keras_resnet.commands.evaluate", "Measure the accuracy of a model on a data set."),
     "predict": Command("keras_resnet.commands.predict", "Print the most probable classes of images.", "RUN IMAGE..."),
-    "list": Command("keras_resnet.commands.list_models", "List the variants as a Markdown table.", "[PATTERN]"),
+    "list": Command(
+        "keras_resnet.commands.list_models",
+        "List the variants, or published weights, as a Markdown table.",
+        "[PATTERN]",
+    ),
     "prepare": Command("keras_resnet.commands.prepare", "Pack photos into a record set.", "PHOTOS RECORDS"),
     "launch": Command(
         "keras_resnet.commands.launch",

@@ -15,7 +15,7 @@ from typing import Any
 
 from keras_resnet.errors import check_name, unknown_name
 from keras_resnet.preprocessing import View
-from keras_resnet.rules import TEXT, check
+from keras_resnet.rules import NUMBER, POSITIVE_INTEGER, TEXT, YES_OR_NO, between, check
 from keras_resnet.variants import VARIANTS
 
 
@@ -43,7 +43,7 @@ class PretrainedWeights:
         options: options of the model in addition to the variant's.
         channel_order: "bgr" if the first convolution expects blue first; else "rgb".
         classes: number of classes.
-        class_names: name of the list of classes.
+        class_names: name of the list of classes, for `keras_resnet.preprocessing.imagenet_classes`.
         top1: published top-1 accuracy on ImageNet's validation images, in percent; None if the publisher states none
             for this test size and crop.
         top5: published top-5 accuracy, likewise.
@@ -80,6 +80,12 @@ class PretrainedWeights:
         """How the publisher resizes and crops test images."""
         return View((self.input_size, self.input_size), self.crop_fraction, self.interpolation)
 
+    @property
+    def commercial(self) -> bool | None:
+        """Whether the licence permits commercial use; None if the publisher states no licence."""
+        # Creative Commons marks its licences that forbid it by the part "nc", NonCommercial.
+        return None if self.licence is None else "nc" not in self.licence.split("-")
+
 
 @functools.cache
 def _table() -> dict[str, PretrainedWeights]:
@@ -90,17 +96,50 @@ def _table() -> dict[str, PretrainedWeights]:
     }
 
 
-def list_weights(variant_pattern: str = "*") -> list[str]:
-    """The ids of the published weights of the variants that match a shell pattern, in the table's order.
+def list_weights(
+    variant_pattern: str = "*",
+    *,
+    licence: str | None = None,
+    commercial: bool | None = None,
+    image_size: int | None = None,
+    min_top1: float | None = None,
+) -> list[str]:
+    """The ids of the published weights that have all given properties, in the table's order.
+
+    Args:
+        variant_pattern: shell pattern of the variants' names.
+        licence: SPDX identifier in lower case, such as "apache-2.0".
+        commercial: True for weights whose licence permits commercial use, False for those whose licence forbids it.
+            Weights whose publisher states no licence are neither.
+        image_size: height and width of the test images, in pixels.
+        min_top1: lowest published top-1 accuracy on ImageNet, in percent.
+
+    Raises:
+        ValueError: a value has the wrong type or is out of range, or no published weights have the licence.
 
     Example:
         >>> from keras_resnet.weights.pretrained import list_weights
         >>> list_weights("wide_resnet101*")
         ['timm/wide_resnet101_2.tv2_in1k', 'timm/wide_resnet101_2.tv_in1k', \
 'torchvision/wide_resnet101_2.IMAGENET1K_V1', 'torchvision/wide_resnet101_2.IMAGENET1K_V2']
+        >>> list_weights("resnetrs*", commercial=True, min_top1=84.5)
+        ['timm/resnetrs350.tf_in1k', 'timm/resnetrs420.tf_in1k']
     """
     check("variant_pattern", variant_pattern, TEXT)
-    return [name for name, row in _table().items() if fnmatch.fnmatchcase(row.variant, variant_pattern)]
+    rows = [row for row in _table().values() if fnmatch.fnmatchcase(row.variant, variant_pattern)]
+    if licence is not None:
+        check_name("licence", licence, sorted({row.licence for row in _table().values() if row.licence}))
+        rows = [row for row in rows if row.licence == licence]
+    if commercial is not None:
+        check("commercial", commercial, YES_OR_NO)
+        rows = [row for row in rows if row.commercial is commercial]
+    if image_size is not None:
+        check("image_size", image_size, POSITIVE_INTEGER)
+        rows = [row for row in rows if row.input_size == image_size]
+    if min_top1 is not None:
+        check("min_top1", min_top1, NUMBER, between(0, 100))
+        rows = [row for row in rows if row.top1 is not None and row.top1 >= min_top1]
+    return [row.id for row in rows]
 
 
 def find_weights(variant: str, name: str) -> PretrainedWeights:

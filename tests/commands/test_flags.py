@@ -34,7 +34,7 @@ FLAGS = {
     },
     "finetune": {*TRAINING, *SETTINGS, "freeze"},
     "launch": {"workers"},
-    "list": set(),
+    "list": {"weights", "licence", "commercial", "image_size", "min_top1"},
     "predict": {"top", "json", "csv", "on_error"},
     "prepare": {*UNREADABLE, "short_side", "validation_fraction"},
     "train": {

@@ -93,6 +93,8 @@ def test_similar_flags_are_suggested(run):
         (["predict", "run", "x.png", "--top=0"], "--top=0 must be a positive integer."),
         (["launch", "--workers=0", "x.py"], "--workers=0 must be a positive integer."),
         (["list", "resnet51"], "Unknown model 'resnet51'"),
+        (["list", "--weights", "--licence=gpl"], "Unknown licence 'gpl'; available: 'apache-2.0', "),
+        (["list", "--weights", "--min_top1=100"], "No published weights of these variants have these properties."),
     ],
 )
 def test_wrong_values_name_the_flag_and_what_it_takes(arguments, message, run):
@@ -115,6 +117,8 @@ def test_wrong_values_name_the_flag_and_what_it_takes(arguments, message, run):
         (["finetune", "photos", "--workdir=run", "--weights=", "--freeze=stem"], "--freeze would keep random weights"),
         (["evaluate", "--model=photos", "--weights=imagenet"], "photos has its own weights; leave out --weights."),
         (["evaluate", "--model=resnet50"], "--model is a variant; also give --weights."),
+        (["list", "--min_top1=80"], "--min_top1 needs --weights."),
+        (["list", "--nocommercial"], "--commercial needs --weights."),
         (["evaluate", "--model=photos", "--scales=224"], "--scales needs --protocol=multi_scale."),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resnet
-from keras_resnet.preprocessing import View
+from keras_resnet.preprocessing import View, imagenet_classes
 from keras_resnet.transforms.views import center_view
 from keras_resnet.weights import downloads, pretrained
 from keras_resnet.weights.conversion import NAMINGS
@@ -44,7 +44,8 @@ def test_row_fits_the_package(row):
     assert row.naming in NAMINGS
     assert 0.8 < row.crop_fraction <= 1
     assert row.input_size % 32 == 0
-    assert (row.interpolation in ("bilinear", "bicubic"), row.classes, row.class_names) == (True, 1000, "imagenet-1k")
+    assert row.interpolation in ("bilinear", "bicubic")
+    assert len(imagenet_classes(row.class_names)) == row.classes
     assert min(row.mean) > 100  # in units of 0 to 255, not 0 to 1
     assert row.licence or row.note
     if row.hub:
@@ -89,6 +90,30 @@ def test_published_accuracies_and_preprocessing():
     assert (timm.top1, timm.top5, timm.view) == (81.214, 95.102, View((288, 288), 1.0, "bicubic"))
     unmeasured = {row.id for row in ROWS if row.top1 is None}
     assert all("ra4_e3600" in name or name == "timm/resnet34.tv_in1k" for name in unmeasured)
+
+
+def test_filters_of_the_table():
+    """Counted in the rows of pretrained.json themselves."""
+    everything = {row.id: row for row in ROWS}
+    for filters, holds in (
+        (dict(licence="mit"), lambda row: row.licence == "mit"),
+        (dict(commercial=True), lambda row: row.licence in FREE),
+        (dict(commercial=False), lambda row: row.licence == "cc-by-nc-4.0"),
+        (dict(image_size=288), lambda row: row.input_size == 288),
+        (dict(min_top1=82), lambda row: row.top1 is not None and row.top1 >= 82),
+        (dict(licence="apache-2.0", min_top1=84), lambda row: row.licence == "apache-2.0" and (row.top1 or 0) >= 84),
+    ):
+        chosen = [name for name, row in everything.items() if holds(row)]
+        assert 0 < len(chosen) < len(everything)
+        assert list_weights(**filters) == chosen
+    assert list_weights("resnet50", image_size=224, commercial=False) == [
+        name for name, row in everything.items() if row.variant == "resnet50" and row.licence == "cc-by-nc-4.0"
+    ]
+    assert "torchvision/resnet18.IMAGENET1K_V1" not in [*list_weights(commercial=True), *list_weights(commercial=False)]
+    with pytest.raises(ValueError, match=r"Unknown licence 'apache'; did you mean 'apache-2\.0'"):
+        list_weights(licence="apache")
+    with pytest.raises(ValueError, match="min_top1=101 must be between 0 and 100"):
+        list_weights(min_top1=101)
 
 
 def test_a_row_builds_its_model():
@@ -229,7 +254,7 @@ def test_download_and_second_use(server, home):
 def test_unchanged_file_is_not_hashed_again_but_a_changed_one_is(server, monkeypatch):
     path = fetch_weights(on(server))
     with monkeypatch.context() as patch:
-        patch.setattr(downloads, "_verify", None)
+        patch.setattr(downloads, "verify", None)
         fetch_weights(on(server))
     path.write_bytes(b"changed")
     with pytest.raises(

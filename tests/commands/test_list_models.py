@@ -1,0 +1,44 @@
+"""`keras-resnet list --weights`, against the table of weights."""
+
+import json
+
+import pytest
+
+from tests.commands.running import keras_resnet_command
+from tests.conftest import REPOSITORY
+
+TABLE = json.loads((REPOSITORY / "keras_resnet" / "weights" / "pretrained.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """A function that runs the command and returns the cells of its rows."""
+
+    def run(*arguments):
+        code, stdout, stderr = keras_resnet_command(monkeypatch, "list", *arguments)
+        assert (code, stderr) == (0, "")
+        header, rule, *rows = [line.strip("| ").split(" | ") for line in stdout.splitlines()]
+        assert header == [
+            *("weights", "licence", "test size", "crop", "published top-1, %", "published top-5, %"),
+        ]
+        assert rule == ["---|---|---|---|---|---"]
+        return rows
+
+    return run
+
+
+def test_a_row_has_what_the_table_says(listed):
+    (row,) = listed("resnet50", "--weights", "--licence=bsd-3-clause", "--image_size=224", "--min_top1=80")
+    published = TABLE["timm/resnet50.tv2_in1k"]
+    size, crop = published["input_size"], f"{published['crop_fraction']:g}, {published['interpolation']}"
+    accuracies = [f"{published[name]:.3f}" for name in ("top1", "top5")]
+    assert row == ["`timm/resnet50.tv2_in1k`", "bsd-3-clause", f"{size} x {size}", crop, *accuracies]
+
+
+def test_filters(listed):
+    assert len(listed("--weights")) == len(TABLE)
+    forbidding = [f"`{name}`" for name, row in TABLE.items() if "-nc-" in (row.get("licence") or "")]
+    assert [row[0] for row in listed("--weights", "--nocommercial")] == forbidding
+    assert {row[1] for row in listed("resnet18", "--weights")} == {
+        *("apache-2.0", "cc-by-nc-4.0", "bsd-3-clause", "not stated")
+    }
