@@ -43,12 +43,13 @@ def write_text(path: pathlib.Path, text: str) -> None:
     write_atomically(path, lambda scratch: pathlib.Path(scratch).write_text(text, encoding="utf-8"))
 
 
-def checksum(path: str | os.PathLike, algorithm: str = "sha256") -> str:
+def checksum(path: str | os.PathLike, algorithm: str = "sha256", prefix: bytes = b"") -> str:
     """The checksum of a file's content, as hexadecimal digits.
 
     Args:
         path: the file.
         algorithm: an algorithm's name, as for `hashlib.new`.
+        prefix: bytes that count as if they preceded the content.
 
     Raises:
         OSError: the file cannot be read.
@@ -61,4 +62,4 @@ def checksum(path: str | os.PathLike, algorithm: str = "sha256") -> str:
         'e3b0c442'
     """
     with pathlib.Path(path).open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, prefix, usedforsecurity=False)).hexdigest()

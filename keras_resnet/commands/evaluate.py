@@ -20,7 +20,7 @@ from keras_resnet.commands.flags import (
     override_settings,
     refuse,
 )
-from keras_resnet.commands.training import check_weights
+from keras_resnet.commands.training import WEIGHTS, check_weights
 from keras_resnet.errors import check_name, unknown_name
 from keras_resnet.files import write_text
 from keras_resnet.recipes import Recipe
@@ -36,7 +36,7 @@ def define_flags() -> None:
     """Defines the flags of the command."""
     with group("model"):
         flags.DEFINE_string("model", None, "Run directory, .keras file, or variant.")
-        flags.DEFINE_string("weights", None, "Weight file or name of published weights, if the model is a variant.")
+        flags.DEFINE_string("weights", None, f"{WEIGHTS}, if the model is a variant.")
     define_data_flags(default="cifar10")
     with group("data"):
         flags.DEFINE_enum("split", None, SPLITS, "Images to evaluate on [the first of test, validation, train].")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+WEIGHTS = "Weight file, name of published weights, or hf://owner/name[@revision][/file]"  # for help texts
 MAY_DIFFER = {"data_dir", "manual_dir", "download", "worker_timeout"}  # between workers
 
 
@@ -46,9 +47,7 @@ def define_training_flags(model: str, weights: str | None = None) -> None:
         )
     with group("model"):
         flags.DEFINE_string("model", model, "Variant to train; `keras-resnet list` shows all.")
-        flags.DEFINE_string(
-            "weights", weights, "Weight file or name of published weights to start from; empty for random weights."
-        )
+        flags.DEFINE_string("weights", weights, f"{WEIGHTS}, to start from; empty for random weights.")
     with group("devices"):
         flags.DEFINE_enum(
             "strategy",
@@ -99,18 +98,21 @@ def _flags_of_all_workers() -> dict[str, str]:
 
 
 def check_weights(model: str, weights: str | None) -> None:
-    """Checks that the weights exist, before data are read for them.
+    """Checks that the weights exist, before data are read for them; those at an address are downloaded.
 
     Raises:
-        ValueError: the variant has no published weights of that name.
+        ValueError: the variant has no published weights of that name, or the address is malformed or ambiguous.
         FileNotFoundError: there is no such file.
+        OSError: the file at an address cannot be downloaded.
     """
-    from keras_resnet.weights import is_published
+    from keras_resnet.weights import fetch_from_hub, is_hub_address, is_published
 
     if not weights:
         return
     if is_published(weights):
         keras_resnet.find_weights(model, weights)
+    elif is_hub_address(weights):
+        fetch_from_hub(weights)
     elif not pathlib.Path(weights).is_file():
         raise FileNotFoundError(f"There is no weight file {weights}.")
 

@@ -1,6 +1,5 @@
 """`fetch_weights`: downloads and verifies a published weight file."""
 
-import contextlib
 import functools
 import http.client
 import os
@@ -8,17 +7,10 @@ import pathlib
 import sys
 import urllib.error
 import urllib.request
-import warnings
-from collections.abc import Iterator
 
-from keras_resnet.errors import first_line
-from keras_resnet.files import checksum
+from keras_resnet.weights.cache import fetch_once, unavailable, verify, weights_folder, with_suffix
+from keras_resnet.weights.hub import fetch_published
 from keras_resnet.weights.pretrained import PretrainedWeights
-
-try:
-    import fcntl
-except ImportError:  # Windows has no fcntl: two processes may download the same file at the same time
-    fcntl = None  # type: ignore[assignment]
 
 TIMEOUT = 30  # seconds without data until a connection counts as lost
 ATTEMPTS = 5  # maximum number of connections for a file; each must receive some data
@@ -47,21 +39,11 @@ def fetch_weights(weights: PretrainedWeights, include_top: bool = True) -> pathl
         >>> fetch_weights(find_weights("resnet18", "imagenet"))  # doctest: +SKIP
         PosixPath('/home/me/.keras/models/keras_resnet/timm--resnet18.a1_in1k/model.safetensors')
     """
-    folder = pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models" / "keras_resnet"
     if weights.hub:
-        path = folder / weights.hub.replace("/", "--") / weights.file
-        fetch = functools.partial(_fetch_from_hub, weights.id, weights.hub, weights.file, path)
-    else:
-        url, published = _published_file(weights, include_top)
-        path = folder / url.rsplit("/", 1)[1]
-        fetch = functools.partial(_fetch_from_url, weights.id, url, published, path)
-    if _is_verified(path):
-        return path
-    with _locked(path):
-        # Another process may have downloaded the file meanwhile.
-        if not _is_verified(path) and fetch():
-            _with_suffix(path, ".verified").write_text(_state(path), encoding="utf-8")
-    return path
+        return fetch_published(weights.id, weights.hub, weights.file)
+    url, published = _published_file(weights, include_top)
+    path = weights_folder() / url.rsplit("/", 1)[1]
+    return fetch_once(path, functools.partial(_fetch_from_url, weights.id, url, published, path))
 
 
 def _published_file(weights: PretrainedWeights, include_top: bool) -> tuple[str, str]:
@@ -75,86 +57,20 @@ def _published_file(weights: PretrainedWeights, include_top: bool) -> tuple[str,
     return f"{mirror.rstrip('/')}/{url.rsplit('/', 1)[1]}" if mirror else url, published
 
 
-def _with_suffix(path: pathlib.Path, suffix: str) -> pathlib.Path:
-    return path.with_name(path.name + suffix)
-
-
-@contextlib.contextmanager
-def _locked(path: pathlib.Path) -> Iterator[None]:
-    """Makes other processes of this machine wait while this one downloads `path`."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _with_suffix(path, ".lock").open("w")
-    except OSError as error:
-        raise OSError(
-            f"{path.parent} cannot be written ({error.strerror}); set KERAS_HOME to a writable folder."
-        ) from error
-    with lock:
-        if fcntl:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _state(path: pathlib.Path) -> str:
-    """Size and modification time, which are faster to compare than checksums."""
-    status = path.stat()
-    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
-
-
-def _is_verified(path: pathlib.Path) -> bool:
-    """Whether the file was verified and has not changed since."""
-    try:
-        return _with_suffix(path, ".verified").read_text(encoding="utf-8") == _state(path)
-    except OSError:
-        return False
-
-
-def _verify(path: pathlib.Path, published: str) -> None:
-    """Deletes the file and raises ValueError if its checksum is wrong."""
-    algorithm, expected = published.split(":")
-    found = checksum(path, algorithm)
-    with path.open("rb") as file:
-        page = file.read(64).lstrip().startswith(b"<")
-    if not found.startswith(expected):  # torchvision publishes the first eight digits
-        size = path.stat().st_size
-        path.unlink()
-        raise ValueError(
-            f"{path.name.removesuffix('.part')} is not the published file: {algorithm} {expected} was expected, "
-            f"{found} found{' (it looks like a web page)' if page else ''}. The file of {size} bytes was deleted; "
-            "download it again."
-        )
-
-
-def _reason(error: Exception) -> str:
-    """Why a download failed, in a few words."""
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP {error.code}"
-    reason = getattr(error, "reason", None)
-    return str(reason) if isinstance(reason, str) else first_line(reason or error)
-
-
-def _unavailable(name: str, url: str, path: pathlib.Path, error: Exception, variable: str) -> OSError:
-    """The error for a failed download; `variable` is the environment variable for a mirror."""
-    return OSError(
-        f"The weights {name} could not be downloaded from {url} ({_reason(error)}); "
-        f"try again, set {variable} to a mirror, or put the file at {path} by hand."
-    )
-
-
 def _fetch_from_url(name: str, url: str, published: str, path: pathlib.Path) -> bool:
     """Downloads a file unless it exists, and verifies it; an unverified download never has the name `path`."""
     if path.exists():
-        _verify(path, published)
+        verify(path, published)
         return True
-    part = _with_suffix(path, ".part")
+    part = with_suffix(path, ".part")
     # An earlier partial download may be of another file, which only the checksum shows; then start again from zero.
     for resumed in (part.exists(), False):
         try:
             _download(url, part)
         except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: not a URL
-            raise _unavailable(name, url, path, error, "KERAS_RESNET_MIRROR") from error
+            raise unavailable(name, url, path, error, "KERAS_RESNET_MIRROR") from error
         try:
-            _verify(part, published)
+            verify(part, published)
             break
         except ValueError:
             if not resumed:
@@ -216,33 +132,3 @@ def _show_progress(part: pathlib.Path, done: int, total: int | None) -> None:
         end = "\n" if done == total else ""
         sys.stderr.write(f"\r{part.name.removesuffix('.part')}: {done / 1e6:.0f}{of_total} MB{end}")
         sys.stderr.flush()
-
-
-def _fetch_from_hub(name: str, hub: str, file: str, path: pathlib.Path) -> bool:
-    """Downloads a file from the Hugging Face hub unless it exists, and verifies it.
-
-    Returns:
-        Whether it was verified: False for an existing file if the hub cannot be reached.
-    """
-    import huggingface_hub  # here, because its import is slow
-
-    endpoint = os.environ.get("HF_ENDPOINT") or None  # huggingface_hub reads it only once, on import
-    url = huggingface_hub.hf_hub_url(hub, file, endpoint=endpoint)
-    try:
-        published = huggingface_hub.get_hf_file_metadata(url)
-        sha256 = published.etag or ""  # the ETag of large files is their SHA-256
-        if len(sha256) == 64 and not path.exists():
-            huggingface_hub.hf_hub_download(
-                hub, file, revision=published.commit_hash, local_dir=path.parent, endpoint=endpoint
-            )
-    except Exception as error:  # depending on the version, errors of requests, httpx, httpx2 or hf_xet
-        if not path.exists():
-            raise _unavailable(name, url, path, error, "HF_ENDPOINT") from error
-        warnings.warn(
-            f"{path} is used unverified: no checksum could be read from {url} ({_reason(error)}).", stacklevel=3
-        )
-        return False
-    if len(sha256) != 64:
-        raise OSError(f"{url} has the ETag {sha256!r}, not a SHA-256; set HF_ENDPOINT to another hub.")
-    _verify(path, f"sha256:{sha256}")
-    return True

@@ -10,7 +10,7 @@ import pathlib
 import re
 import zipfile
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, Any
 
 import h5py
 import keras
@@ -31,14 +31,22 @@ COMPRESSION = 10  # the most times its own size that a file may hold, unless the
 def read_keras(path: pathlib.Path, model: keras.Model | None) -> Tensors:
     """The tensors of a `.keras` file, by "layer/variable"."""
     limit = _limit(path.stat().st_size, model)
+    layers = [(layer["class_name"], layer["config"]["name"]) for layer in read_config(path, model)["layers"]]
+    return _read_numbered(io.BytesIO(_read_member(path, "model.weights.h5", limit)), layers, limit)
+
+
+def read_config(path: pathlib.Path, model: keras.Model | None) -> dict[str, Any]:
+    """The configuration of the model in a `.keras` file; nothing is built from it."""
+    return json.loads(_read_member(path, "config.json", _limit(path.stat().st_size, model)))["config"]
+
+
+def _read_member(path: pathlib.Path, name: str, limit: int) -> bytes:
+    """A file of an archive; raises ValueError if it declares more than `limit` bytes."""
     with zipfile.ZipFile(path) as archive:
-        for info in map(archive.getinfo, ("config.json", "model.weights.h5")):
-            if info.file_size > limit:
-                raise ValueError(f"its {info.filename} declares {info.file_size:,} bytes")
-        config = json.loads(archive.read("config.json"))
-        weights = archive.read("model.weights.h5")
-    layers = [(layer["class_name"], layer["config"]["name"]) for layer in config["config"]["layers"]]
-    return _read_numbered(io.BytesIO(weights), layers, limit)
+        size = archive.getinfo(name).file_size
+        if size > limit:
+            raise ValueError(f"its {name} declares {size:,} bytes")
+        return archive.read(name)
 
 
 def read_h5(path: pathlib.Path, model: keras.Model | None) -> Tensors:

@@ -9,16 +9,20 @@ from typing import TypeGuard
 
 import keras
 
-from keras_resnet.errors import shown
+from keras_resnet.errors import first_line, shown
 from keras_resnet.preprocessing import View, image_sides, imagenet_classes, set_normalization
-from keras_resnet.rules import PATH, Rule, check
+from keras_resnet.rules import PATH, TEXT, Rule, check
 from keras_resnet.weights.conversion import HEAD, NAMINGS, Conversion, Naming, convert
 from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.formats import READERS, read_tensors
+from keras_resnet.weights.hdf5 import read_config
+from keras_resnet.weights.hub import fetch_from_hub, is_hub_address
 from keras_resnet.weights.pretrained import PretrainedWeights, find_weights
 
 LISTED = 5  # names of each kind that an error lists
 STEM = ("stem_conv", "kernel")
+
+_warned: set[str] = set()  # ids of weights whose licence this process has mentioned
 
 
 def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeights) -> keras.Model:
@@ -26,23 +30,26 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
 
     A file may come from this package, keras.applications, torchvision, timm, or one of the published CIFAR nets; the
     names in it tell which. If its classifier is for another number of classes, the model's is kept, with a warning.
+    A `.keras` file of a model that has a `view` and `class_names` also sets these, the latter with its classifier.
     Published weights are downloaded on first use. They also set the normalization of the model's input, its `view`,
-    and, with their classifier, its `class_names`.
+    and, with their classifier, its `class_names`. A licence that forbids commercial use is a warning, once.
 
     Args:
         model: a model of this package.
-        source: path of a `.keras`, `.weights.h5`, `.h5`, `.safetensors`, `.pth`, `.pt` or `.th` file; or the name of
+        source: path of a `.keras`, `.weights.h5`, `.h5`, `.safetensors`, `.pth`, `.pt` or `.th` file; the name of
             published weights of the variant that the model is named after: "imagenet" (its default),
-            "timm/resnet50.a1_in1k", "torchvision/IMAGENET1K_V2", "keras" (see `keras_resnet.list_weights`).
+            "timm/resnet50.a1_in1k", "torchvision/IMAGENET1K_V2", "keras" (see `keras_resnet.list_weights`); or
+            "hf://owner/name[@revision][/file]", such a file on the Hugging Face Hub: without a revision, of the default
+            branch; without a file, the repository's model.safetensors, or its only `.keras` or `.safetensors` file.
 
     Returns:
         The same model.
 
     Raises:
         TypeError: an argument has the wrong type.
-        FileNotFoundError: the file does not exist.
-        ValueError: the name is unknown, the path is that of a folder, the file is damaged, or it is for another
-            architecture; then the message lists missing, unexpected and mismatched tensors.
+        FileNotFoundError: the file, or the repository or its revision, does not exist.
+        ValueError: the name is unknown, the address is malformed, the path is that of a folder, the file is damaged, or
+            it is for another architecture; then the message lists missing, unexpected and mismatched tensors.
         OSError: the weights could not be downloaded; the message says from where, and where to put them by hand.
 
     Example:
@@ -53,21 +60,66 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
     _check_types(model, source)
     if is_published(source):
         source = find_weights(model.name, source)
-    if not isinstance(source, PretrainedWeights):
-        return _assign(model, _read(model, source, NAMINGS), source)
-    view = _fitting_view(model, source.view)
-    has_top = any(layer.name == HEAD for layer in model.layers)
-    path = fetch_weights(source, include_top=has_top)
-    conversion = _read(model, path, {source.naming: NAMINGS[source.naming]})
-    if source.channel_order == "bgr":
-        conversion.values[STEM] = conversion.values[STEM][:, :, ::-1]
-    _assign(model, conversion, source.id)
-    set_normalization(model, source.mean, source.std)
-    model.view = view
-    names = tuple(name for _, name in imagenet_classes())
-    is_imagenets = has_top and not conversion.head_differs and model.output_shape[-1] == len(names)
-    model.class_names = names if is_imagenets else None
+    if isinstance(source, PretrainedWeights):
+        return _load_published(model, source)
+    return _load_file(model, fetch_from_hub(source) if is_hub_address(source) else source, source)
+
+
+def _load_file(model: keras.Model, path: str | os.PathLike, source: str | os.PathLike) -> keras.Model:
+    """Loads the file at `path`, of which messages and the model's origin say that it is `source`."""
+    conversion = _read(model, path, NAMINGS)
+    view, class_names = _metadata(path, model)
+    view = view and _fitting_view(model, view)
+    _assign(model, conversion, source)
+    if view:
+        model.view = view
+    if class_names and _has_classifier(model, conversion, len(class_names)):
+        model.class_names = class_names
     return model
+
+
+def _load_published(model: keras.Model, weights: PretrainedWeights) -> keras.Model:
+    view = _fitting_view(model, weights.view)
+    path = fetch_weights(weights, include_top=_has_top(model))
+    conversion = _read(model, path, {weights.naming: NAMINGS[weights.naming]})
+    if weights.channel_order == "bgr":
+        conversion.values[STEM] = conversion.values[STEM][:, :, ::-1]
+    _assign(model, conversion, weights.id)
+    set_normalization(model, weights.mean, weights.std)
+    model.view = view
+    names = tuple(name for _, name in imagenet_classes(weights.class_names))
+    model.class_names = names if _has_classifier(model, conversion, len(names)) else None
+    _warn_of_licence(weights)
+    return model
+
+
+def _metadata(path: str | os.PathLike, model: keras.Model) -> tuple[View | None, tuple[str, ...]]:
+    """The view and the class names of the model in a `.keras` file; None and () for what it does not have."""
+    path = pathlib.Path(path).expanduser()
+    config = read_config(path, model) if path.suffix == ".keras" else {}
+    view, names = config.get("view"), config.get("class_names")
+    try:
+        for name in names or ():
+            check("class_names", name, TEXT)
+        return View.from_json(view) if view else None, tuple(names or ())
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} has an invalid view or class_names ({first_line(error)}).") from error
+
+
+def _has_top(model: keras.Model) -> bool:
+    return any(layer.name == HEAD for layer in model.layers)
+
+
+def _has_classifier(model: keras.Model, conversion: Conversion, classes: int) -> bool:
+    """Whether the model has the classifier of a file, for this number of classes."""
+    return _has_top(model) and not conversion.head_differs and model.output_shape[-1] == classes
+
+
+def _warn_of_licence(weights: PretrainedWeights) -> None:
+    """Says once in a process that the licence of these weights forbids commercial use."""
+    if weights.commercial is False and weights.id not in _warned:
+        _warned.add(weights.id)
+        warnings.warn(f"The licence of {weights.id}, {weights.licence}, forbids commercial use.", stacklevel=4)
 
 
 def _fitting_view(model: keras.Model, view: View) -> View:
@@ -87,8 +139,8 @@ def _check_types(model: object, source: object) -> None:
 
 
 def is_published(source: object) -> TypeGuard[str]:
-    """Whether a source of weights is the name of published weights rather than a file."""
-    if not isinstance(source, str) or not PATH.holds(source):
+    """Whether a source of weights is the name of published weights, not a file or an address on a hub."""
+    if not isinstance(source, str) or not PATH.holds(source) or is_hub_address(source):
         return False
     if source.endswith(tuple(READERS)) or source.startswith((".", "~", os.sep)):
         return False
@@ -121,7 +173,7 @@ def _assign(model: keras.Model, conversion: Conversion, source: object) -> keras
     if conversion.head_differs:
         warnings.warn(
             f"{source} has a classifier for another number of classes; loaded all layers of {model.name} but {HEAD!r}.",
-            stacklevel=3,
+            stacklevel=4,
         )
     for layer in model.layers:
         if layer.name == HEAD and conversion.head_differs:

@@ -257,6 +257,44 @@ def test_published_weights_set_the_view_and_the_class_names(published, akamaster
     assert names[281] == "tabby"
 
 
+def test_published_weights_of_larger_class_lists_bring_their_names(published, tmp_path):
+    model = create_model("resnet20_cifar", classes=11821)
+    file = write_safetensors(tmp_path / "large.safetensors", peers_tensors(model, NAMINGS["akamaster"]))
+    (tmp_path / "home" / "models" / "keras_resnet" / "large.safetensors").write_bytes(file.read_bytes())
+    row = dataclasses.replace(
+        published,
+        url="http://127.0.0.1:9/large.safetensors",
+        checksum=f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}",
+        classes=11821,
+        class_names="imagenet-12k",
+    )
+    names = load_weights(model, row).class_names
+    assert (len(names), names[0]) == (11821, "benthos")  # n00005787, the first of timm's list
+
+
+def test_licence_that_forbids_commercial_use_is_said_once(published):
+    for id_, licence, said in (
+        (
+            "a/non-commercial",
+            "cc-by-nc-4.0",
+            ["The licence of a/non-commercial, cc-by-nc-4.0, forbids commercial use."],
+        ),
+        ("a/non-commercial", "cc-by-nc-4.0", []),
+        (
+            "b/share-alike",
+            "cc-by-nc-sa-4.0",
+            ["The licence of b/share-alike, cc-by-nc-sa-4.0, forbids commercial use."],
+        ),
+        ("a/free", "apache-2.0", []),
+        ("a/free", "cc-by-4.0", []),
+        ("a/not-stated", None, []),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            load_weights(create_model("resnet20_cifar"), dataclasses.replace(published, id=id_, licence=licence))
+        assert [str(warning.message) for warning in caught] == said
+
+
 def test_published_file_that_is_damaged_changes_nothing(published, model, tmp_path):
     file = tmp_path / "home" / "models" / "keras_resnet" / "published.safetensors"
     file.write_bytes(file.read_bytes()[:-1])

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import hashlib
-import http.server
 import inspect
 import re
 import sys
@@ -22,6 +21,7 @@ from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.pretrained import find_weights, list_weights
 from tests.models.test_golden import naming_of
 from tests.weights import torch_writer
+from tests.weights.servers import CONTENT, Handler, Hub, serve
 
 FREE = {"apache-2.0", "mit", "bsd", "bsd-3-clause"}
 PUBLISHED = {  # top-1 in percent, of torchvision's documentation
@@ -30,7 +30,6 @@ PUBLISHED = {  # top-1 in percent, of torchvision's documentation
     "IMAGENET1K_V2": {"resnet50": 80.858, "resnet101": 81.886, "resnet152": 82.284},
 }  # fmt: skip
 ROWS = [find_weights(name.split("/")[1].split(".")[0], name) for name in list_weights()]
-CONTENT = bytes(range(256)) * 20_000  # 5.12 MB: more than one chunk
 
 
 # ---------------------------------------------------------------------------------------------
@@ -149,80 +148,6 @@ def test_wrong_names(variant, name, message):
 
 # ---------------------------------------------------------------------------------------------
 # Servers
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `content` under any path, and notes the requests as (method, path, Range)."""
-
-    def __init__(self, handler):
-        super().__init__(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.requests = []
-        self.content, self.ranges, self.status, self.cuts, self.length = CONTENT, True, 200, [], True
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        server, range_ = self.server, self.headers.get("Range")
-        server.requests.append((self.command, self.path, range_))
-        start = int(range_.removeprefix("bytes=").removesuffix("-")) if range_ and server.ranges else 0
-        size = len(server.content)
-        if start >= size:
-            self.send_error(416)
-            return
-        self.send_response(206 if start else server.status)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-        if server.length:
-            self.send_header("Content-Length", str(size - start))
-        self.end_headers()
-        cut = server.cuts.pop(0) if server.cuts else size
-        self.wfile.write(server.content[start:cut])
-        self.close_connection = True
-
-
-class Hub(Handler):
-    """As the hub: the page of a file names commit, size and SHA-256, and sends on to where the file lies."""
-
-    COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-    def do_HEAD(self):
-        server = self.server
-        server.requests.append((self.command, self.path, None))
-        if "/resolve/" not in self.path or server.status != 200:
-            self.send_response(404)
-            self.send_header("Content-Length", "0")
-            return self.end_headers()
-        self.send_response(302)
-        self.send_header("Location", f"http://localhost:{server.server_port}/file")  # another host: not followed
-        self.send_header("X-Repo-Commit", self.COMMIT)
-        self.send_header("X-Linked-Size", str(len(server.content)))
-        self.send_header("X-Linked-ETag", f'"{server.etag}"')
-        self.send_header("Content-Length", "0")
-        return self.end_headers()
-
-
-@contextlib.contextmanager
-def serve(handler):
-    with Server(handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    for variable in ("KERAS_RESNET_MIRROR", "HF_ENDPOINT"):
-        monkeypatch.delenv(variable, raising=False)
-    return tmp_path / "models" / "keras_resnet"
 
 
 @pytest.fixture
@@ -399,23 +324,6 @@ def test_progress_only_on_a_terminal(server, monkeypatch, capsys):
 
 # ---------------------------------------------------------------------------------------------
 # Files on the hub
-
-
-@pytest.fixture
-def hub(home, tmp_path, monkeypatch):
-    """A hub on this machine; the client, which has read its environment already, asks and writes nowhere else."""
-    import huggingface_hub
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "harnesses.json"), raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    with serve(Hub) as server:
-        server.etag = hashlib.sha256(CONTENT).hexdigest()
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        yield server
-        if hasattr(huggingface_hub, "close_session"):
-            huggingface_hub.close_session()
 
 
 ON_HUB = find_weights("resnet18", "imagenet")
