@@ -6,6 +6,6 @@ ON_BAD_IMAGE = ("skip", "error")  # what an unreadable image does to a training
 ON_ERROR = ("raise", "skip", "return")  # what an unreadable image does to `predict`
 INTERPOLATIONS = ("bilinear", "bicubic")  # of test images
 CLASS_LISTS = ("imagenet-1k", "imagenet-12k", "imagenet-21k")  # files in the folder class_names
-SCORES = ("all", "data")  # classes that `evaluate` compares: the model's, or those of the data
+COMPARED_CLASSES = ("all", "data")  # by `evaluate`: all classes of the model, or those of the data
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")  # keys of distributed.strategies.STRATEGIES
 WORKER_TIMEOUT = 600.0  # default of `--worker_timeout`, seconds

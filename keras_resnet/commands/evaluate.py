@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 import keras_resnet
-from keras_resnet.choices import PROTOCOLS, SPLITS
+from keras_resnet.choices import CLASS_LISTS, COMPARED_CLASSES, PROTOCOLS, SPLITS
 from keras_resnet.commands.flags import (
     FLAGS,
     define_data_flags,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import keras
 
     from keras_resnet.evaluation import Result
+    from keras_resnet.weights import PretrainedWeights
 
 
 def define_flags() -> None:
@@ -37,6 +38,12 @@ def define_flags() -> None:
     with group("model"):
         flags.DEFINE_string("model", None, "Run directory, .keras file, or variant.")
         flags.DEFINE_string("weights", None, f"{WEIGHTS}, if the model is a variant.")
+        flags.DEFINE_enum(
+            "class_list",
+            None,
+            CLASS_LISTS,
+            "Classes of a weight file, if the data have only some of them [those of the data].",
+        )
     define_data_flags(default="cifar10")
     with group("data"):
         flags.DEFINE_enum("split", None, SPLITS, "Images to evaluate on [the first of test, validation, train].")
@@ -45,6 +52,9 @@ def define_flags() -> None:
         flags.DEFINE_list("protocol", "center", f"One or more of {', '.join(PROTOCOLS)}, separated by commas.")
         text = "Short sides for multi_scale, pixels [224,256,384,480,640 x size / 224]."
         define_numbers("scales", None, text, number=int)
+        flags.DEFINE_enum(
+            "classes", "all", COMPARED_CLASSES, "Classes to choose from, if the data have only some of the model's."
+        )
     define_setting_flags(("image_size", "crop_fraction", "interpolation"), otherwise="the run's or the weights'")
     with group("run"):
         flags.DEFINE_string("per_class", None, "CSV file to write the accuracy of each class to.")
@@ -74,6 +84,7 @@ def _check_model() -> None:
         [
             (saved and FLAGS.weights, f"{FLAGS.model} has its own weights; leave out --weights."),
             (not saved and not FLAGS.weights, "--model is a variant; also give --weights."),
+            (FLAGS.class_list and not FLAGS.weights, "--class_list needs --weights: a weight file."),
         ]
     )
 
@@ -115,7 +126,7 @@ def main(argv: list[str]) -> None:
     results = {}
     for protocol in FLAGS.protocol:
         results[protocol] = keras_resnet.evaluate(
-            model, data, FLAGS.split, protocol, scales=FLAGS.scales, real_labels=real_labels
+            model, data, FLAGS.split, protocol, scales=FLAGS.scales, classes=FLAGS.classes, real_labels=real_labels
         )
         _print_result(results[protocol])
     if FLAGS.per_class:
@@ -125,13 +136,12 @@ def main(argv: list[str]) -> None:
 def _test_recipe() -> Recipe:
     """How images are resized and cropped: by the run's recipe or the weights' settings, unless flags override them."""
     from keras_resnet.run_directory import Run
-    from keras_resnet.weights import is_published
 
-    run = Run(FLAGS.model)
+    run, published = Run(FLAGS.model), _published()
     if run.file("recipe.json").is_file():
         recipe = run.recipe()
-    elif FLAGS.weights and is_published(FLAGS.weights):
-        published = keras_resnet.find_weights(FLAGS.model, FLAGS.weights)
+    elif published:
+        refuse([(FLAGS.class_list, f"{FLAGS.weights} has its own classes; leave out --class_list.")])
         recipe = Recipe(
             image_size=published.input_size,
             crop_fraction=published.crop_fraction,
@@ -144,10 +154,24 @@ def _test_recipe() -> Recipe:
 
 
 def _load_model(data: "keras_resnet.Data") -> "keras.Model":
+    from keras_resnet.preprocessing import imagenet_classes
+
     if not FLAGS.weights:
         return keras_resnet.load_model(FLAGS.model)
-    model = keras_resnet.create_model(FLAGS.model, input_shape=data.image_shape, classes=len(data.class_names))
-    return keras_resnet.load_weights(model, FLAGS.weights)
+    names = [name for _, name in imagenet_classes(FLAGS.class_list)] if FLAGS.class_list else data.class_names
+    published = _published()
+    classes = published.classes if published else len(names)
+    model = keras_resnet.create_model(FLAGS.model, input_shape=data.image_shape, classes=classes, weights=FLAGS.weights)
+    if FLAGS.class_list:
+        model.class_names = names
+    return model
+
+
+def _published() -> "PretrainedWeights | None":
+    """The published weights that --weights names."""
+    from keras_resnet.weights import is_published
+
+    return keras_resnet.find_weights(FLAGS.model, FLAGS.weights) if is_published(FLAGS.weights) else None
 
 
 def _print_result(result: "Result") -> None:

@@ -14,11 +14,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.choices import PROTOCOLS
+from keras_resnet.choices import COMPARED_CLASSES, PROTOCOLS
 from keras_resnet.data.examples import Examples
 from keras_resnet.data.loading import Data
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.errors import check_name, shown
+from keras_resnet.evaluation.class_matching import match_classes
 from keras_resnet.evaluation.protocols import Pass, plan
 from keras_resnet.evaluation.real_labels import count_by_real_labels, read_real_labels
 from keras_resnet.files import write_text
@@ -118,11 +119,15 @@ def evaluate(
     protocol: str = "center",
     *,
     scales: Sequence[int] | None = None,
+    classes: str = "all",
     real_labels: str | os.PathLike | None = None,
     note: str = "",
     verbose: int | str = "auto",
 ) -> Result:
     """Classifies each image of a split and counts the correct ones.
+
+    The data may have only some of the model's classes, as Imagenette has for a model of ImageNet's 1,000. Classes are
+    matched by the model's `class_names`; those of ImageNet also by their WordNet IDs.
 
     Args:
         model: a Keras model with one output per class: probabilities or logits.
@@ -134,14 +139,17 @@ def evaluate(
             model is made fully convolutional, so that the classifier is applied at every position and its scores are
             averaged. Probabilities are averaged over views. Source: He et al. 2015, section 3.4.
         scales: short sides for "multi_scale", pixels; default: 224, 256, 384, 480 and 640, times size / 224.
+        classes: what an image's class must score higher than, if the data have only some of the model's classes: "all"
+            other classes of the model, as in use; or those of the "data", as is usual for ImageNet-A and ImageNet-R,
+            which gives a higher accuracy. The result's protocol says which.
         real_labels: path of the ReaL labels (Beyer et al. 2020, `real.json`) of ImageNet's validation images: for each
             image, in order of file names, the list of its correct labels.
         note: text to add to the result's protocol, such as "final weights".
         verbose: 1 for a progress bar, 0 for none, "auto" for one on a terminal.
 
     Raises:
-        ValueError: an argument is invalid, the data has no such split, the model does not fit the data, or no image is
-            readable.
+        ValueError: an argument is invalid, the data has no such split, the model does not fit the data or does not know
+            one of its classes, or no image is readable.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -149,8 +157,10 @@ def evaluate(
         >>> keras_resnet.evaluate(keras_resnet.ResNet20Cifar(), data).images
         20
     """
-    check_fits(model, data)
+    check_takes_images(model, data)
+    outputs = match_classes(model, data)
     check_name("protocol", protocol, PROTOCOLS)
+    check_name("classes", classes, COMPARED_CLASSES)
     scales = _checked_scales(scales, data)
     check("verbose", verbose, VERBOSE)
     split = next(name for name in ("test", "validation", "train") if name in data.splits) if split is None else split
@@ -162,11 +172,14 @@ def evaluate(
     passes, description = plan(model, data.view, examples, protocol, scales)
     unreadable = UnreadableImages()
     start = time.perf_counter()
-    predictions = _predict(passes, examples, len(data.class_names), unreadable, verbose)
+    predictions = _predict(passes, examples, model.output_shape[1], unreadable, verbose)
     seconds = time.perf_counter() - start
     if not predictions.readable.any():
         raise ValueError(f"None of the {len(examples)} {split} images of {data.name} is readable.")
-    counts = _count(predictions, data.class_names)
+    everything = np.arange(model.output_shape[1])
+    compared = outputs if classes == "data" else everything
+    predictions.probabilities[:, np.setdiff1d(everything, compared)] = -np.inf
+    counts = _count(predictions, data.class_names, outputs, has_top5=len(set(compared)) > 5)
     if reassessed:
         counts["real_labels_correct"] = count_by_real_labels(
             predictions.probabilities, predictions.readable, reassessed
@@ -174,11 +187,19 @@ def evaluate(
     return Result(
         split,
         images=int(predictions.readable.sum()),
-        protocol=", ".join(filter(None, (description, note))),
+        protocol=", ".join(filter(None, (description, _compared(model, outputs, classes), note))),
         errors=tuple(unreadable.reasons.items()),
         seconds=seconds,
         **counts,
     )
+
+
+def _compared(model: keras.Model, outputs: np.ndarray, classes: str) -> str:
+    """Which of its classes the model chose from, if the data have only some of them."""
+    if len(outputs) == model.output_shape[1]:
+        return ""
+    some = f"{len(outputs):,} of {model.output_shape[1]:,} classes"
+    return f"{some}, scores of all" if classes == "all" else f"scores of {some}"
 
 
 def _check_file(name: str, path: Any) -> None:
@@ -238,16 +259,18 @@ def _forward(model: keras.Model) -> Callable[[tf.Tensor], np.ndarray]:
     return forward
 
 
-def _count(predictions: _Predictions, class_names: Sequence[str]) -> dict[str, Any]:
-    """The counts of a `Result`, as keyword arguments."""
+def _count(
+    predictions: _Predictions, class_names: Sequence[str], outputs: np.ndarray, has_top5: bool
+) -> dict[str, Any]:
+    """The counts of a `Result`, as keyword arguments; `outputs` has the model's output for each class."""
     labels = predictions.labels[predictions.readable]
     best = np.argsort(-predictions.probabilities[predictions.readable], axis=1, kind="stable")[:, :5]
-    correct = best == labels[:, None]
+    correct = best == outputs[labels][:, None]
     images = np.bincount(labels, minlength=len(class_names))
     top1 = np.bincount(labels, weights=correct[:, 0], minlength=len(class_names)).astype(int)
     return dict(
         top1_correct=int(correct[:, 0].sum()),
-        top5_correct=int(correct.sum()) if len(class_names) > 5 else None,
+        top5_correct=int(correct.sum()) if has_top5 else None,
         classes=tuple(zip(class_names, images.tolist(), top1.tolist(), strict=True)),
     )
 
@@ -264,12 +287,11 @@ def check_types(model: Any, data: Any) -> None:
         raise ValueError(f"data={shown(data)} must come from load_data.")
 
 
-def check_fits(model: keras.Model, data: Data) -> None:
-    """Checks that a model fits the data.
+def check_takes_images(model: keras.Model, data: Data) -> None:
+    """Checks that a model takes the images of the data.
 
     Raises:
-        ValueError: one of them is something else; the model takes images of another shape, or the number of its
-            outputs is not the number of classes.
+        ValueError: one of them is something else, or the model takes images of another shape.
     """
     check_types(model, data)
     shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
@@ -285,6 +307,15 @@ def check_fits(model: keras.Model, data: Data) -> None:
             f"The model {model.name} takes images of shape {expected}, but those of {data.name} have shape "
             f"{data.image_shape}; build it with input_shape=data.image_shape."
         )
+
+
+def check_fits(model: keras.Model, data: Data) -> None:
+    """Checks that a model can be trained on the data.
+
+    Raises:
+        ValueError: as `check_takes_images`, or the number of the model's outputs is not the number of classes.
+    """
+    check_takes_images(model, data)
     if model.output_shape[1:] != (len(data.class_names),):
         raise ValueError(
             f"The model {model.name} has outputs of shape {model.output_shape[1:]}, but {data.name} has "

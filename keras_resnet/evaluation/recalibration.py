@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_resnet.data.batches import training_batches
 from keras_resnet.data.loading import Data
-from keras_resnet.evaluation.classification import check_fits, check_types
+from keras_resnet.evaluation.classification import check_takes_images, check_types
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.rules import ABOVE_ZERO, WHOLE, check
 
@@ -30,7 +30,7 @@ def recalibrate_batchnorm(model: keras.Model, data: Data, recipe: str | Recipe, 
         The model.
 
     Raises:
-        ValueError: an argument is invalid, the model does not fit the data, or it has no batch normalization.
+        ValueError: an argument is invalid, the model takes other images, or it has no batch normalization.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -45,7 +45,7 @@ def recalibrate_batchnorm(model: keras.Model, data: Data, recipe: str | Recipe, 
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     if not layers:
         raise ValueError(f"{model.name} has no batch normalization.")
-    check_fits(model, data)
+    check_takes_images(model, data)
     steps = max(1, min(images, len(data.train)) // recipe.batch_size)
     before = [(layer.momentum, layer.trainable) for layer in layers]
     try:

@@ -30,7 +30,7 @@ SETTINGS = {field.name for field in setting_fields()}
 FLAGS = {
     "evaluate": {
         "model", "weights", "data", "data_dir", "split", "protocol", "scales", "image_size", "crop_fraction",
-        "interpolation", "per_class", "real_labels", "recalibrate_batchnorm",
+        "interpolation", "per_class", "real_labels", "recalibrate_batchnorm", "classes", "class_list",
     },
     "finetune": {*TRAINING, *SETTINGS, "freeze"},
     "launch": {"workers"},

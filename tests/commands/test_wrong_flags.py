@@ -88,6 +88,11 @@ def test_similar_flags_are_suggested(run):
         (["evaluate", "--model=.", "--per_class=."], "--per_class: . is a folder; name a file."),
         (["evaluate", "--model=.", "--real_labels=real.json"], "--real_labels: there is no file real.json."),
         (["evaluate", "--model=.", "--recalibrate_batchnorm=-1"], "--recalibrate_batchnorm=-1 must be a non-negative"),
+        (["evaluate", "--model=.", "--classes=some"], "Unknown --classes 'some'; available: 'all', 'data'."),
+        (
+            ["evaluate", "--model=.", "--class_list=imagenet"],
+            "Unknown --class_list 'imagenet'; did you mean 'imagenet-1k",
+        ),
         (["evaluate", "--model=.", "--split=val"], "Unknown --split 'val'; did you mean 'validation'?"),
         (["evaluate", "--model=resnet5O"], "Unknown run directory, .keras file, or variant 'resnet5O'; did you mean"),
         (["predict", "run", "x.png", "--top=0"], "--top=0 must be a positive integer."),
@@ -117,6 +122,11 @@ def test_wrong_values_name_the_flag_and_what_it_takes(arguments, message, run):
         (["finetune", "photos", "--workdir=run", "--weights=", "--freeze=stem"], "--freeze would keep random weights"),
         (["evaluate", "--model=photos", "--weights=imagenet"], "photos has its own weights; leave out --weights."),
         (["evaluate", "--model=resnet50"], "--model is a variant; also give --weights."),
+        (["evaluate", "--model=photos", "--class_list=imagenet-1k"], "--class_list needs --weights: a weight file."),
+        (
+            ["evaluate", "--model=resnet18", "--weights=imagenet", "--data_dir=photos", "--class_list=imagenet-1k"],
+            "imagenet has its own classes; leave out --class_list.",
+        ),
         (["list", "--min_top1=80"], "--min_top1 needs --weights."),
         (["list", "--nocommercial"], "--commercial needs --weights."),
         (["evaluate", "--model=photos", "--scales=224"], "--scales needs --protocol=multi_scale."),

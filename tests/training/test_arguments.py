@@ -64,6 +64,7 @@ CALLS = [
     *(("evaluate", "split", value) for value in ["x", 3, "", [], "validation"]),
     *(("evaluate", "protocol", value) for value in [None, 3, "", "10_crop", []]),
     *(("evaluate", "scales", value) for value in [[0], [-1], [10**9], [1.5], ["x"], [], 3, "8", [np.nan], [True]]),
+    *(("evaluate", "classes", value) for value in [None, 3, "", "some", [], ["cat"]]),
     *(("evaluate", "real_labels", value) for value in ["no/such/file", 3, []]),
     *(("evaluate", "verbose", value) for value in [None, 3, "x", []]),
     *(("recalibrate_batchnorm", "model", value) for value in [None, 3, "x", linear_net()]),

@@ -1,0 +1,83 @@
+"""Matches the classes of a data set to the outputs of a model that may tell more classes apart."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_resnet.choices import CLASS_LISTS
+from keras_resnet.data.loading import Data
+from keras_resnet.preprocessing import imagenet_classes
+
+LISTED = 4  # classes that an error lists
+
+
+def match_classes(model: keras.Model, data: Data) -> np.ndarray:
+    """The output of the model that stands for each class of the data.
+
+    Classes are matched by their names. If the model's are those of ImageNet, a class of the data may have either the
+    WordNet ID or the name. Without a match, the outputs are taken to be in the order of the data's classes, if there
+    are as many.
+
+    Args:
+        model: a model with outputs (batch, N); its `class_names`, if it has any, name them.
+        data: from `keras_resnet.load_data`.
+
+    Returns:
+        Numbers of outputs, int (classes,).
+
+    Raises:
+        ValueError: the numbers of outputs and classes differ, and the model has no class names, or one name of the data
+            is not one of them, or is that of several.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.evaluation.class_matching import match_classes
+        >>> model = keras_resnet.ResNet20Cifar(classes=3)
+        >>> model.class_names = "cat", "dog", "owl"
+        >>> arrays = np.zeros((2, 32, 32, 3), "uint8"), np.arange(2)
+        >>> match_classes(model, keras_resnet.load_data(arrays, class_names=("owl", "cat"))).tolist()
+        [2, 0]
+    """
+    names, outputs, classes = getattr(model, "class_names", None), model.output_shape[1:], len(data.class_names)
+    known = _outputs_by_name(names or ())
+    if len(outputs) == 1 and all(len(known.get(name, ())) == 1 for name in data.class_names):
+        return np.array([known[name][0] for name in data.class_names])
+    if outputs == (classes,):
+        return np.arange(classes)
+    if not names or classes > len(names):
+        hint = "" if names else ", or set its class_names to match classes by name"
+        raise ValueError(
+            f"The model {model.name} has outputs of shape {outputs}, but {data.name} has {classes} classes; build it "
+            f"with classes={classes}{hint}."
+        )
+    unknown = [name for name in data.class_names if name not in known]
+    if unknown:
+        raise ValueError(f"{data.name} has classes that the model {model.name} does not know: {_listed(unknown)}.")
+    ambiguous = [name for name in data.class_names if len(known[name]) > 1]
+    raise ValueError(
+        f"The model {model.name} has several classes of the name {_listed(ambiguous)}; give {data.name} WordNet IDs as "
+        "class names."
+    )
+
+
+def _outputs_by_name(names: Sequence[str]) -> dict[str, list[int]]:
+    """The numbers of the outputs that have a name, or of ImageNet's classes the WordNet ID."""
+    outputs: dict[str, list[int]] = {}
+    for column in _columns(tuple(names)):
+        for output, name in enumerate(column):
+            outputs.setdefault(name, []).append(output)
+    return outputs
+
+
+def _columns(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The names, and for a list of ImageNet's classes also their WordNet IDs, or the reverse."""
+    for class_list in CLASS_LISTS:
+        columns = list(zip(*imagenet_classes(class_list), strict=True))
+        if names in columns:
+            return columns
+    return [names]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:LISTED])) + (", ..." if len(names) > LISTED else "")
