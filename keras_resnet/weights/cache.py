@@ -14,6 +14,8 @@ try:
 except ImportError:  # Windows has no fcntl: two processes may download the same file at the same time
     fcntl = None  # type: ignore[assignment]
 
+TIMEOUT = 30  # seconds without data until a connection counts as lost
+
 
 def weights_folder() -> pathlib.Path:
     """`models/keras_resnet` of Keras's folder: `~/.keras`, or the environment variable KERAS_HOME."""

@@ -8,11 +8,10 @@ import sys
 import urllib.error
 import urllib.request
 
-from keras_resnet.weights.cache import fetch_once, unavailable, verify, weights_folder, with_suffix
+from keras_resnet.weights.cache import TIMEOUT, fetch_once, unavailable, verify, weights_folder, with_suffix
 from keras_resnet.weights.hub import fetch_published
 from keras_resnet.weights.pretrained import PretrainedWeights
 
-TIMEOUT = 30  # seconds without data until a connection counts as lost
 ATTEMPTS = 5  # maximum number of connections for a file; each must receive some data
 CHUNK = 1 << 20  # bytes read at a time
 

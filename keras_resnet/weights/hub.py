@@ -11,6 +11,7 @@ from typing import TypeGuard
 
 from keras_resnet.errors import shown
 from keras_resnet.weights.cache import (
+    TIMEOUT,
     fetch_once,
     is_verified,
     locked,
@@ -167,7 +168,7 @@ def _weight_files(place: HubAddress) -> tuple[str, dict[str, str]]:
 
     hub = huggingface_hub.HfApi(endpoint=_endpoint())
     try:
-        info = hub.model_info(place.repository, revision=place.revision, files_metadata=True)
+        info = hub.model_info(place.repository, revision=place.revision, files_metadata=True, timeout=TIMEOUT)
     except RevisionNotFoundError as error:
         raise FileNotFoundError(f"{_url(place)} has no revision {place.revision!r}.") from error
     except RepositoryNotFoundError as error:

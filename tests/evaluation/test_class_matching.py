@@ -1,6 +1,7 @@
 """Evaluation on a part of a model's classes: counts compared with NumPy's, of nets whose scores are known."""
 
 import dataclasses
+import hashlib
 import json
 import re
 
@@ -14,6 +15,7 @@ from keras_resnet.data.decoding import read_image
 from keras_resnet.evaluation.class_matching import match_classes
 from keras_resnet.preprocessing import imagenet_classes
 from keras_resnet.transforms.views import center_view
+from keras_resnet.weights import find_weights, pretrained
 from tests.commands.running import keras_resnet_command
 from tests.photos import write_scenes
 
@@ -169,3 +171,25 @@ def test_command(monkeypatch, tmp_path):
     assert keras_resnet_command(monkeypatch, "evaluate", *given).stderr == (
         "error: photos has classes that the model resnet20_cifar does not know: 'dragon'.\n"
     )
+
+
+def test_command_keeps_the_classes_of_published_weights(monkeypatch, tmp_path):
+    write_scenes(tmp_path / "photos" / "train", ["n01440764", "n02123045"], 2)
+    model = create_model("resnet20_cifar", classes=1000)
+    model.get_layer("logits").bias.assign(np.where(np.arange(1000) == 281, 1e6, 0))
+    folder = tmp_path / "models" / "keras_resnet"
+    folder.mkdir(parents=True)
+    model.save(folder / "net.keras")
+    digits = hashlib.sha256((folder / "net.keras").read_bytes()).hexdigest()
+    row = dataclasses.replace(
+        find_weights("resnet18", "torchvision/IMAGENET1K_V1"),
+        **dict(id="here/resnet20_cifar", variant="resnet20_cifar", naming="keras_resnet", input_size=SIDE),
+        **dict(url="http://127.0.0.1:9/net.keras", checksum=f"sha256:{digits}"),
+    )
+    monkeypatch.setattr(pretrained, "_table", lambda: {row.id: row})
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    arguments = ["--model=resnet20_cifar", "--weights=here", f"--data_dir={tmp_path / 'photos'}", "--split=train"]
+    code, stdout, stderr = keras_resnet_command(monkeypatch, "evaluate", *arguments)
+    assert (code, stderr) == (0, "")
+    assert stdout.startswith("2 of 4 right")
+    assert "short side 36, bilinear, single view, 2 of 1,000 classes, scores of all)" in stdout

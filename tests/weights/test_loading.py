@@ -2,9 +2,11 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import struct
 import warnings
+import zipfile
 
 import keras
 import numpy as np
@@ -78,6 +80,46 @@ def test_own_files_give_the_same_outputs(suffix, model, tmp_path):
     (model.save if suffix == ".keras" else model.save_weights)(path)
     other = create_model("resnet20_cifar", weights=path)
     np.testing.assert_array_equal(other(images), model(images))
+
+
+def with_config(path, **values):
+    """A copy of a `.keras` file whose model has other values in its configuration."""
+    changed = path.with_name("changed.keras")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"].update(values)
+                content = json.dumps(config)
+            new.writestr(name, content)
+    return changed
+
+
+def test_keras_file_brings_view_and_class_names(model, tmp_path):
+    model.view, model.class_names = View((32, 32), 0.5, "bicubic"), [f"class {number}" for number in range(10)]
+    model.save(tmp_path / "net.keras")
+    other = create_model("resnet20_cifar", weights=tmp_path / "net.keras")
+    assert (other.view, other.class_names) == (model.view, model.class_names)
+    features = create_model("resnet20_cifar", include_top=False, weights=tmp_path / "net.keras")
+    assert (features.view, features.class_names) == (model.view, None)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *(dict(view=view) for view in (3, [1], {"size": [0, 0]}, {"size": [32, 32], "x": 1}, {"crop_fraction": 1.0})),
+        *(dict(class_names=names) for names in (3, [1, 2], [None] * 10)),
+    ],
+)
+def test_invalid_view_or_class_names_change_nothing(values, model, tmp_path):
+    model.save(tmp_path / "net.keras")
+    other = create_model("resnet20_cifar")
+    before = other.get_weights()
+    with pytest.raises(ValueError, match=r"changed.keras has an invalid view or class_names \(.*\)\.$") as caught:
+        load_weights(other, with_config(tmp_path / "net.keras", **values))
+    assert "\n" not in str(caught.value)
+    assert unchanged(other, before)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
