@@ -34,7 +34,7 @@ def run(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=500)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_every_format_accounts_for_every_image(folder):
     lines = run(folder, "bad.png", "good.png", "--top=1")
     assert lines.returncode == 1

@@ -27,7 +27,7 @@ def mistake(result):
     return result.stderr.strip().splitlines()[-1]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_train_then_predict_then_train_again(tiny_cifar, tmp_path):
     arguments = [
         f"--data_dir={tiny_cifar}",
@@ -106,7 +106,7 @@ def test_finetune_then_evaluate(tiny_cifar, tmp_path):
     assert "has 10 classes; build it with classes=10" in mistake(unfit)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_training_starts_from_weights(tiny_cifar, tmp_path):
     start = keras_resnet.create_model("resnet20_cifar")
     start.save(tmp_path / "start.keras")
@@ -149,7 +149,7 @@ def test_imagenet_without_data_says_how_to_get_it(tmp_path):
 NET = ["--model=resnet18", "--recipe=photos_quick", "--image_size=32", "--epochs=1", "--batch_size=16"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_photos_to_records_to_run_to_three_protocols(tmp_path):
     """The ImageNet workflow on 36 photos, one of them unreadable."""
     write_scenes(tmp_path / "photos" / "train", ["ant", "bee", "cat"], 10)

@@ -36,7 +36,7 @@ def record_set(photos, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=["files", "records"])
+@pytest.fixture(params=["files", pytest.param("records", marks=pytest.mark.exhaustive)])
 def source(request, photos, record_set):
     return photos if request.param == "files" else record_set
 

@@ -274,7 +274,7 @@ def test_scripts_end_if_the_port_of_one_is_taken():
         assert line.startswith(f"error: Port {port} of worker 1 ({addresses[1]}) cannot be used")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_programs_that_train_different_models_say_so(tmp_path):
     launch, program = ROOT / "scripts" / "launch_local.py", pathlib.Path(__file__).with_name("disagreeing_run.py")
     command = [sys.executable, launch, "--workers=2", program, tmp_path / "run"]

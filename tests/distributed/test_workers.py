@@ -61,7 +61,7 @@ def of_one_worker(tmp_path_factory):
     return workdir
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_workers_resume_after_losing_one_and_match_one_worker(of_one_worker, tmp_path):
     workdir = tmp_path / "two"
 

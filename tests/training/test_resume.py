@@ -106,7 +106,7 @@ def assert_same(workdir, whole):
     assert log(workdir) == log(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_again_and_again_it_ends_with_the_same_weights(runner, whole, tmp_path):
     workdir = tmp_path / "run"
     codes = {}
@@ -131,7 +131,7 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(runner, whole, tmp
     assert not any(workdir.glob("checkpoints/.writing-*/*"))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_full_disk_keeps_the_last_checkpoint(runner, whole, tmp_path):
     """First too little room for the recipe's file, then for a checkpoint, then enough."""
     workdir = tmp_path / "run"
@@ -149,7 +149,7 @@ def test_full_disk_keeps_the_last_checkpoint(runner, whole, tmp_path):
     assert_same(workdir, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_damaged_newest_checkpoint(runner, whole, tmp_path):
     workdir = tmp_path / "run"
     process = runner.start(workdir)

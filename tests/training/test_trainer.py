@@ -59,7 +59,7 @@ def two():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_a_run_learns_and_leaves_a_whole_run_directory(devices, data, tmp_path):
     strategy = ONE if devices == 1 else two()
     recipe = dataclasses.replace(RECIPE, epochs=8, learning_rate=0.1, per_pixel_mean=True)
@@ -372,7 +372,7 @@ def photo_net(data):
     return create_model("resnet20_cifar", depths=(1, 1), widths=(8, 16), input_shape=data.image_shape, classes=2)
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_bad_photos_are_skipped_and_listed_once(devices, photos, tmp_path):
     data = load_data(photos, PHOTOS)
     strategy = ONE if devices == 1 else two()

@@ -224,7 +224,7 @@ def test_segments_make_up_the_run(done, total, expected):
     assert done + sum((end - first) * steps for first, _, end, steps in expected) == total
 
 
-@pytest.mark.parametrize("epochs", [(2, 4), (0.5, 1.25, 2)])
+@pytest.mark.parametrize("epochs", [(2, 4), pytest.param((0.5, 1.25, 2), marks=pytest.mark.exhaustive)])
 def test_extended_run_equals_the_long_one(epochs, data, tmp_path):
     """With a constant rate, which does not depend on the length."""
     whole = linear_net()

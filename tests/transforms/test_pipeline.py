@@ -48,6 +48,7 @@ def test_keras_layers_draw_from_the_recipes_seed(layer):
     assert one[0][0].shape == (4, 16, 16, 3)
 
 
+@pytest.mark.exhaustive
 def test_keras_cv_layers_work():
     keras_cv = pytest.importorskip("keras_cv", reason="keras-cv is an extra: pip install 'resnet-keras[keras-cv]'")
     for layer in (keras_cv.layers.RandAugment(value_range=(0, 255)), keras_cv.layers.GridMask()):
