@@ -20,7 +20,7 @@ from keras_resnet.transforms.crops import DecodedImage, LazyImage
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 JPEG_START, JPEG_END, PNG_START = b"\xff\xd8\xff", b"\xff\xd9", b"\x89PNG"
 PNG_SIZE = 16  # where a PNG's width and height are: two big-endian int32 in its header
-MAX_PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # type: ignore[operator]  # Pillow's limit, against decompression bombs
+MAX_PIXELS = 2 * 89_478_485  # of an image, against decompression bombs; Pillow's limit, too, unless a program moves it
 TOO_LARGE = f"has more than {MAX_PIXELS:,} pixels"
 JPEG_RATIOS = (1, 2, 4, 8)  # libjpeg can decode at 1 / these
 JPEG = dict(channels=3, dct_method="INTEGER_ACCURATE")  # as Pillow and torchvision decode
@@ -218,7 +218,9 @@ def _decode_with_pillow(content):
     """Decodes to uint8 (height, width, 3); raises a ValueError that says what is wrong with the content."""
     try:
         with warnings.catch_warnings(action="ignore"):  # about large images and odd metadata
-            image = _load_as_stored(Image.open(io.BytesIO(content), formats=FORMATS))
+            opened = Image.open(io.BytesIO(content), formats=FORMATS)
+            too_large = opened.width * opened.height > MAX_PIXELS
+            image = None if too_large else _load_as_stored(opened)
     except UnidentifiedImageError:
         formats = ", ".join(FORMATS)
         raise ValueError(f"is not an image in a known format ({formats}), or its header is damaged") from None
@@ -226,6 +228,8 @@ def _decode_with_pillow(content):
         raise ValueError(TOO_LARGE) from None
     except Exception as error:  # Pillow's readers raise errors of any type
         raise ValueError(f"is damaged ({first_line(error)})") from None
+    if image is None:
+        raise ValueError(TOO_LARGE)
     if 0 in image.size:
         raise ValueError("has no pixels")
     if image.mode.startswith("I"):  # 16 bits

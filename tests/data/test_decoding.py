@@ -181,6 +181,13 @@ def test_images_beyond_the_limit_are_refused_before_they_are_decoded():
             decode_bytes(content)
 
 
+def test_limit_holds_where_a_program_has_lifted_pillows(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    header = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 20_000, 20_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    with pytest.raises(ValueError, match=r"^has more than 178,956,970 pixels$"):
+        decode_bytes(header)
+
+
 def test_missing_file_and_folder(tmp_path):
     for path in (tmp_path / "none.jpg", tmp_path):
         with pytest.raises(ValueError, match=r"cannot be read"):
