@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resnet.layers import BatchNormalization, Conv2D, ZeroPaddedShortcut
+from keras_resnet.layers import BatchNormalization, BlurPool, Conv2D, StandardizedConv2D, ZeroPaddedShortcut
 
 SHAPE = (4, 5, 6, 7)
 
@@ -179,3 +179,48 @@ def test_zero_padded_shortcut(strides, filters):
 def test_zero_padded_shortcut_cannot_drop_channels():
     with pytest.raises(ValueError, match="cannot reduce 8 channels to 4; use a projection"):
         ZeroPaddedShortcut(4)(np.zeros((1, 2, 2, 8)))
+
+
+def standardized(kernel):
+    """Qiao et al. 2019, equation 2, in float64."""
+    kernel = kernel.astype("float64")
+    mean, variance = kernel.mean((0, 1, 2)), kernel.var((0, 1, 2))
+    return (kernel - mean) / np.sqrt(variance + 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("policy", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 0.02), ("mixed_float16", 2e-3)]
+)
+def test_weights_are_standardized_in_float32(policy, tolerance):
+    """The weights differ by less than bfloat16's rounding: standardized in bfloat16, they would be noise."""
+    layer = StandardizedConv2D(8, 3, activation="relu", bias_initializer="ones", dtype=policy)
+    layer.build((None, 6, 6, 4))
+    kernel = np.random.default_rng(0).normal(0.1, 1e-3, (3, 3, 4, 8)).astype("float32")
+    layer.kernel.assign(kernel)
+    images = np.random.default_rng(1).normal(size=(2, 6, 6, 4)).astype("float32")
+    outputs = layer(images)
+    assert outputs.dtype == layer.compute_dtype
+    sums = sum(
+        images[:, row : row + 4, column : column + 4].astype("float64") @ standardized(kernel)[row, column]
+        for row in range(3)
+        for column in range(3)
+    )
+    expected = np.maximum(sums + 1, 0)
+    np.testing.assert_allclose(tf.cast(outputs, "float32"), expected, atol=tolerance * np.abs(expected).max())
+
+
+def test_standardized_convolution_keeps_its_configuration():
+    layer = StandardizedConv2D(8, 3, strides=2, epsilon=1e-3)
+    copy = StandardizedConv2D.from_config(layer.get_config())
+    assert (copy.filters, copy.strides, copy.epsilon) == (8, (2, 2), 1e-3)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_blur_is_the_binomial_filter(strides):
+    image = np.random.default_rng(0).normal(size=(1, 7, 5, 2)).astype("float32")
+    padded = np.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    blurred = sum(weights[i, j] * padded[:, i : i + 7, j : j + 5] for i in range(3) for j in range(3))
+    layer = BlurPool.from_config(BlurPool(strides).get_config())
+    np.testing.assert_allclose(layer(image), blurred[:, ::strides, ::strides], atol=1e-6)
+    assert layer.compute_output_shape((None, 7, None, 2))[1:3] == (-(-7 // strides), None)

@@ -13,7 +13,7 @@ from keras_resnet.variants import VARIANTS
 if TYPE_CHECKING:
     from keras_resnet.weights import PretrainedWeights
 
-COLUMNS = ("variant", "parameters", "GFLOPs", "input", "published weights", "published top-1, %")
+COLUMNS = ("variant", "parameters", "GFLOPs", "activations, M", "input", "published weights", "published top-1, %")
 WEIGHTS_COLUMNS = ("weights", "licence", "test size", "crop", "published top-1, %", "published top-5, %")
 FILTERS = ("licence", "commercial", "image_size", "min_top1")  # of the weights; arguments of `list_weights`
 
@@ -82,7 +82,7 @@ def _weights_row(weights: "PretrainedWeights") -> tuple[str, ...]:
 def _row(name: str) -> tuple[str, ...]:
     import keras
 
-    from keras_resnet.models.complexity import trainable_parameters
+    from keras_resnet.models.complexity import activations, trainable_parameters
 
     keras.backend.clear_session()
     model = keras_resnet.create_model(name)
@@ -94,6 +94,7 @@ def _row(name: str) -> tuple[str, ...]:
         f"`{name}`",
         f"{trainable_parameters(model):,}",
         f"{keras_resnet.multiply_adds(model) / 1e9:.3g}",
+        f"{activations(model) / 1e6:.3g}",
         f"{height} x {width}",
         _summary(published),
         ", ".join(accuracies),

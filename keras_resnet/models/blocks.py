@@ -1,27 +1,43 @@
 """Blocks, shortcuts and stages, as the paper's figures draw them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from keras import KerasTensor, layers
 
 from keras_resnet.layers import BlurPool, ZeroPaddedShortcut, channel_axis
-from keras_resnet.models.style import Conv, Style, activation, convolution, he_initializer, norm, norm_act
+from keras_resnet.models.attention import ATTENTIONS
+from keras_resnet.models.style import Conv, Style, activation, convolution, norm, norm_act
 
 
 def basic(width: int, strides: int, dilations: tuple[int, int], style: Style) -> tuple[Conv, ...]:
     """Two 3x3 convolutions (the paper's figure 5, left)."""
-    return Conv(3, width, strides, dilations[0]), Conv(3, width, 1, dilations[1])
+    first = Conv(3, width // style.reduce_first, strides, dilations[0], reduces=_reduces(strides, dilations))
+    return first, Conv(3, width, 1, dilations[1])
 
 
 def bottleneck(width: int, strides: int, dilations: tuple[int, int], style: Style) -> tuple[Conv, ...]:
     """1x1, 3x3 and 1x1, the last with 4 x `width` filters (the paper's figure 5, right); groups as in ResNeXt."""
     inner = width * style.base_width // 64 * style.groups
     first, second = (strides, 1) if style.stride_in == "1x1" else (1, strides)
-    return Conv(1, inner, first), Conv(3, inner, second, dilations[0], style.groups), Conv(1, 4 * width)
+    reduces = _reduces(strides, dilations)
+    return (
+        Conv(1, inner // style.reduce_first, first, reduces=reduces and style.stride_in == "1x1"),
+        Conv(3, inner, second, dilations[0], style.groups, reduces=reduces and style.stride_in == "3x3"),
+        Conv(1, 4 * width),
+    )
+
+
+def _reduces(strides: int, dilations: tuple[int, int]) -> bool:
+    """Whether a block halves the size, or begins to dilate instead."""
+    return strides > 1 or dilations[0] != dilations[1]
 
 
 BLOCKS = {"basic": basic, "bottleneck": bottleneck}
+ANTI_ALIASING: dict[str | None, Callable] = {  # of a stride, after a convolution without it
+    "blur": BlurPool,  # Zhang 2019, https://arxiv.org/abs/1904.11486
+    "average": lambda strides, name: layers.AveragePooling2D(strides, strides, name=name),
+}
 
 
 def residual_branch(x: KerasTensor, convs: Sequence[Conv], style: Style, *, name: str) -> KerasTensor:
@@ -35,10 +51,10 @@ def residual_branch(x: KerasTensor, convs: Sequence[Conv], style: Style, *, name
             x = norm_act(x, style, name=name, index=index)
         if style.block_dropout and index == last:
             x = layers.Dropout(style.block_dropout, name=f"{name}_dropout")(x)
-        blurs = style.blur_pool and conv.strides > 1
+        anti_aliased = style.anti_alias is not None and conv.reduces
         x = convolution(
             x,
-            dataclasses.replace(conv, strides=1) if blurs else conv,
+            dataclasses.replace(conv, strides=1) if anti_aliased else conv,
             style,
             name=name,
             index=index,
@@ -48,25 +64,20 @@ def residual_branch(x: KerasTensor, convs: Sequence[Conv], style: Style, *, name
         if not style.preactivation:
             x = norm(x, style, name=name, index=index, zero=style.zero_init_residual and index == last)
             x = activation(x, style, name=f"{name}_relu{index}") if index < last else x
-        x = BlurPool(name=f"{name}_blur{index}")(x) if blurs else x
-    return squeeze_excite(x, style, name=f"{name}_se") if style.se_ratio else x
-
-
-def squeeze_excite(x: KerasTensor, style: Style, *, name: str) -> KerasTensor:
-    """Scales each channel by a weight computed from the whole image (Hu et al. 2017, https://arxiv.org/abs/1709.01507)."""
-    filters = x.shape[channel_axis()]
-    reduced = max(8, int(filters * style.se_ratio + 4) // 8 * 8)  # a multiple of 8, as in timm
-    weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
-    weights = layers.Conv2D(reduced, 1, kernel_initializer=he_initializer(), name=f"{name}_reduce")(weights)
-    weights = layers.ReLU(name=f"{name}_relu")(weights)
-    weights = layers.Conv2D(
-        filters, 1, activation="sigmoid", kernel_initializer=he_initializer(), name=f"{name}_expand"
-    )(weights)
-    return layers.Multiply(name=f"{name}_scale")([x, weights])
+        x = ANTI_ALIASING[style.anti_alias](conv.strides, name=f"{name}_blur{index}")(x) if anti_aliased else x
+    suffix, attention = ATTENTIONS[style.attention]
+    return attention(x, style, name=f"{name}_{suffix}")
 
 
 def shortcut_to(
-    filters: int, x: KerasTensor, entry: KerasTensor, strides: int, dilation: int, style: Style, *, name: str
+    filters: int,
+    x: KerasTensor,
+    entry: KerasTensor,
+    strides: int,
+    dilations: tuple[int, int],
+    style: Style,
+    *,
+    name: str,
 ) -> KerasTensor:
     """`x` in the shape of the residual branch (the paper's section 3.3).
 
@@ -74,6 +85,7 @@ def shortcut_to(
     2c); else `x` is only subsampled where necessary. C always projects. With pre-activation, a projection starts from
     `entry`, the pre-activated `x`.
     """
+    dilation_before, dilation = dilations
     name = f"{name}_shortcut"
     widens = x.shape[channel_axis()] != filters
     projects = style.shortcut == "C" or (widens and style.shortcut != "A")
@@ -84,7 +96,9 @@ def shortcut_to(
     elif style.shortcut == "D" and dilation > 1:  # as in timm, the average includes the padding at bottom and right
         entry = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(entry)
         entry = layers.AveragePooling2D(2, 1, name=f"{name}_pool")(entry)
-    y = convolution(entry, Conv(1, filters, strides), style, name=name, bias=style.layout == "keras_v2")
+    size = style.shortcut_size if strides > 1 or dilation > 1 else 1
+    conv = Conv(size, filters, strides, dilation_before if size > 1 else 1)
+    y = convolution(entry, conv, style, name=name, bias=style.layout == "keras_v2")
     return y if style.preactivation else norm(y, style, name=name)
 
 
@@ -106,14 +120,14 @@ def residual_block(
     if style.residual:
         if drop_path:  # drops the branch for single examples (Huang et al. 2016, https://arxiv.org/abs/1603.09382)
             y = layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path")(y)
-        skip = shortcut_to(convs[-1].filters, x, entry, strides, dilations[1], style, name=name)
+        skip = shortcut_to(convs[-1].filters, x, entry, strides, dilations, style, name=name)
         y = layers.Add(name=f"{name}_add")([skip, y])
     return y if style.preactivation else activation(y, style, name=f"{name}_out")
 
 
 def stages(
     x: KerasTensor,
-    kind: str,
+    block: str | Sequence[str],
     depths: Sequence[int],
     widths: Sequence[int],
     stem_stride: int,
@@ -126,7 +140,8 @@ def stages(
     in their first block; in the layout "keras_v2", all but the last in their last block.
     """
     outputs, stride, dilation, blocks_before = [], stem_stride, 1, 0
-    for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), start=1):
+    kinds = [block] * len(depths) if isinstance(block, str) else block
+    for stage, (kind, depth, width) in enumerate(zip(kinds, depths, widths, strict=True), start=1):
         halves = stage < len(depths) if style.layout == "keras_v2" else stage > 1
         strides, dilation_before = (2 if halves else 1), dilation
         if strides == 2 and output_stride and stride >= output_stride:

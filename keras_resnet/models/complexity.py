@@ -9,6 +9,7 @@ from keras_resnet.preprocessing import image_sides
 from keras_resnet.rules import check
 
 WEIGHTED = (keras.layers.Conv2D, keras.layers.Dense)
+ARITHMETIC = (*WEIGHTED, keras.layers.Conv1D)  # that of ECA, along the channels
 
 
 def multiply_adds(model: keras.Model) -> int:
@@ -24,10 +25,32 @@ def multiply_adds(model: keras.Model) -> int:
         >>> round(keras_resnet.multiply_adds(keras_resnet.ResNet50()) / 1e9, 2)
         4.09
     """
+    _check_size(model)
+    return sum(_multiply_adds(layer) for layer in model.layers if isinstance(layer, ARITHMETIC))
+
+
+def _check_size(model: keras.Model) -> None:
     check("model", model, KERAS_MODEL)
     if None in image_sides(model):
         raise ValueError(f"{model.name} has a variable input size; build it with input_shape.")
-    return sum(_multiply_adds(layer) for layer in model.layers if isinstance(layer, WEIGHTED))
+
+
+def activations(model: keras.Model) -> int:
+    """Values that all convolutions and fully connected layers output for one image, which training must keep.
+
+    Source: Radosavovic et al. 2020, https://arxiv.org/abs/2003.13678, section 2; timm's tables count them so.
+
+    Raises:
+        ValueError: the model's input size is variable.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.models.complexity import activations
+        >>> round(activations(keras_resnet.ResNet50()) / 1e6, 2)
+        11.11
+    """
+    _check_size(model)
+    return sum(math.prod(layer.output.shape[1:]) for layer in model.layers if isinstance(layer, ARITHMETIC))
 
 
 def _multiply_adds(layer: keras.layers.Layer) -> int:

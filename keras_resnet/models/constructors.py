@@ -19,11 +19,19 @@ from keras_resnet.weights.pretrained import find_weights
 FAMILIES = {
     "wide_resnet": "WideResNet",
     "plainnet": "PlainNet",
+    "seresnetaa": "SEResNetAA",
+    "seresnextaa": "SEResNeXtAA",
     "seresnet": "SEResNet",
+    "seresnext": "SEResNeXt",
+    "senet": "SENet",
+    "ecaresnet": "ECAResNet",
+    "ecaresnext": "ECAResNeXt",
     "resnext": "ResNeXt",
+    "resnetaa": "ResNetAA",
     "resnetblur": "ResNetBlur",
     "resnetrs": "ResNetRS",
     "resnet": "ResNet",
+    "test_resnet": "TestResNet",
 }
 
 
@@ -35,12 +43,13 @@ def constructor_name(variant: str) -> str:
         >>> [constructor_name(variant) for variant in ("resnet50d", "resnetv2_110_cifar", "wide_resnet28_10_cifar")]
         ['ResNet50D', 'ResNet110V2Cifar', 'WideResNet28_10Cifar']
     """
-    variant = re.sub(r"^resnetv2_(\d+)", r"resnet\1_v2", variant)
+    variant = re.sub(r"^resnetv2_([^_]+)", r"resnet\1_v2", variant)
     prefix = next(prefix for prefix in FAMILIES if variant.startswith(prefix))
     size, *rest = variant.removeprefix(prefix).split("_")
     words = [f"_{word}" if word[0].isdigit() else word.capitalize() for word in rest]
     # A letter after the digits is a capital: resnet50d is ResNet50D.
-    return FAMILIES[prefix] + "".join(re.sub(r"(?<=\d)[a-z]$", lambda last: last[0].upper(), w) for w in (size, *words))
+    words = [size[:1].upper() + size[1:], *words]
+    return FAMILIES[prefix] + "".join(re.sub(r"(?<=\d)[a-z]$", lambda last: last[0].upper(), word) for word in words)
 
 
 def build_variant(variant: str, options: dict[str, Any]) -> Model:
@@ -48,7 +57,7 @@ def build_variant(variant: str, options: dict[str, Any]) -> Model:
     settings = {**VARIANTS[variant], "name": variant}
     if is_published(options.get("weights")):
         published = find_weights(variant, options["weights"])
-        settings |= published.options
+        settings |= {"classes": published.classes, **published.options}
         if published.input_size != IMAGE_SIZE:  # takes images of both sizes
             settings["input_shape"] = (None, None, 3) if channel_axis() == -1 else (3, None, None)
         options = {**options, "weights": published}

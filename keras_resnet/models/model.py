@@ -17,6 +17,7 @@ import numpy as np
 from keras_resnet.errors import shown
 from keras_resnet.files import write_text
 from keras_resnet.layers import replaces
+from keras_resnet.models.features import Feature, features_of
 from keras_resnet.preprocessing import View, image_sides
 from keras_resnet.rules import PATH, Rule, check
 
@@ -97,6 +98,17 @@ class Model(ReplicatedModel):
     @class_names.setter
     def class_names(self, names: Iterable[str] | None) -> None:
         self._class_names = None if names is None else checked_class_names(names, number_of_classes(self))
+
+    @property
+    def feature_info(self) -> tuple[Feature, ...] | None:
+        """Name, stride and channels of each output of a model with `features=True`; None for other models.
+
+        Example:
+            >>> import keras_resnet
+            >>> keras_resnet.ResNet50(features=True).feature_info[-1]
+            Feature(name='C5', stride=32, channels=2048)
+        """
+        return features_of(self)
 
     def get_config(self) -> dict[str, Any]:
         known = {

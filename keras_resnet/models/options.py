@@ -7,12 +7,24 @@ import keras
 
 from keras_resnet.errors import check_name
 from keras_resnet.layers import channel_axis
-from keras_resnet.models.blocks import BLOCKS
+from keras_resnet.models.attention import ATTENTIONS
+from keras_resnet.models.blocks import ANTI_ALIASING, BLOCKS
 from keras_resnet.models.head import POOLINGS
 from keras_resnet.models.stems import STEMS
-from keras_resnet.models.style import NORMS
-from keras_resnet.rules import NOT_NEGATIVE, NUMBER, POSITIVE_INTEGER, YES_OR_NO, Rule, at_most, below, check
+from keras_resnet.models.style import CONVS, NORMS
+from keras_resnet.rules import (
+    ABOVE_ZERO,
+    NOT_NEGATIVE,
+    NUMBER,
+    POSITIVE_INTEGER,
+    YES_OR_NO,
+    Rule,
+    at_most,
+    below,
+    check,
+)
 
+DEFAULT_SE_RATIO = 1 / 16  # Hu et al. 2017, section 6.1
 SMALLEST_IMAGE = 32  # height and width: an ImageNet stem and three halvings leave one pixel; as in keras.applications
 
 
@@ -36,13 +48,16 @@ def _is_activation(value: Any) -> bool:
 
 
 CHOICES: dict[str, Collection] = {
-    "block": BLOCKS,
     "stem": STEMS,
     "shortcut": ("A", "B", "C", "D"),
     "stride_in": ("3x3", "1x1"),
     "layout": ("standard", "keras_v2"),
     "padding": ("symmetric", "same"),
     "norm": NORMS,
+    "attention": ATTENTIONS,
+    "anti_alias": (None, *ANTI_ALIASING),
+    "conv": CONVS,
+    "shortcut_size": (1, 3),
     "pooling": POOLINGS,
     "output_stride": (None, 8, 16, 32),
 }
@@ -55,13 +70,15 @@ _SIZES = (
 _RATE = (NUMBER, NOT_NEGATIVE, below(1))
 _ACTIVATION = (Rule(_is_activation, "must be the name of a Keras activation, or a function"),)
 RULES: dict[str, tuple[Rule, ...]] = {
+    "block": (Rule(lambda value: isinstance(value, str | list | tuple), "must be the name of a block, or a list"),),
     "depths": _SIZES,
     "widths": _SIZES,
     "classes": _COUNT,
     "stem_width": _COUNT,
     "groups": _COUNT,
     "base_width": _COUNT,
-    "se_ratio": _RATE,
+    "reduce_first": _COUNT,
+    "se_ratio": (NUMBER, ABOVE_ZERO, at_most(1)),
     "drop_path": _RATE,
     "block_dropout": _RATE,
     "dropout": _RATE,
@@ -79,7 +96,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "include_top",
             "residual",
             "preactivation",
-            "blur_pool",
             "zero_init_residual",
             "features",
             "include_preprocessing",
@@ -102,13 +118,19 @@ def check_options(style: Mapping[str, Any], **others: Any) -> None:
     for name, rules in RULES.items():
         if options[name] is not None or name not in OPTIONAL:
             check(name, options[name], *rules)
-    depths, widths = options["depths"], options["widths"]
+    block, depths, widths = options["block"], options["depths"], options["widths"]
     if len(depths) != len(widths):
         raise ValueError(f"depths={tuple(depths)} and widths={tuple(widths)} must have one number for each stage.")
+    for kind in [block] if isinstance(block, str) else block:
+        check_name("block", kind, BLOCKS)
+    if not isinstance(block, str) and len(block) != len(depths):
+        raise ValueError(f"block={tuple(block)} must be one block, or one for each of {len(depths)} stages.")
     if options["layout"] == "keras_v2" and not options["preactivation"]:
         raise ValueError("layout='keras_v2' needs preactivation=True.")
-    if options["blur_pool"] and options["preactivation"]:
-        raise ValueError("blur_pool does not work with preactivation; choose one of them.")
+    if options["anti_alias"] and options["preactivation"]:
+        raise ValueError("anti_alias does not work with preactivation; choose one of them.")
+    if options["attention"] != "se" and options["se_ratio"] != DEFAULT_SE_RATIO:
+        raise ValueError(f"se_ratio={options['se_ratio']} has no effect without attention='se'.")
 
 
 def check_image_size(sides: tuple[int | None, ...], stem: str) -> None:

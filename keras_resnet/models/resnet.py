@@ -8,7 +8,7 @@ from keras_resnet.layers import channel_axis
 from keras_resnet.models.blocks import stages
 from keras_resnet.models.head import POOLINGS, classifier
 from keras_resnet.models.model import Model
-from keras_resnet.models.options import check_image_size, check_options
+from keras_resnet.models.options import DEFAULT_SE_RATIO, check_image_size, check_options
 from keras_resnet.models.stems import STEMS
 from keras_resnet.models.style import Style, norm_act
 from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Statistic, normalization
@@ -19,7 +19,7 @@ IMAGE_SIZE = 224  # default height and width of the images that a classifier tak
 
 
 def ResNet(
-    block: str,
+    block: str | Sequence[str],
     depths: Sequence[int],
     include_top: bool = True,
     weights: str | None = None,
@@ -40,8 +40,12 @@ def ResNet(
     preactivation: bool = False,
     groups: int = 1,
     base_width: int = 64,
-    se_ratio: float = 0.0,
-    blur_pool: bool = False,
+    reduce_first: int = 1,
+    shortcut_size: int = 1,
+    attention: str | None = None,
+    se_ratio: float = DEFAULT_SE_RATIO,
+    anti_alias: str | None = None,
+    conv: str = "standard",
     padding: str = "symmetric",
     norm: str = "batch_norm",
     activation: str = "relu",
@@ -60,7 +64,7 @@ def ResNet(
     Source: He et al. 2015, https://arxiv.org/abs/1512.03385, unless an option names another.
 
     Args:
-        block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3, 1x1).
+        block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3, 1x1), or one of them for each stage.
         depths: number of blocks in each stage.
         include_top: whether to include the classifier.
         weights: None for random weights, or any source that `keras_resnet.load_weights` takes.
@@ -73,8 +77,9 @@ def ResNet(
         classifier_activation: activation of the classifier; None or "linear" for logits.
         name: name of the model.
         widths: filters of the 3x3 convolutions of each stage; a bottleneck outputs 4 times as many channels.
-        stem: "imagenet" (7x7 convolution and pooling, stride 4), "cifar" (3x3, stride 1), "deep" (three 3x3
-            and pooling: ResNet-D) or "deep_strided" (a strided 3x3 instead of pooling: ResNet-RS).
+        stem: "imagenet" (7x7 convolution and pooling, stride 4), "fixed" (the same, the pooling padded with zeros:
+            BiT), "cifar" (3x3, stride 1), "deep" (three 3x3 and pooling: ResNet-C and -D), "tiered" (the same with
+            fewer filters: timm's ResNet-T) or "deep_strided" (a strided 3x3 instead of pooling: ResNet-RS).
         stem_width: filters of the stem; by default the first of `widths`.
         residual: False for the plain network: the same layers without shortcuts.
         shortcut: "A" (identity, zero-padded if the number of channels grows), "B" (projection if it changes), "C"
@@ -86,8 +91,14 @@ def ResNet(
         preactivation: normalization and activation before each convolution (v2: He et al. 2016).
         groups: groups of the 3x3 convolution of a bottleneck (ResNeXt: 32).
         base_width: filters of each of those groups, at width 64 (ResNeXt: 4; Wide ResNet-50-2: 128 in one group).
-        se_ratio: squeeze-and-excitation at the end of each block, reduced to this fraction of its channels; 0 for none.
-        blur_pool: blur before each subsampling of the residual branches and the stem (Zhang 2019).
+        reduce_first: divides the filters of the first convolution of each block (SENet-154: 2).
+        shortcut_size: kernel size of the projections that subsample: 1 or 3 (SENet-154).
+        attention: at the end of each residual branch: None, "se" (squeeze-and-excitation, Hu et al. 2017) or "eca"
+            (efficient channel attention, Wang et al. 2019).
+        se_ratio: fraction of a block's channels to which attention="se" reduces them.
+        anti_alias: before each subsampling of the residual branches and the stem: None, "blur" (Zhang 2019) or
+            "average" (timm's resnetaa: average pooling instead of strides).
+        conv: "standard", or "standardized" weights (BiT; with group normalization).
         padding: of strided convolutions: "symmetric" (Caffe, PyTorch) or "same" (TensorFlow: bottom and right).
         norm: "batch_norm", "sync_batch_norm" (over all devices) or "group_norm" (32 groups).
         activation: name of a Keras activation function.
@@ -125,8 +136,12 @@ def ResNet(
         preactivation=preactivation,
         groups=groups,
         base_width=base_width,
+        reduce_first=reduce_first,
+        shortcut_size=shortcut_size,
+        attention=attention,
         se_ratio=se_ratio,
-        blur_pool=blur_pool,
+        anti_alias=anti_alias,
+        conv=conv,
         padding=padding,
         norm=norm,
         activation=activation,
@@ -169,8 +184,8 @@ def ResNet(
     else:
         y = POOLINGS[pooling](outputs[-1])
 
-    inputs = image if input_tensor is None else keras.utils.get_source_inputs(image)
-    model = Model(inputs, y, name=name)
+    sources = keras.utils.get_source_inputs(image)
+    model = Model(sources[0] if len(sources) == 1 else sources, y, name=name)
     return model if weights is None else load_weights(model, weights)
 
 

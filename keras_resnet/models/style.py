@@ -9,7 +9,7 @@ import dataclasses
 import keras
 from keras import KerasTensor, layers
 
-from keras_resnet.layers import BatchNormalization, Conv2D, channel_axis
+from keras_resnet.layers import BatchNormalization, Conv2D, StandardizedConv2D, channel_axis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +23,12 @@ class Style:
     preactivation: bool
     groups: int
     base_width: int
+    reduce_first: int
+    shortcut_size: int
+    attention: str | None
     se_ratio: float
-    blur_pool: bool
+    anti_alias: str | None
+    conv: str
     padding: str
     norm: str
     activation: str
@@ -35,15 +39,20 @@ class Style:
 
 @dataclasses.dataclass(frozen=True)
 class Conv:
-    """A convolution, as the paper's figures write it: "3x3, 64, /2"."""
+    """A convolution, as the paper's figures write it: "3x3, 64, /2".
+
+    It `reduces` if the block's stride, or the growing dilation in its place, is here.
+    """
 
     size: int
     filters: int
     strides: int = 1
     dilation: int = 1
     groups: int = 1
+    reduces: bool = False
 
 
+CONVS = {"standard": Conv2D, "standardized": StandardizedConv2D}
 NORMS = {  # the suffix of the layers' names, and the layer
     "batch_norm": ("bn", lambda **kw: BatchNormalization(channel_axis(), momentum=0.9, epsilon=1e-5, **kw)),
     "sync_batch_norm": (
@@ -77,7 +86,7 @@ def convolution(
     pads_first = style.padding == "symmetric" and conv.size > 1 and conv.strides > 1
     if pads_first:
         x = layers.ZeroPadding2D(conv.dilation * (conv.size // 2), name=f"{name}_pad{index}")(x)
-    return Conv2D(
+    return CONVS[style.conv](
         conv.filters,
         conv.size,
         conv.strides,

@@ -75,37 +75,43 @@ def _keras(*rules: tuple[str, str | None], epsilon: float) -> Naming:
 _BLOCK = r"stage(?P<s>\d+)_block(?P<b>\d+)_"
 _TORCH_BLOCKS = (
     (_BLOCK + r"conv(?P<i>\d+)", "layer{s}.{b0}.conv{i}"),
-    (_BLOCK + r"bn(?P<i>\d+)", "layer{s}.{b0}.bn{i}"),
+    (_BLOCK + r"[bg]n(?P<i>\d+)", "layer{s}.{b0}.bn{i}"),
     (_BLOCK + r"se_reduce", "layer{s}.{b0}.se.fc1"),
     (_BLOCK + r"se_expand", "layer{s}.{b0}.se.fc2"),
+    (_BLOCK + r"eca_conv", "layer{s}.{b0}.se.conv"),
 )
-_TORCH_STEM = (("stem_conv", "conv1"), ("stem_bn", "bn1"))
+_TORCH_STEM = (("stem_conv", "conv1"), ("stem_[bg]n", "bn1"))
+_DEEP_STEM = (
+    (r"stem_[bg]n3", "bn1"),
+    (r"stem_conv4", "maxpool.0"),
+    (r"stem_[bg]n4", "maxpool.1"),
+    (r"stem_conv(?P<i>\d)", "conv1.{i3}"),
+    (r"stem_[bg]n(?P<i>\d)", "conv1.{i4}"),
+)
 _TORCH_SHORTCUT = (
     (_BLOCK + "shortcut_conv", "layer{s}.{b0}.downsample.0"),
-    (_BLOCK + "shortcut_bn", "layer{s}.{b0}.downsample.1"),
+    (_BLOCK + "shortcut_[bg]n", "layer{s}.{b0}.downsample.1"),
+)
+_POOLED_SHORTCUT = (
+    (_BLOCK + "shortcut_conv", "layer{s}.{b0}.downsample.1"),
+    (_BLOCK + "shortcut_[bg]n", "layer{s}.{b0}.downsample.2"),
 )
 NAMINGS = {
     "keras_resnet": _keras((".*", "{name}"), epsilon=1e-5),
-    # torchvision, and timm's ResNet, SE-ResNet, ResNeXt, Wide ResNet and BlurPool.
+    # torchvision, and timm's nets with the paper's stem and shortcuts.
     "torchvision": _torch(*_TORCH_STEM, *_TORCH_BLOCKS, *_TORCH_SHORTCUT, ("logits", "fc")),
-    # timm's ResNet-D and ResNet-RS: a deep stem, and pooling before each projection.
-    "timm_deep": _torch(
-        (r"stem_bn3", "bn1"),
-        (r"stem_conv4", "maxpool.0"),
-        (r"stem_bn4", "maxpool.1"),
-        (r"stem_conv(?P<i>\d)", "conv1.{i3}"),
-        (r"stem_bn(?P<i>\d)", "conv1.{i4}"),
-        *_TORCH_BLOCKS,
-        (_BLOCK + "shortcut_conv", "layer{s}.{b0}.downsample.1"),
-        (_BLOCK + "shortcut_bn", "layer{s}.{b0}.downsample.2"),
-        ("logits", "fc"),
-    ),
+    # timm's others: a deep stem (ResNet-C, -S), pooling before each projection, or both (ResNet-D, -T, -RS).
+    "timm_deep_stem": _torch(*_DEEP_STEM, *_TORCH_BLOCKS, *_TORCH_SHORTCUT, ("logits", "fc")),
+    "timm_pooled": _torch(*_TORCH_STEM, *_TORCH_BLOCKS, *_POOLED_SHORTCUT, ("logits", "fc")),
+    "timm_deep": _torch(*_DEEP_STEM, *_TORCH_BLOCKS, *_POOLED_SHORTCUT, ("logits", "fc")),
     "timm_v2": _torch(
         ("stem_conv", "stem.conv"),
+        (r"stem_conv(?P<i>\d)", "stem.conv{i}"),
+        (r"stem_[bg]n(?P<i>\d)", "stem.norm{i}"),
         (_BLOCK + r"conv(?P<i>\d+)", "stages.{s0}.blocks.{b0}.conv{i}"),
-        (_BLOCK + r"bn(?P<i>\d+)", "stages.{s0}.blocks.{b0}.norm{i}"),
+        (_BLOCK + r"[bg]n(?P<i>\d+)", "stages.{s0}.blocks.{b0}.norm{i}"),
         (_BLOCK + "shortcut_conv", "stages.{s0}.blocks.{b0}.downsample.conv"),
-        ("head_bn", "norm"),
+        ("head_[bg]n", "norm"),
         ("logits", "head.fc"),
     ),
     # https://github.com/akamaster/pytorch_resnet_cifar10, and https://github.com/kuangliu/pytorch-cifar
@@ -217,7 +223,7 @@ def _is_optional(name: str, naming: Naming) -> bool:
 def _value(tensor: np.ndarray, layer: keras.layers.Layer, variable: keras.Variable, naming: Naming) -> np.ndarray:
     """A tensor in the layout of a variable, a variance adjusted to the layer's epsilon."""
     if naming.torch_layout and variable.name == "kernel":
-        tensor = tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T
+        tensor = tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T  # 3: along the channels (ECA)
         if (
             tensor.shape[:2] == (1, 1) and tensor.ndim == 4 and len(variable.shape) == 2
         ):  # a 1x1 convolution as a fully connected layer

@@ -2,7 +2,8 @@
 
 pretrained.json has a row for each published file of a variant. The name "imagenet" stands for the variant's default
 row: timm's own default tag (torchvision's second recipe if the tag is torchvision's first), or the file of
-keras.applications if timm has none. The licenses of default rows allow any use.
+keras.applications if timm has none. The licences of default rows allow any use; a variant whose weights all restrict it
+has no default.
 """
 
 import dataclasses
@@ -152,7 +153,7 @@ def find_weights(variant: str, name: str) -> PretrainedWeights:
 
     Raises:
         ValueError: the variant or the weights are unknown (the message suggests similar names), the weights are for
-            another variant (the message names it), or no weights of the variant are published.
+            another variant (the message names it), or the variant has no weights or no default.
 
     Example:
         >>> from keras_resnet.weights.pretrained import find_weights
@@ -172,6 +173,8 @@ def find_weights(variant: str, name: str) -> PretrainedWeights:
         raise ValueError(f"The weights {name!r} are for {other!r}, not {variant!r}; build {other!r} to use them.")
     if not rows:
         raise ValueError(f"No weights of {variant!r} are published; list_weights() lists those of other variants.")
+    if name == "imagenet":
+        raise ValueError(f"The licences of all weights of {variant!r} restrict their use; name one: {', '.join(rows)}.")
     raise unknown_name(f"weights of {variant!r}:", name, ["imagenet", *rows])
 
 

@@ -63,7 +63,7 @@ def test_help_shows_the_values_of_the_selected_recipe(run, arguments, defaults):
     flat = " ".join(stdout.split())
     for flag, value in defaults.items():
         start = re.search(rf"--(\[no\])?{flag}\b", flat).end()
-        assert re.search(r"\[([^]]*)\]", flat[start:]).group(1) == value, flag
+        assert re.search(r"\[([^]@/]*)\]", flat[start:]).group(1) == value, flag
 
 
 def test_help_groups_flags_by_subject(run):

@@ -144,6 +144,33 @@ def test_ways_of_training(options):
     assert_equal(*both(sgd(0.01), **options))
 
 
+def big_transfer_net():
+    """A BiT net: group normalization and standardized weights."""
+    keras.utils.set_random_seed(0)
+    model = create_model(
+        "resnetv2_50x1_bit",
+        depths=(1, 1),
+        widths=(32, 32),
+        stem="cifar",
+        stem_width=32,
+        input_shape=(8, 8, 3),
+        classes=4,
+        classifier_activation=None,
+    )
+    model.compile(sgd(0.01)(), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    return model
+
+
+def test_group_normalization_needs_no_synchronization():
+    results = []
+    for place in (tf.distribute.get_strategy(), mirrored()):
+        with place.scope():
+            model = big_transfer_net()
+        history = model.fit(batches((8,) * 5), epochs=1, steps_per_epoch=5, shuffle=False, verbose=0)
+        results.append((model, history.history))
+    assert_equal(*results)
+
+
 def test_reduction_that_tensorflow_chooses():
     assert_equal(*both(sgd(), strategy=mirrored(None), steps_per_execution=2))
 

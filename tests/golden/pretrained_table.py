@@ -12,6 +12,7 @@ import json
 import pathlib
 import re
 
+from naming import timm_naming
 from record import import_torchvision
 
 from keras_resnet.variants import VARIANTS
@@ -21,6 +22,8 @@ RESULTS = pathlib.Path(__file__).parent / "timm_results.csv"
 TARGET = pathlib.Path(__file__).parents[2] / "keras_resnet" / "weights" / "pretrained.json"
 SOURCES = ("timm", "torchvision", "keras")
 HUB_FILE = "model.safetensors"
+FREE = ("apache-2.0", "bsd-3-clause", "mit")  # licences that allow any use
+CLASS_LISTS = {1000: "imagenet-1k", 11821: "imagenet-12k", 21841: "imagenet-21k", 21843: "imagenet-21k"}
 
 # https://keras.io/api/applications (accuracies), and its older page, which says where the weights were ported from
 # and under which licence: v1 from Kaiming He's (MIT), v2 from fb.resnet.torch (BSD).
@@ -60,7 +63,7 @@ def timm_rows():
             yield PretrainedWeights(
                 id=f"timm/{name}",
                 variant=variant,
-                naming=timm_naming(variant),
+                naming=timm_naming(VARIANTS[variant]),
                 hub=config.hf_hub_id,
                 file=config.hf_hub_filename or HUB_FILE,
                 input_size=(config.test_input_size or config.input_size)[-1],
@@ -69,6 +72,7 @@ def timm_rows():
                 mean=to_255(config.mean),
                 std=to_255(config.std),
                 classes=config.num_classes,
+                class_names=CLASS_LISTS[config.num_classes],
                 licence=config.license,
                 default=name == timm_default(variant),
             )
@@ -93,20 +97,18 @@ def with_accuracies(row, accuracies):
     return dataclasses.replace(row, top1=top1, top5=top5)
 
 
-def timm_naming(variant):
-    if variant.startswith("resnetv2"):
-        return "timm_v2"
-    return "timm_deep" if re.fullmatch(r"resnet\d+d|resnetrs\d+", variant) else "torchvision"
-
-
 def timm_default(variant):
-    """timm's own default tag, but torchvision's second recipe where that is its first.
+    """timm's own default tag, but torchvision's second recipe where that is its first; None without a free licence.
 
     Of those two, torchvision publishes accuracies: the second is 3.5 to 3.7 points better, under the same licence.
     """
     import timm
 
-    tag = timm.get_pretrained_cfg(variant).tag
+    default = timm.get_pretrained_cfg(variant)
+    tag = default.tag
+    if default.license not in FREE:
+        names = [name for name in timm.list_pretrained() if name.split(".")[0] == variant]
+        tag = next((name.split(".")[1] for name in names if timm.get_pretrained_cfg(name).license in FREE), None)
     return f"{variant}.{'tv2_in1k' if tag == 'tv_in1k' else tag}"
 
 

@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import torch
+from combinations import COMBINATIONS
 from draw import draw, fingerprint, image
 
 CLASSES = 10
@@ -34,24 +35,32 @@ TORCHVISION = """
     wide_resnet50_2 wide_resnet101_2
 """
 KERAS = "ResNet50 ResNet101 ResNet152 ResNet50V2 ResNet101V2 ResNet152V2"
-TIMM = """
-    resnet18 resnet34 resnet50 resnet101 resnet152 resnet200
-    resnet18d resnet34d resnet50d resnet101d resnet152d resnet200d
-    seresnet18 seresnet34 seresnet50 seresnet101 seresnet152
-    resnext50_32x4d resnext101_32x8d resnext101_64x4d wide_resnet50_2 wide_resnet101_2 resnetblur50
-    resnetrs50 resnetrs101 resnetrs152 resnetrs200 resnetrs270 resnetrs350 resnetrs420
-    resnetv2_18 resnetv2_34 resnetv2_50 resnetv2_101 resnetv2_152
-"""
-PEERS = [  # (source, the source's name of the model, further arguments of its builder)
-    *(("torchvision", name, {}) for name in TORCHVISION.split()),
-    *(("keras.applications", name, {}) for name in KERAS.split()),
-    *(("timm", name, {}) for name in TIMM.split()),
-    ("timm", "resnet18", {"output_stride": 8}),
-    ("timm", "resnet50", {"output_stride": 8}),
-    ("timm", "resnet50", {"output_stride": 16}),
-    ("timm", "resnet50d", {"output_stride": 8}),
-    ("timm", "resnetrs50", {"output_stride": 16}),
-]
+# timm's ResNets that this package does not have: two whose widths are a pruning's, two with other normalizations.
+LEFT_OUT = ("ecaresnet50d_pruned", "ecaresnet101d_pruned", "resnetv2_50d_evos", "resnetv2_50d_frn")
+
+
+def timm_models():
+    """The names of all ResNets of timm, v1 and v2, but those left out."""
+    import timm
+
+    names = [*timm.list_models(module="resnet"), *timm.list_models(module="resnetv2")]
+    return [name for name in names if name not in LEFT_OUT]
+
+
+def peers():
+    """(source, the source's name of the model, further arguments of its builder) of each model."""
+    return [
+        *(("torchvision", name, {}) for name in TORCHVISION.split()),
+        *(("keras.applications", name, {}) for name in KERAS.split()),
+        *(("timm", name, {}) for name in timm_models()),
+        ("timm", "resnet18", {"output_stride": 8}),
+        ("timm", "resnet50", {"output_stride": 8}),
+        ("timm", "resnet50", {"output_stride": 16}),
+        ("timm", "resnet50d", {"output_stride": 8}),
+        ("timm", "resnetrs50", {"output_stride": 16}),
+        ("timm", "resnetblur50", {"output_stride": 8}),
+        *(("timm", name, options) for name, options, _ in COMBINATIONS),
+    ]
 
 
 def import_torchvision():
@@ -73,6 +82,9 @@ def build_torch(source, name, options):
     if source == "timm":
         import timm
 
+        layers = {"blur": timm.layers.BlurPool2d, "avg": torch.nn.AvgPool2d}
+        if "aa_layer" in options:
+            options = {**options, "aa_layer": layers[options["aa_layer"]]}
         return timm.create_model(name, pretrained=False, num_classes=CLASSES, **options)
     import torchvision.models
 
@@ -129,14 +141,14 @@ def record(source, name, options):
 
 def to_json(versions, entries):
     """JSON with one line per field and, of the logits, one per image."""
-    text = json.dumps({"versions": versions, "peers": entries}, indent=1)
+    text = json.dumps({"versions": versions, "left_out": LEFT_OUT, "peers": entries}, indent=1)
     return re.sub(r"\[[^][{}]+\]", lambda row: f"[{' '.join(row.group()[1:-1].split())}]", text) + "\n"
 
 
 def main():
     import_torchvision()
     entries = []
-    for source, name, options in sorted(PEERS, key=str):
+    for source, name, options in sorted(peers(), key=str):
         entries.append(record(source, name, options))
         gc.collect()
         print(source, name, options, entries[-1]["parameters"], entries[-1]["logits"][0][:3], flush=True)

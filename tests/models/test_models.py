@@ -390,7 +390,7 @@ def test_weights_from_a_file(photos, tmp_path):
         (dict(drop_path=1.5), "drop_path=1.5 must be"),
         (dict(output_stride=4), "Unknown output_stride 4"),
         (dict(layout="keras_v2"), "needs preactivation"),
-        (dict(blur_pool=True, preactivation=True), "does not work with preactivation"),
+        (dict(anti_alias="blur", preactivation=True), "does not work with preactivation"),
         (dict(input_tensor=np.zeros((1, 32, 32, 3))), "must be a Keras tensor"),
         (dict(weights="nowhere.weights.h5"), "nowhere.weights.h5"),
     ],
@@ -447,8 +447,8 @@ def test_drop_path_drops_whole_branches_of_single_examples():
         (dict(activation="swish"), "stage1_block1_relu1", keras.layers.Activation),
         (dict(dropout=0.3), "dropout", keras.layers.Dropout),
         (dict(block_dropout=0.3), "stage1_block1_dropout", keras.layers.Dropout),
-        (dict(se_ratio=0.25), "stage1_block1_se_reduce", keras.layers.Conv2D),
-        (dict(blur_pool=True), "stage2_block1_blur1", keras_resnet.layers.BlurPool),
+        (dict(attention="se", se_ratio=0.25), "stage1_block1_se_reduce", keras.layers.Conv2D),
+        (dict(anti_alias="blur"), "stage2_block1_blur1", keras_resnet.layers.BlurPool),
     ],
 )
 def test_options_reach_their_layers_and_survive_saving(options, layer, kind, photos, tmp_path):
@@ -482,7 +482,7 @@ def test_constructors_have_real_signatures():
 @pytest.mark.parametrize("package", [keras_resnet, keras_resnet.models])
 def test_every_variant_has_a_constructor(package):
     constructors = [
-        getattr(package, name) for name in dir(package) if re.match("(SE|Plain|Wide)?(Res)?Ne[Xtx]t?", name)
+        getattr(package, name) for name in dir(package) if re.match("(SE|ECA|Plain|Wide|Test)?(Res)?Ne[Xtx]t?", name)
     ]
     built = [inspect.signature(function).parameters["name"].default for function in constructors]
     assert sorted(built) == sorted([*VARIANTS, "resnet"])  # and the builder itself

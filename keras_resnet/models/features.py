@@ -1,0 +1,40 @@
+"""Feature: what a backbone's outputs are."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import keras
+
+from keras_resnet.layers import channel_axis
+
+PROBE = 1024  # height and width of the images from which the strides of a model of any size are computed
+
+
+class Feature(NamedTuple):
+    """One output of a model that was built with `features=True`.
+
+    Attributes:
+        name: its key among the outputs: "C2" is the output of the first stage.
+        stride: pixels of the image from one of its positions to the next.
+        channels: their number.
+    """
+
+    name: str
+    stride: int
+    channels: int
+
+
+def features_of(model: keras.Model) -> tuple[Feature, ...] | None:
+    """The features that a model outputs, from high to low resolution; None if its output is not a dict of features."""
+    if not isinstance(model.output, Mapping):
+        return None
+    axis, batch = channel_axis(), model.inputs[0].shape
+    first = 1 if axis == -1 else 2
+    images = tuple(PROBE if side is None else side for side in (1, *batch[1:]))
+    shapes = model.compute_output_shape(images)
+    return tuple(
+        # The sizes are rounded up, so their ratio is at most the stride, which is a power of 2.
+        Feature(name, 2 ** math.ceil(math.log2(images[first] / shape[first])), shape[axis])
+        for name, shape in shapes.items()
+    )
