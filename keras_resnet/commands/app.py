@@ -18,11 +18,10 @@ from keras_resnet.commands.help import help_text, usage
 from keras_resnet.commands.quiet_start import start_tensorflow
 from keras_resnet.commands.table import Command
 from keras_resnet.errors import unknown_name
-from keras_resnet.interrupts import ctrl_c_arrives
+from keras_resnet.interrupts import EXIT_CODE, LAST_WORDS, ctrl_c_arrives, ctrl_c_exits
 
 # Errors whose message tells the user what to do; any other one is a bug and keeps its traceback.
 EXPLAINED_ERRORS = (ValueError, OSError, ImportError, FloatingPointError, MemoryError, flags.Error)
-INTERRUPTED = 130  # the exit code of a program that Ctrl-C ends: 128 + SIGINT
 LONGEST_MESSAGE = 1000  # characters; a value from the command line may be longer
 
 
@@ -45,8 +44,8 @@ def run(command: Command, argv: list[str], **defaults: Any) -> NoReturn:
     except EXPLAINED_ERRORS as error:
         sys.exit(f"error: {one_line(error)}")
     except KeyboardInterrupt:
-        print("interrupted; completed work is kept", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        print(LAST_WORDS, file=sys.stderr)
+        sys.exit(EXIT_CODE)
 
 
 def _run(command: Command, argv: list[str], defaults: dict[str, Any]) -> int | None:
@@ -60,7 +59,8 @@ def _run(command: Command, argv: list[str], defaults: dict[str, Any]) -> int | N
     _check_arguments(command, arguments)
     _call_if_defined(module, "check_flags")
     if command.needs_tensorflow:
-        start_tensorflow()
+        with ctrl_c_exits():
+            start_tensorflow()
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)  # TFDS logs every file that it opens
     with ctrl_c_arrives():

@@ -1,8 +1,10 @@
 """What the filter of TensorFlow's start drops, and what it passes on."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -89,6 +91,37 @@ def test_ctrl_c_meanwhile_is_one_line(tmp_path):
     program.write_text(INTERRUPTED)
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, start_new_session=True)
     assert (done.returncode, done.stderr) == (130, "interrupted; completed work is kept\n")
+
+
+STARTS = """
+import signal, sys
+from keras_resnet.commands import app
+from keras_resnet.commands.table import Command
+
+def define_flags(): pass
+
+def main(argv):
+    signal.pause()
+
+print("starts", flush=True)
+app.run(Command("__main__", "Waits."), sys.argv)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.usefixtures("children_receive_ctrl_c")
+@pytest.mark.parametrize("delay", [0.3, 1.0, 2.0])
+def test_ctrl_c_while_tensorflow_is_imported_ends_a_command(delay, tmp_path):
+    """TensorFlow's and Keras's modules catch exceptions of their imports, and Ctrl-C with them."""
+    program = tmp_path / "keras-resnet"
+    program.write_text(STARTS)
+    process = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "starts\n"
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "interrupted; completed work is kept\n")
 
 
 @pytest.mark.slow
