@@ -7,7 +7,9 @@ import inspect
 import re
 import sys
 import threading
+import warnings
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,6 +24,7 @@ from keras_resnet.weights.pretrained import find_weights, list_weights
 from tests.models.test_golden import naming_of
 from tests.weights import torch_writer
 from tests.weights.servers import CONTENT, Handler, Hub, serve
+from tests.weights.test_loading import peers_tensors, write_safetensors
 
 FREE = {"apache-2.0", "mit", "bsd", "bsd-3-clause"}
 PUBLISHED = {  # top-1 in percent, of torchvision's documentation
@@ -441,3 +444,40 @@ def test_named_weights_answer_with_the_class_under_their_own_protocol(server, ho
     with pytest.warns(UserWarning, match="another number of classes"):
         assert keras_resnet.ResNet18(weights="torchvision/IMAGENET1K_V1", classes=10).class_names is None
     assert keras_resnet.ResNet18(weights="torchvision/IMAGENET1K_V1", include_top=False).class_names is None
+
+
+@pytest.mark.slow
+def test_file_of_keras_by_name_answers_as_keras(server, home, tmp_path, monkeypatch):
+    """keras.applications' own net, which takes blue first and no scale: from the name to its probabilities."""
+    keras.utils.set_random_seed(0)
+    peer = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3))
+    with warnings.catch_warnings(action="ignore"):  # Keras calls HDF5 legacy
+        peer.save(tmp_path / "peer.h5")
+    server.content = (tmp_path / "peer.h5").read_bytes()
+    row = dataclasses.replace(
+        find_weights("resnet50_v1", "keras"),
+        url=f"{server.url}/models/peer.h5",
+        checksum=f"md5:{hashlib.md5(server.content).hexdigest()}",
+    )
+    monkeypatch.setattr(pretrained, "_table", lambda: {row.id: row})
+    model = keras_resnet.create_model("resnet50_v1", weights="keras", input_shape=(64, 64, 3))
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype("float32")
+    expected = peer(keras.applications.resnet.preprocess_input(images.copy()))
+    np.testing.assert_allclose(model(images), expected, rtol=1e-3, atol=1e-6)
+    assert (home / "peer.h5.verified").is_file()
+
+
+def test_file_of_timm_by_name_gives_its_logits(hub, home, tmp_path):
+    variant, name = "test_resnet", "timm/test_resnet.r160_in1k"
+    row = find_weights(variant, name)
+    options = dict(classifier_activation=None, input_shape=(64, 64, 3))
+    reference = keras_resnet.create_model(variant, mean=row.mean, std=row.std, **options)
+    file = write_safetensors(tmp_path / "net.safetensors", peers_tensors(reference, NAMINGS[row.naming]))
+    keras_resnet.load_weights(reference, file)
+    hub.content = file.read_bytes()
+    hub.etag = hashlib.sha256(hub.content).hexdigest()
+    model = keras_resnet.create_model(variant, weights=name, **options)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype("float32")
+    np.testing.assert_allclose(model(images), reference(images), rtol=1e-5, atol=1e-5)
+    assert np.ptp(model(images)) > 0.1
+    assert (home / row.hub.replace("/", "--") / "model.safetensors.verified").is_file()
