@@ -57,7 +57,7 @@ def test_every_format_accounts_for_every_image(folder):
     assert {row["class"] for row in good} == {"cat, or kitten", "dog"}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_what_unreadable_images_do(folder):
     skipped = run(folder, "--json", "--on_error=skip", "bad.png", "good.png")
     assert skipped.returncode == 0

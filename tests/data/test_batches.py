@@ -50,6 +50,7 @@ def batches_of(examples, recipe, steps, *start, threads=None, unreadable=None):
     return list(batches.take(steps).as_numpy_iterator())
 
 
+@pytest.mark.exhaustive
 def test_batches_depend_neither_on_the_threads_nor_on_the_start(source):
     train = load_data(source, RECIPE).train
     whole = batches_of(train, RECIPE, 12)  # three epochs of 4 steps
@@ -162,6 +163,7 @@ def damaged(photos, tmp_path):
     return folder
 
 
+@pytest.mark.exhaustive
 def test_unreadable_images_are_left_out_and_listed_and_change_nothing_else(photos, damaged, tmp_path):
     good, train = load_data(photos, RECIPE).train, load_data(damaged, RECIPE).train
     unreadable = UnreadableImages(tmp_path / "bad.tsv", limit=3)

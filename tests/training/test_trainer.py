@@ -279,6 +279,7 @@ def test_names_and_precisions_that_do_not_exist(data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.exhaustive
 def test_mixed_bfloat16_computes_in_bfloat16_and_keeps_float32(data, tmp_path):
     """Its first loss is float32's up to rounding (8 bits: 2^-8 for each operation); later ones depend on luck."""
     images, labels = data.train.images[:64], data.train.labels[:64]

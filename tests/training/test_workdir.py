@@ -60,6 +60,7 @@ with locked(Run(sys.argv[1])):
 """
 
 
+@pytest.mark.exhaustive
 def test_workdir_of_another_process_is_refused_until_that_process_ends(data, tmp_path):
     workdir = tmp_path / "run"
     holder = subprocess.Popen(
@@ -275,6 +276,7 @@ def test_what_cannot_be_extended(data, tmp_path):
     assert {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.exhaustive
 def test_interrupted_extension_resumes(data, tmp_path):
     longer = dataclasses.replace(RECIPE, epochs=4)
     whole, resumed = linear_net(), linear_net()

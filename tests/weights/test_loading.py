@@ -224,6 +224,7 @@ def test_paths_that_are_no_weight_files(model, tmp_path):
     assert unchanged(model, before)
 
 
+@pytest.mark.exhaustive
 def test_keras_applications_file_with_epsilon_and_biases(tmp_path):
     """Saved by keras.applications itself, in both of its formats: the same probabilities."""
     keras.utils.set_random_seed(0)
