@@ -43,6 +43,8 @@ def ctrl_c_arrives() -> Iterator[None]:
 def ctrl_c_exits() -> Iterator[None]:
     """A context in which Ctrl-C ends the process at once: imports of large packages catch and drop exceptions.
 
+    Where Ctrl-C does something else than Python's default, as in a background job that ignores it, it still does that.
+
     Example:
         >>> from keras_resnet.interrupts import ctrl_c_exits
         >>> with ctrl_c_exits():
@@ -53,7 +55,11 @@ def ctrl_c_exits() -> Iterator[None]:
         os.write(2, f"{LAST_WORDS}\n".encode())
         os._exit(EXIT_CODE)
 
-    before = signal.signal(signal.SIGINT, end)
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, end)
     try:
         yield
     finally:

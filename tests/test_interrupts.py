@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from keras_resnet.interrupts import ctrl_c_arrives
+from keras_resnet.interrupts import ctrl_c_arrives, ctrl_c_exits
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +54,11 @@ def test_other_dropped_exceptions_are_reported_as_before(monkeypatch):
         gc.collect()
     assert [dropped.exc_type for dropped in reported] == [ValueError]
     assert sys.unraisablehook == reported.append
+
+
+def test_handlers_of_others_keep_ctrl_c():
+    """As in a background job, whose shell lets it ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with ctrl_c_exits():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
