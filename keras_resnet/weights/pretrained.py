@@ -175,7 +175,8 @@ def find_weights(variant: str, name: str) -> PretrainedWeights:
         raise ValueError(f"No weights of {variant!r} are published; list_weights() lists those of other variants.")
     if name == "imagenet":
         raise ValueError(f"The licences of all weights of {variant!r} restrict their use; name one: {', '.join(rows)}.")
-    raise unknown_name(f"weights of {variant!r}:", name, ["imagenet", *rows])
+    default = ["imagenet"] if any(row.default for row in rows.values()) else []
+    raise unknown_name(f"weights of {variant!r}:", name, [*default, *rows])
 
 
 def _without_variant(row: PretrainedWeights) -> str:
