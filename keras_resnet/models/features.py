@@ -26,12 +26,13 @@ class Feature(NamedTuple):
 
 
 def features_of(model: keras.Model) -> tuple[Feature, ...] | None:
-    """The features that a model outputs, from high to low resolution; None if its output is not a dict of features."""
-    if not isinstance(model.output, Mapping):
+    """The features that a model outputs, in their order; None if its output is not a dict of feature maps."""
+    outputs = model.output
+    if not (isinstance(outputs, Mapping) and all(len(output.shape) == 4 for output in outputs.values())):
         return None
-    axis, batch = channel_axis(), model.inputs[0].shape
-    first = 1 if axis == -1 else 2
-    images = tuple(PROBE if side is None else side for side in (1, *batch[1:]))
+    axis = channel_axis()
+    first = 1 if axis == -1 else 2  # the axis of the height
+    images = tuple(PROBE if side is None else side for side in (1, *model.inputs[0].shape[1:]))
     shapes = model.compute_output_shape(images)
     return tuple(
         # The sizes are rounded up, so their ratio is at most the stride, which is a power of 2.

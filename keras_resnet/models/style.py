@@ -51,6 +51,13 @@ class Conv:
     groups: int = 1
     reduces: bool = False
 
+    def __post_init__(self) -> None:
+        if self.filters < 1:
+            raise ValueError(
+                "A convolution of the network would have no filters; raise widths, stem_width or base_width, or lower "
+                "reduce_first."
+            )
+
 
 CONVS = {"standard": Conv2D, "standardized": StandardizedConv2D}
 NORMS = {  # the suffix of the layers' names, and the layer

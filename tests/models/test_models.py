@@ -381,6 +381,11 @@ def test_weights_from_a_file(photos, tmp_path):
         (dict(clases=3), "did you mean 'classes'"),
         (dict(classes=0), "classes=0 must be"),
         (dict(depths=(1, 2)), "must have one number for each stage"),
+        (dict(reduce_first=100), "no filters; raise widths, stem_width or base_width, or lower reduce_first"),
+        (dict(block="bottleneck", base_width=1), "no filters; raise widths"),
+        (dict(stem="deep", stem_width=1), "no filters; raise widths"),
+        (dict(block=["basic"]), "one for each of 3 stages"),
+        (dict(block=["basic", "basic", "bottelneck"]), "did you mean 'bottleneck'"),
         (dict(depths=(1, 2, 0)), "must be a list of positive integers"),
         (dict(input_shape=(32, 32)), "must be .height, width, channels."),
         (dict(input_shape=(0, 32, 3)), "must be .height, width, channels."),
@@ -414,6 +419,21 @@ def test_bad_options_are_one_clear_sentence(options, message):
 def test_features_and_output_stride(name, options, sizes):
     model = create_model(name, features=True, input_shape=(64, 64, 3), **options)
     assert {level: output.shape[1] for level, output in model(np.zeros((1, 64, 64, 3))).items()} == sizes
+
+
+@pytest.mark.parametrize("input_shape", [(None, None, 3), (97, 65, 3)])
+def test_feature_info(input_shape, tmp_path):
+    """The strides are those of the paper's table 1, and with `output_stride` those that it allows."""
+    model = create_model("resnet18", features=True, input_shape=input_shape)
+    expected = [("C2", 4, 64), ("C3", 8, 128), ("C4", 16, 256), ("C5", 32, 512)]
+    assert list(model.feature_info) == expected
+    dilated = create_model("resnet18", features=True, input_shape=input_shape, output_stride=8)
+    assert [feature.stride for feature in dilated.feature_info] == [4, 8, 8, 8]
+    model.save(tmp_path / "backbone.keras")
+    assert list(keras.saving.load_model(tmp_path / "backbone.keras").feature_info) == expected
+    classifier = create_model("resnet20_cifar")
+    assert classifier.feature_info is None
+    assert keras_resnet.Model(classifier.inputs, {"scores": classifier.output}).feature_info is None
 
 
 def test_dilation_keeps_the_weights_and_the_answers_at_full_stride():
