@@ -118,6 +118,7 @@ def test_training_starts_from_weights(tiny_cifar, tmp_path):
         np.testing.assert_allclose(after, before, atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_predict_without_a_run(tmp_path):
     assert "neither a run directory" in mistake(script("predict.py", "nowhere", "a.png", cwd=tmp_path))
     assert "usage: predict.py [flags] RUN IMAGE" in mistake(script("predict.py", "nowhere", cwd=tmp_path))

@@ -109,6 +109,7 @@ def test_repeats_show_each_photo_several_times_apart(photos):
         np.testing.assert_array_equal(labels, np.repeat(labels[::3], 3))
 
 
+@pytest.mark.exhaustive
 def test_evaluation_of_held_out_records_counts_them_from_zero(record_set):
     """The index of a record counts the whole set; results are stored by position among the held-out ones."""
     data = load_data(record_set, RECIPE, validation_fraction=0.2)

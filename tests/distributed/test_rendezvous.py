@@ -246,7 +246,7 @@ def errors_of(*processes):
     return lines
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_scripts_with_other_flags_on_one_worker_name_them():
     addresses = free_addresses(2)
     flags = ("--model=resnet20_cifar", "--data_dir=one"), ("--model=resnet32_cifar", "--data_dir=other")
@@ -264,7 +264,7 @@ def test_script_whose_other_worker_is_missing_ends():
     assert line.startswith(f"error: Waited 0.02 minutes (worker_timeout) for worker 1 ({addresses[1]}).")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_scripts_end_if_the_port_of_one_is_taken():
     addresses = free_addresses(2)
     port = int(addresses[1].split(":")[1])

@@ -36,6 +36,7 @@ def save_png(path, image):
     return path
 
 
+@pytest.mark.exhaustive
 def test_run_needs_nothing_else(run, shapes, tmp_path):
     images = shapes[1][0][:3]
     paths = [save_png(tmp_path / f"{index}.png", image) for index, image in enumerate(images)]

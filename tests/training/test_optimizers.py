@@ -125,6 +125,7 @@ def test_own_callbacks_are_called_and_may_stop_the_run(data, tmp_path):
     assert (note.steps, again) == (16, first)
 
 
+@pytest.mark.exhaustive
 def test_run_stopped_within_an_epoch_can_be_extended(data, tmp_path):
     class StopAt(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

@@ -84,6 +84,7 @@ def test_repr_of_a_result_is_short():
     assert "top1_correct=1" in repr(result)
 
 
+@pytest.mark.exhaustive
 def test_tensorboard_has_a_value_per_epoch(data, tmp_path):
     for epochs in (1.5, 3):
         recipe = dataclasses.replace(RECIPE, epochs=epochs)

@@ -107,6 +107,7 @@ def test_two_devices_make_the_same_step_as_one(data):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.exhaustive
 def test_weight_decay_is_the_papers(data):
     """v <- 0.9 v - 0.05 (gradient + 1e-2 w) on every trainable weight, by NumPy; loss with lambda / 2 |w|^2."""
     recipe = dataclasses.replace(RECIPE, weight_decay=1e-2)
@@ -392,6 +393,7 @@ def test_bad_photos_are_skipped_and_listed_once(devices, photos, tmp_path):
     assert sum(label.error is not None for label in labels) == 2
 
 
+@pytest.mark.exhaustive
 def test_too_many_bad_photos_stop_the_run(photos, tmp_path):
     data = load_data(photos, PHOTOS)
     with pytest.raises(ValueError, match=r"2 images cannot be read, more than the 1 .* listed in .*bad_images\.tsv"):

@@ -250,6 +250,7 @@ def test_extended_run_equals_the_long_one(epochs, data, tmp_path):
     assert (workdir / "report.html").read_text().count("<tr><td>") == -(-epochs[-1] // 1)
 
 
+@pytest.mark.exhaustive
 def test_extended_run_has_the_schedule_of_the_longer_run(data, tmp_path):
     recipe = dataclasses.replace(RECIPE, schedule="steps", milestones=(0.5,))
     train(linear_net(), data, recipe, tmp_path / "run", verbose=0)
