@@ -12,7 +12,20 @@ from keras_resnet.recipes import RECIPES, Recipe, get_recipe, override, setting_
 
 FLAGS = flags.FLAGS
 # The subjects of flags, in the order of --help.
-GROUPS = ("run", "data", "model", "schedule", "optimizer", "augmentation", "test view", "devices", "other")
+GROUPS = (
+    "run",
+    "data",
+    "model",
+    "network",
+    "schedule",
+    "optimizer",
+    "loss",
+    "fine-tuning",
+    "augmentation",
+    "test view",
+    "devices",
+    "other",
+)
 
 
 class NumbersParser(flags.ArgumentParser):

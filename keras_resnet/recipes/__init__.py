@@ -1,13 +1,8 @@
 """Recipes: training setups. `Recipe` has the settings, `RECIPES` is the table of those with a name."""
 
-from keras_resnet.recipes.recipe import (
-    Recipe,
-    override,
-    setting_fields,
-    setting_groups,
-    settings,
-)
+from keras_resnet.recipes.recipe import Recipe
 from keras_resnet.recipes.saved import RENAMED_FIELDS, recipe_from_json
+from keras_resnet.recipes.settings import override, setting_fields, setting_groups, settings
 from keras_resnet.recipes.table import RECIPES, get_recipe
 
 __all__ = [

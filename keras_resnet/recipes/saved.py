@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from keras_resnet.recipes.recipe import Recipe, has_effect, setting_fields, settings
+from keras_resnet.recipes.recipe import Recipe
+from keras_resnet.recipes.settings import idle_settings, settings
 
 # The names of fields in version 0.1.0, which older run directories contain, and their names now.
 RENAMED_FIELDS = {
@@ -43,4 +44,4 @@ def recipe_from_json(saved: dict[str, Any]) -> Recipe:
     if not values.get("milestones") and values.get("schedule") == "steps":
         values["schedule"] = "constant"  # which is the same
     complete = {**settings(Recipe()), **values}
-    return Recipe(**{field.name: complete[field.name] for field in setting_fields() if has_effect(field, complete)})
+    return Recipe(**{**complete, **idle_settings(complete)})

@@ -72,7 +72,7 @@ def test_settings_of_a_recipe_are_flags_with_its_help_and_choices(parsed):
     recipe = recipe_from_flags()
     assert (recipe.epochs, recipe.milestones, recipe.flip, recipe.crop) == (2.0, (0.25, 0.5), False, "scale_jitter")
     assert recipe.batch_size == keras_resnet.RECIPES["cifar_quick"].batch_size
-    with pytest.raises(flags.IllegalFlagValueError, match=r"<steps\|cosine\|plateau\|constant>"):
+    with pytest.raises(flags.IllegalFlagValueError, match=r"<steps\|cosine\|linear\|plateau\|constant>"):
         parsed("--schedule=cos")
 
 
