@@ -37,10 +37,10 @@ _PIXELS = Rule(
 class Recipe:
     """A training setup.
 
-    Every setting that changes the result is a field; `source` and `expected` only describe the recipe. `milestones`,
-    `warmup_fraction` and other points in time are fractions of the whole run, so a shorter run (fewer `epochs`) has a
-    schedule of the same shape. The metadata of each `dataclasses.field` holds its help text, rules, choices, and when
-    it has an effect.
+    Every setting that changes the result is a field; `source`, `published` and `measured` only describe the recipe.
+    `milestones`, `warmup_fraction` and other points in time are fractions of the whole run, so a shorter run (fewer
+    `epochs`) has a schedule of the same shape. The metadata of each `dataclasses.field` holds its help text, rules,
+    choices, and when it has an effect.
 
     `repr` shows the settings that differ from the defaults.
 
@@ -56,7 +56,8 @@ class Recipe:
     """
 
     source: str = dataclasses.field(default="", compare=False)  # where the recipe comes from
-    expected: str = dataclasses.field(default="", compare=False)  # its accuracy, published or measured here
+    published: str = dataclasses.field(default="", compare=False)  # the accuracy that the source states
+    measured: str = dataclasses.field(default="", compare=False)  # the accuracy that was measured here
 
     epochs: float = setting(
         10, "Passes over the training images; may be fractional.", ABOVE_ZERO, at_most(1e6), group="schedule"
@@ -228,7 +229,7 @@ class Recipe:
         (),
         "Fractions of the run at which each of early_sizes ends.",
         INCREASING_FRACTIONS,
-        needs=("early_sizes", _NONZERO),
+        needs=("early_sizes", Rule(bool, "must have a value")),
     )
     crop: str = setting(
         "center",

@@ -8,7 +8,7 @@ from keras_resnet.recipes.recipe import Recipe, settings_of
 
 
 def setting_fields() -> list[dataclasses.Field]:
-    """The fields of `Recipe` that determine the result: all but `source` and `expected`.
+    """The fields of `Recipe` that determine the result: all but `source`, `published` and `measured`.
 
     Example:
         >>> from keras_resnet.recipes import setting_fields
@@ -33,7 +33,7 @@ def setting_groups() -> dict[str, str]:
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's values that determine the result, by name: all but `source` and `expected`.
+    """A recipe's values that determine the result, by name: all but `source`, `published` and `measured`.
 
     Example:
         >>> import keras_resnet.recipes
