@@ -31,6 +31,14 @@ def test_cosine_schedule_rises_then_falls_to_zero():
     np.testing.assert_allclose(factors[25:], 0.5 * (1 + np.cos(np.linspace(0, np.pi, 76))), atol=1e-12)
 
 
+def test_linear_schedule_falls_to_zero_after_a_warmup_from_a_fraction():
+    recipe = Recipe(schedule="linear", warmup_fraction=0.25, warmup_start=0.4)
+    factors = [rate_factor(recipe, step / 100) for step in range(101)]
+    np.testing.assert_allclose(factors[:26], np.linspace(0.4, 1, 26))
+    np.testing.assert_allclose(factors[25:], np.linspace(1, 0, 76), atol=1e-12)
+    assert rate_factor(Recipe(schedule="linear"), 0.3) == pytest.approx(0.7)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_each_recipe_states_its_source(name):
     assert RECIPES[name].source

@@ -20,9 +20,11 @@ def rate_factor(recipe: Recipe, progress: float) -> float:
         [1.0, 1.0, 0.1, 0.01]
     """
     if progress < recipe.warmup_fraction:
-        return progress / recipe.warmup_fraction
+        return recipe.warmup_start + (1 - recipe.warmup_start) * progress / recipe.warmup_fraction
     if recipe.schedule == "cosine":
         return 0.5 * (1 + np.cos(np.pi * (progress - recipe.warmup_fraction) / (1 - recipe.warmup_fraction)))
+    if recipe.schedule == "linear":
+        return (1 - progress) / (1 - recipe.warmup_fraction)
     return 10.0 ** -sum(progress >= milestone for milestone in recipe.milestones)
 
 
@@ -48,7 +50,7 @@ class LearningRate(PositionCallback):
 
     def on_train_batch_begin(self, batch, logs=None):
         steps_before = self.epoch * self.steps_per_epoch + self.steps_after(batch) - 1
-        scheduled = self.recipe.learning_rate * rate_factor(self.recipe, steps_before / self.total_steps)
+        scheduled = self.recipe.base_rate * rate_factor(self.recipe, steps_before / self.total_steps)
         rate = self.recipe.warmup_learning_rate if self.warming_up else scheduled
         if rate != self.current:  # otherwise keep what ReduceLROnPlateau may have set
             self.model.optimizer.learning_rate = self.current = float(rate)
