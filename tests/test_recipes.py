@@ -135,6 +135,7 @@ def test_fast16_has_the_rates_and_sizes_of_ffcv():
         (dict(warmup_until_error=0.5), "has no effect with warmup_learning_rate=0.0"),
         (dict(crop_area=(0.5, 1.0)), "has no effect with crop='center'"),
         (dict(momentum=0), "nesterov=True has no effect with momentum=0"),
+        (dict(optimizer="muon", momentum=0, nesterov=False), "optimizer='muon' needs a momentum above 0"),
         (dict(batch_size=-1), "batch_size=-1 must be above 0"),
         (dict(learning_rate=0), "learning_rate=0 must be above 0"),
         (dict(momentum=-0.9), "momentum=-0.9 must not be negative"),

@@ -29,14 +29,26 @@ def freeze(model: keras.Model, through: str) -> keras.Model:
     """
     check("model", model, KERAS_MODEL)
     check("through", through, TEXT)
-    found = {part for layer in model.layers if (part := part_of(layer))}
-    parts = sorted(found, key=lambda part: (part != "stem", part))
+    parts = parts_of(model)
     if through not in parts:
         raise ValueError(f"{model.name} has no part {shown(through)}; its parts are {', '.join(parts)}.")
     frozen = parts[: parts.index(through) + 1]
     for layer in model.layers:
         layer.trainable = part_of(layer) not in frozen
     return model
+
+
+def parts_of(model: keras.Model) -> list[str]:
+    """The parts of a network in their order: "stem", "stage1", ...; none for models of other packages.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.models.surgery import parts_of
+        >>> parts_of(keras_resnet.ResNet20Cifar())
+        ['stem', 'stage1', 'stage2', 'stage3']
+    """
+    found = {part for layer in model.layers if (part := part_of(layer))}
+    return sorted(found, key=lambda part: (part != "stem", len(part), part))
 
 
 def part_of(layer: keras.layers.Layer) -> str | None:

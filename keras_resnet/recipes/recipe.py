@@ -95,7 +95,8 @@ class Recipe:
     )
     weight_decay: float = setting(
         0.0,
-        "Weight decay lambda. With sgd, an L2 penalty in the loss: lambda / 2 x |w|^2; with the others, decoupled.",
+        "Weight decay lambda. With sgd, an L2 penalty in the loss: lambda / 2 x |w|^2; with adamw, decoupled; with "
+        "lamb, inside the trust ratio; with muon, only of the weights that it leaves out.",
         NOT_NEGATIVE,
     )
     decayed_weights: str = setting(
@@ -340,6 +341,8 @@ class Recipe:
         """Refuses settings that contradict each other."""
         if self.schedule == "steps" and not self.milestones:
             raise ValueError("recipe: schedule='steps' needs milestones, such as milestones=(0.5, 0.75).")
+        if self.optimizer == "muon" and not self.momentum:
+            raise ValueError("recipe: optimizer='muon' needs a momentum above 0, such as momentum=0.95.")
         if self.crop == "scale_jitter" and self.scale_jitter[0] < 1:
             raise ValueError(
                 f"recipe: scale_jitter={self.scale_jitter} must start at 1 or above, so that the crop fits."

@@ -1,30 +1,82 @@
-"""The optimizer of a run, the recipe's or the user's own, and the paper's weight decay."""
+"""The optimizer of a run, the recipe's or the user's own, and weight decay as a part of the loss."""
 
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_resnet.errors import shown
+from keras_resnet.models.surgery import parts_of
 from keras_resnet.recipes import Recipe
+from keras_resnet.training.muon import Muon
+from keras_resnet.training.update_rules import SGD, AdamW, Lamb, is_decayed
 
-OF_RECIPE = "recipe_sgd"  # the name of the recipe's optimizer, in models that were trained before
+OF_RECIPE = "recipe_sgd"  # the name of every recipe's optimizer, as in models that earlier versions trained
+NAMES = {"sgd": "SGD", "adamw": "AdamW", "lamb": "LAMB", "muon": "Muon"}  # for the log
 
 
-def sgd(recipe: Recipe) -> keras.optimizers.SGD:
-    """Stochastic gradient descent at the recipe's base learning rate and momentum.
+def recipe_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer at its base learning rate.
+
+    SGD's weight decay is a part of the loss (`set_weight_decay`), and so of the gradients that `clip_norm` limits.
+
+    Raises:
+        ValueError: the recipe has learning rates by stage, and the model has no stages.
 
     Example:
         >>> import keras_resnet
-        >>> from keras_resnet.training.optimizers import sgd
-        >>> sgd(keras_resnet.Recipe(momentum=0.8)).momentum
+        >>> from keras_resnet.training.optimizers import recipe_optimizer
+        >>> recipe_optimizer(keras_resnet.Recipe(momentum=0.8), keras_resnet.ResNet20Cifar()).momentum
         0.8
     """
-    return keras.optimizers.SGD(
-        recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov, name=OF_RECIPE
+    common: dict[str, Any] = dict(
+        learning_rate=recipe.base_rate,
+        rate_factors=stage_rate_factors(model, recipe.stage_rate_decay),
+        global_clipnorm=recipe.clip_norm or None,
+        gradient_accumulation_steps=recipe.accumulation_steps if recipe.accumulation_steps > 1 else None,
+        name=OF_RECIPE,
     )
+    momentum: dict[str, Any] = dict(momentum=recipe.momentum, nesterov=recipe.nesterov)
+    decay: dict[str, Any] = dict(weight_decay=recipe.weight_decay, decayed_weights=recipe.decayed_weights)
+    if recipe.optimizer == "sgd":
+        return SGD(**common, **momentum, momentum_form=recipe.momentum_form)
+    if recipe.optimizer == "adamw":
+        return AdamW(**common, **decay)
+    if recipe.optimizer == "lamb":
+        return Lamb(**common, **decay)
+    return Muon(
+        **common,
+        **momentum,
+        **decay,
+        other_optimizer=recipe.other_optimizer,
+        other_rate_factor=recipe.other_learning_rate_ratio,
+    )
+
+
+def stage_rate_factors(model: keras.Model, decay: float) -> dict[str, float]:
+    """The factor on the learning rate of each part of a network: `decay` for the last stage, its square before it, ...
+
+    Raises:
+        ValueError: `decay` is not 1, and the model has no parts.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.training.optimizers import stage_rate_factors
+        >>> stage_rate_factors(keras_resnet.ResNet20Cifar(), 0.5)
+        {'stage3': 0.5, 'stage2': 0.25, 'stage1': 0.125, 'stem': 0.0625}
+    """
+    if decay == 1:
+        return {}
+    parts = parts_of(model)
+    if not parts:
+        raise ValueError(
+            f"recipe: stage_rate_decay={decay:g} needs a model of this package, with layers named by stage, and "
+            f"{model.name} has none; leave stage_rate_decay=1."
+        )
+    return {part: decay**distance for distance, part in enumerate(reversed(parts), start=1)}
 
 
 def own_optimizer(
@@ -66,7 +118,7 @@ def recipe_for(optimizer: keras.optimizers.Optimizer | None, recipe: Recipe) -> 
         rate = float(str(np.float32(optimizer.learning_rate)))  # 0.001, which is not 0.0010000000474974513
         if not rate > 0:
             raise ValueError(f"The learning_rate of the optimizer {optimizer.name} is {rate:g}; it must be above 0.")
-        return dataclasses.replace(recipe, learning_rate=rate)
+        return dataclasses.replace(recipe, learning_rate=rate, learning_rate_per_256=False)
     if recipe.schedule != "constant" or recipe.warmup_fraction or recipe.warmup_learning_rate:
         raise ValueError(
             f"The optimizer {optimizer.name} has its own learning rate schedule, so the recipe needs "
@@ -82,7 +134,7 @@ def base_rate_restored(model: keras.Model, recipe: Recipe) -> Iterator[None]:
         yield
     finally:
         if not has_schedule(model.optimizer):
-            model.optimizer.learning_rate = recipe.learning_rate
+            model.optimizer.learning_rate = recipe.base_rate
 
 
 def describe_optimizer(optimizer: keras.optimizers.Optimizer, recipe: Recipe) -> str:
@@ -90,23 +142,22 @@ def describe_optimizer(optimizer: keras.optimizers.Optimizer, recipe: Recipe) ->
 
     Example:
         >>> import keras_resnet
-        >>> from keras_resnet.training.optimizers import describe_optimizer, sgd
-        >>> describe_optimizer(sgd(keras_resnet.Recipe()), keras_resnet.Recipe())
+        >>> from keras_resnet.training.optimizers import describe_optimizer, recipe_optimizer
+        >>> recipe = keras_resnet.Recipe()
+        >>> describe_optimizer(recipe_optimizer(recipe, keras_resnet.ResNet20Cifar()), recipe)
         "the recipe's SGD, learning rate 0.1, constant schedule, momentum 0.9, weight decay 0"
     """
-    kind = _unscaled(optimizer)
-    decay = f"weight decay {recipe.weight_decay:g}"
+    kind, of_recipe = _unscaled(optimizer), f"the recipe's {NAMES[recipe.optimizer]}"
+    schedule = f"learning rate {recipe.base_rate:g}, {recipe.schedule} schedule"
     if kind.name == OF_RECIPE:
         nesterov = " (Nesterov)" if recipe.nesterov else ""
-        return (
-            f"the recipe's SGD, learning rate {recipe.learning_rate:g}, {recipe.schedule} schedule, "
-            f"momentum {recipe.momentum:g}{nesterov}, {decay}"
-        )
-    schedule = "its own schedule"
-    if not has_schedule(optimizer):
-        schedule = f"learning rate {recipe.learning_rate:g}, {recipe.schedule} schedule"
-    own = f" besides its own {kind.weight_decay:g}" if kind.weight_decay and recipe.weight_decay else ""
-    return f"{type(kind).__name__} instead of the recipe's SGD, {schedule}, {decay} of the recipe{own}"
+        momentum = f", momentum {recipe.momentum:g}{nesterov}" if recipe.optimizer in ("sgd", "muon") else ""
+        return f"{of_recipe}, {schedule}{momentum}, weight decay {recipe.weight_decay:g}"
+    if has_schedule(optimizer):
+        schedule = "its own schedule"
+    penalty = l2_penalty(recipe)
+    own = f" besides its own {kind.weight_decay:g}" if kind.weight_decay and penalty else ""
+    return f"{type(kind).__name__} instead of {of_recipe}, {schedule}, weight decay {penalty:g} of the recipe{own}"
 
 
 def _unscaled(optimizer):
@@ -114,12 +165,19 @@ def _unscaled(optimizer):
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def set_weight_decay(model: keras.Model, weight_decay: float) -> None:
-    """Adds `weight_decay / 2` times the squared L2 norm of every trainable weight to the model's loss.
+def l2_penalty(recipe: Recipe) -> float:
+    """The weight decay that is a part of the loss: with SGD the recipe's; 0 with the others, which decay weights."""
+    return recipe.weight_decay if recipe.optimizer == "sgd" else 0.0
+
+
+def set_weight_decay(model: keras.Model, recipe: Recipe) -> None:
+    """Adds `l2_penalty / 2` times the squared L2 norm of every trainable weight, or every kernel, to the model's loss.
 
     The penalties are regularizers of the variables, not of the layers: they are part of the loss, but a saved model
-    does not contain them. 0 removes them.
+    does not contain them. A penalty of 0 removes them.
     """
+    penalty = l2_penalty(recipe)
     for variable in model.trainable_variables:
+        decays = penalty and is_decayed(variable, recipe.decayed_weights)
         # Keras's L2 lacks the factor 1/2.
-        variable.regularizer = keras.regularizers.L2(weight_decay / 2) if weight_decay else None
+        variable.regularizer = keras.regularizers.L2(penalty / 2) if decays else None

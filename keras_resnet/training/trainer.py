@@ -39,8 +39,8 @@ from keras_resnet.training.optimizers import (
     copy_of,
     own_optimizer,
     recipe_for,
+    recipe_optimizer,
     set_weight_decay,
-    sgd,
 )
 from keras_resnet.training.training_input import TrainingInput
 from keras_resnet.training.workdir import (
@@ -87,9 +87,10 @@ def train(
         recipe: a `Recipe` or the name of one.
         workdir: the run directory: new, empty, or of the same run.
         optimizer: a Keras optimizer, or the name of one, of which `train` uses a copy. Default: the one that the model
-            was compiled with, else SGD with the recipe's `learning_rate` and `momentum`. The learning rate of an own
-            optimizer is the base rate of the recipe's schedule; if it is a `LearningRateSchedule`, the recipe must have
-            the constant schedule. The recipe's `weight_decay` is part of the loss with any optimizer.
+            was compiled with, else the recipe's. An own optimizer replaces the recipe's with all its settings, such as
+            `momentum` and `clip_norm`; only the `weight_decay` of a recipe with SGD is still a part of the loss. Its
+            learning rate is the base rate of the recipe's schedule; if it is a `LearningRateSchedule`, the recipe must
+            have the constant schedule.
         callbacks: Keras callbacks, called after those of this package and before a checkpoint is saved. Their state is
             not saved: a resumed run calls their `on_train_begin` again. If one stops training, the run is complete.
         augmentation: a Keras layer, of keras.layers or of keras-cv, applied to batches of training images, 0 to 255,
@@ -261,16 +262,19 @@ def build_model(name: str, data: Data, recipe: Recipe, weights: str | None = Non
 
 
 def compile_for(model: keras.Model, recipe: Recipe, optimizer: keras.optimizers.Optimizer | None = None) -> None:
-    """Compiles with cross-entropy, weight decay on every trainable weight, and an optimizer.
+    """Compiles with cross-entropy, weight decay, and an optimizer.
 
     Args:
         model: to compile.
         recipe: the training setup.
-        optimizer: the user's own, which is copied; None for the recipe's SGD.
+        optimizer: the user's own, which is copied; None for the recipe's.
+
+    Raises:
+        ValueError: the recipe has learning rates by stage, and the model has no stages.
     """
-    set_weight_decay(model, recipe.weight_decay)
+    set_weight_decay(model, recipe)
     model.compile(
-        optimizer=copy_of(optimizer) if optimizer else sgd(recipe),
+        optimizer=copy_of(optimizer) if optimizer else recipe_optimizer(recipe, model),
         loss=cross_entropy(recipe.soft_labels, from_logits=not ends_in_softmax(model)),
         metrics=["accuracy"],
     )

@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 import keras_resnet
-from keras_resnet import create_model
+from keras_resnet import Recipe, create_model
 from keras_resnet.distributed import keras_internals
 from keras_resnet.distributed.keras_internals import HOOKS
+from keras_resnet.training.optimizers import recipe_optimizer
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.uniform(0, 255, (56, 8, 8, 3)).astype("float32")
@@ -126,6 +127,27 @@ def scaled(**options):
 )  # fmt: skip
 def test_two_devices_end_with_the_weights_of_one(optimizer):
     assert_equal(*both(optimizer))
+
+
+def of_recipe(**settings):
+    """The recipe's optimizer, which needs the model only for the names of its stages."""
+    return lambda: recipe_optimizer(Recipe(learning_rate=0.01, clip_norm=0.1, **settings), None)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        of_recipe(momentum_form="pytorch", accumulation_steps=3),
+        of_recipe(optimizer="adamw", weight_decay=0.1, decayed_weights="kernels"),
+        of_recipe(optimizer="lamb", weight_decay=0.1, accumulation_steps=2),
+        of_recipe(optimizer="muon", weight_decay=0.1, nesterov=True),
+        of_recipe(optimizer="muon", weight_decay=0.1, other_optimizer="adamw", accumulation_steps=2),
+    ],
+    ids=["pytorch", "adamw", "lamb", "muon", "muon_adamw"],
+)
+def test_recipes_optimizers(optimizer):
+    """Clipped, and some accumulated, with uneven batches."""
+    assert_equal(*both(optimizer, sizes=(8, 8, 5, 8, 8, 3, 8)))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resnet import Recipe, load_data, train
+from keras_resnet import Recipe, create_model, load_data, train
 from keras_resnet.run_directory import Run
 from tests.training.nets import assert_equal_weights, linear_net
 
@@ -57,6 +57,27 @@ def test_steps_are_the_optimizers(data, tmp_path):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_own_optimizer_replaces_a_recipes_with_its_decay_and_rate(data, tmp_path, caplog):
+    """A decoupled decay of 0.05 would be a much stronger L2 penalty, and the given rate is not for 256 images."""
+    caplog.set_level("INFO", "keras_resnet")
+    recipe = Recipe(epochs=1, batch_size=64, optimizer="lamb", weight_decay=0.05, learning_rate_per_256=True)
+    model = compiled(keras.optimizers.Lion(0.003))
+    train(model, data, recipe, tmp_path / "run", verbose=0)
+    assert rates(tmp_path / "run") == pytest.approx([0.003])
+    assert not any(variable.regularizer for variable in model.trainable_variables)
+    assert "Lion instead of the recipe's LAMB, learning rate 0.003, constant schedule, weight decay 0" in caplog.text
+
+
+def test_learning_rate_for_256_images(data, tmp_path, caplog):
+    caplog.set_level("INFO", "keras_resnet")
+    recipe = Recipe(epochs=1, batch_size=64, learning_rate=0.02, learning_rate_per_256=True, optimizer="adamw")
+    model = linear_net()
+    train(model, data, recipe, tmp_path / "run", verbose=0)
+    assert rates(tmp_path / "run") == pytest.approx([0.005])
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.005)
+    assert "Optimizer: the recipe's AdamW, learning rate 0.005, constant schedule, weight decay 0." in caplog.text
+
+
 def test_recipes_optimizer_of_an_earlier_training_is_replaced_by_the_next_recipes(data, tmp_path):
     model = linear_net()
     train(model, data, RECIPE, tmp_path / "first", verbose=0)
@@ -65,14 +86,41 @@ def test_recipes_optimizer_of_an_earlier_training_is_replaced_by_the_next_recipe
     assert json.loads((tmp_path / "next" / "recipe.json").read_text())["optimizer"] == {}
 
 
+class Stop(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 5:
+            raise KeyboardInterrupt
+
+
+ACCUMULATED = dict(accumulation_steps=3, clip_norm=1.0, stage_rate_decay=0.7, weight_decay=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(dict(momentum_form="pytorch", **ACCUMULATED), marks=pytest.mark.exhaustive),
+        pytest.param(dict(optimizer="lamb", **ACCUMULATED), marks=pytest.mark.exhaustive),
+        dict(optimizer="muon", other_optimizer="adamw", **ACCUMULATED),
+    ],
+    ids=["sgd", "lamb", "muon"],
+)
+def test_run_resumes_to_the_bit_between_two_updates(settings, data, tmp_path):
+    """From the checkpoint after 4 steps, of which the last is not yet in the weights."""
+    recipe = dataclasses.replace(RECIPE, **settings)
+    keras.utils.set_random_seed(0)
+    whole = create_model("resnet20_cifar", depths=(1, 1), widths=(3, 4), input_shape=(8, 8, 3), classes=4)
+    resumed = keras.models.clone_model(whole)
+    resumed.set_weights(whole.get_weights())
+    train(whole, data, recipe, tmp_path / "whole", verbose=0)
+    with pytest.raises(KeyboardInterrupt):
+        train(resumed, data, recipe, tmp_path / "run", callbacks=[Stop()], checkpoint_every=4, verbose=0)
+    train(resumed, data, recipe, tmp_path / "run", verbose=0)
+    assert_equal_weights(resumed, whole)
+
+
 def test_run_with_an_own_optimizer_resumes_to_the_bit(data, tmp_path):
     """Also with the same model, whose optimizer was left in the middle of its schedule."""
-
-    class Stop(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            if batch == 5:
-                raise KeyboardInterrupt
-
     whole, resumed = (compiled(keras.optimizers.AdamW(0.01)) for _ in range(2))
     train(whole, data, RECIPE, tmp_path / "whole", verbose=0)
     with pytest.raises(KeyboardInterrupt):
