@@ -35,8 +35,8 @@ def check_flags() -> None:
 def main(argv: list[str]) -> None:
     """Fine-tunes, and prints the accuracy."""
     strategy = strategy_from_flags()
-    recipe = recipe_from_flags()
-    data = keras_resnet.load_data(f"{argv[1]}/", recipe)
+    data = keras_resnet.load_data(f"{argv[1]}/", recipe_from_flags())
+    recipe = recipe_from_flags(len(data.train))
     model = model_from_flags(data, recipe, strategy)
     if FLAGS.freeze:
         keras_resnet.freeze(model, FLAGS.freeze)

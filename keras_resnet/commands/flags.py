@@ -136,13 +136,16 @@ def default_to_recipe() -> None:
         FLAGS.set_default(name, value)
 
 
-def recipe_from_flags() -> Recipe:
+def recipe_from_flags(images: int | None = None) -> Recipe:
     """The recipe that the command line selects, with the settings that it overrides.
+
+    Args:
+        images: number of training images, once it is known, on which some recipes depend.
 
     Raises:
         ValueError: the recipe is unknown, or a value is outside its range.
     """
-    return override_settings(get_recipe(FLAGS.recipe))
+    return override_settings(get_recipe(FLAGS.recipe, images))
 
 
 def define_unreadable_image_flags() -> None:

@@ -1,5 +1,6 @@
-"""Lists the variants, or published weights, as a Markdown table."""
+"""Lists the variants, published weights, or recipes as a Markdown table."""
 
+import fnmatch
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from absl import flags
 import keras_resnet
 from keras_resnet.commands.flags import FLAGS, group, refuse
 from keras_resnet.errors import unknown_name
+from keras_resnet.recipes import RECIPES, SIZED, Recipe
 from keras_resnet.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("variant", "parameters", "GFLOPs", "activations, M", "input", "published weights", "published top-1, %")
 WEIGHTS_COLUMNS = ("weights", "licence", "test size", "crop", "published top-1, %", "published top-5, %")
+RECIPE_COLUMNS = ("recipe", "epochs", "batch size", "images", "source", "published", "measured here")
 FILTERS = ("licence", "commercial", "image_size", "min_top1")  # of the weights; arguments of `list_weights`
 
 
@@ -22,6 +25,7 @@ def define_flags() -> None:
     """Defines the flags of the command."""
     with group("model"):
         flags.DEFINE_bool("weights", False, "List the published weights of the variants instead.")
+        flags.DEFINE_bool("recipes", False, "List the recipes instead; PATTERN is of their names.")
         flags.DEFINE_string("licence", None, "With --weights: only those with this licence, such as apache-2.0.")
         flags.DEFINE_bool(
             "commercial",
@@ -35,11 +39,15 @@ def define_flags() -> None:
 def check_flags() -> None:
     """Refuses filters of the weights without --weights."""
     refuse((FLAGS[name].present and not FLAGS.weights, f"--{name} needs --weights.") for name in FILTERS)
+    refuse([(FLAGS.weights and FLAGS.recipes, "Give --weights or --recipes, not both.")])
 
 
 def main(argv: list[str]) -> None:
-    """Prints a row for each variant that matches the pattern, or for each of its published weights."""
+    """Prints a row for each variant or recipe that matches the pattern, or for each of the published weights."""
     pattern = argv[1] if len(argv) > 1 else "*"
+    if FLAGS.recipes:
+        _print_table(RECIPE_COLUMNS, _recipe_rows(pattern))
+        return
     variants = keras_resnet.list_models(pattern)
     if not variants:
         raise unknown_name("model", pattern, VARIANTS)
@@ -55,6 +63,21 @@ def _print_table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> N
     print("|" + "---|" * len(columns))
     for row in rows:
         print("| " + " | ".join(row) + " |", flush=True)
+
+
+def _recipe_rows(pattern: str) -> list[tuple[str, ...]]:
+    names = fnmatch.filter(RECIPES, pattern)
+    if not names:
+        raise unknown_name("recipe", pattern, RECIPES)
+    return [_recipe_row(name, RECIPES[name]) for name in names]
+
+
+def _recipe_row(name: str, recipe: Recipe) -> tuple[str, ...]:
+    length = "by the number of images" if name in SIZED else f"{recipe.epochs:g}"
+    sizes = ", ".join(map(str, recipe.sizes))
+    tested = f"; tests at {recipe.test_size}" if recipe.test_size else ""
+    accuracies = recipe.published or "not published", recipe.measured or "not measured"
+    return f"`{name}`", length, f"{recipe.batch_size}", sizes + tested, recipe.source, *accuracies
 
 
 def _weights_rows(variants: Iterable[str]) -> list[tuple[str, ...]]:

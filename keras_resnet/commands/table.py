@@ -31,7 +31,7 @@ COMMANDS = {
     "predict": Command("keras_resnet.commands.predict", "Print the most probable classes of images.", "RUN IMAGE..."),
     "list": Command(
         "keras_resnet.commands.list_models",
-        "List the variants, or published weights, as a Markdown table.",
+        "List the variants, published weights, or recipes as a Markdown table.",
         "[PATTERN]",
     ),
     "prepare": Command("keras_resnet.commands.prepare", "Pack photos into a record set.", "PHOTOS RECORDS"),

@@ -98,8 +98,8 @@ def main(argv: list[str]) -> None:
     """Trains, and prints the accuracy."""
     del argv
     strategy = strategy_from_flags()
-    recipe = recipe_from_flags()
-    data = _load(recipe)
+    data = _load(recipe_from_flags())
+    recipe = recipe_from_flags(len(data.train))
     model = model_from_flags(data, recipe, strategy)
     train_from_flags(model, data, recipe, strategy, **unreadable_image_options())
 

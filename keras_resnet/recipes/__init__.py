@@ -1,5 +1,6 @@
 """Recipes: training setups. `Recipe` has the settings, `RECIPES` is the table of those with a name."""
 
+from keras_resnet.recipes.fine_tuning import SIZED
 from keras_resnet.recipes.recipe import Recipe
 from keras_resnet.recipes.saved import RENAMED_FIELDS, recipe_from_json
 from keras_resnet.recipes.settings import override, setting_fields, setting_groups, settings
@@ -8,6 +9,7 @@ from keras_resnet.recipes.table import RECIPES, get_recipe
 __all__ = [
     "RECIPES",
     "RENAMED_FIELDS",
+    "SIZED",
     "Recipe",
     "get_recipe",
     "override",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import textwrap
 import time
 from typing import Any
 
@@ -15,6 +16,8 @@ from keras_resnet.training.memory import of_size, peak_memory
 from keras_resnet.training.throughput import DataTime
 from keras_resnet.training.trainer import checked_arguments, compiled_model
 from keras_resnet.training.training_input import TrainingInput
+
+WIDTH = 120  # of the printed table, characters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +33,7 @@ class DryRun:
         replicas: number of devices.
         memory: peak memory in bytes, of the process or of the first GPU.
         seconds_per_step: of the second step; the first one also compiles.
-        epochs: of the whole run.
+        recipe: the training setup.
         steps: of the whole run.
     """
 
@@ -42,7 +45,7 @@ class DryRun:
     replicas: int
     memory: int
     seconds_per_step: float
-    epochs: float
+    recipe: Recipe
     steps: int
 
     def __str__(self):
@@ -56,9 +59,18 @@ class DryRun:
             "GFLOPs": f"{self.multiply_adds / 1e9:.2f} (multiply-adds per image, forward)",
             "memory": f"{self.memory / 2**30:.1f} GiB at peak",
             "speed": f"{images_per_second:.0f} images/s ({step})",
-            "to the end": f"{duration} for {self.steps:,} steps ({self.epochs:g} epochs), without validation",
+            "to the end": f"{duration} for {self.steps:,} steps ({self.recipe.epochs:g} epochs), without validation",
+            "recipe": repr(self.recipe).removeprefix("Recipe(").removesuffix(")"),
+            "source": self.recipe.source,
+            "published": self.recipe.published,
+            "measured": self.recipe.measured,
         }
-        return "\n".join(f"{name:12} {value}" for name, value in rows.items())
+        return "\n".join(_row(name, value) for name, value in rows.items() if value)
+
+
+def _row(name: str, value: str) -> str:
+    """A row of the table, its value in lines that fit a terminal."""
+    return textwrap.fill(value, WIDTH, initial_indent=f"{name:13}", subsequent_indent=13 * " ")
 
 
 class StepTimes(keras.callbacks.Callback):
@@ -127,6 +139,6 @@ def dry_run(
         replicas=worker.strategy.num_replicas_in_sync,
         memory=peak_memory(),
         seconds_per_step=times.seconds[-1],
-        epochs=recipe.epochs,
+        recipe=recipe,
         steps=training_input.total_steps,
     )

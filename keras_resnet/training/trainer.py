@@ -171,10 +171,11 @@ def checked_arguments(
     Raises:
         ValueError: an argument is invalid.
     """
-    recipe = get_recipe(recipe)
+    get_recipe(recipe)  # an unknown one is refused before data are read
     check_model(model)
     check_strategy(strategy)
     data = data if isinstance(data, Data) else load_data(data, recipe)
+    recipe = get_recipe(recipe, len(data.train))
     check_augmentation(augmentation, data.image_shape)
     if not isinstance(model, str):
         check_fits(model, data)
