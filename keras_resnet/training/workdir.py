@@ -14,7 +14,7 @@ from typing import Any
 
 from keras_resnet.files import SCRATCH, write_text
 from keras_resnet.models.model import LABELS_FILE
-from keras_resnet.recipes import RENAMED_FIELDS
+from keras_resnet.recipes import RENAMED_FIELDS, Recipe, settings
 from keras_resnet.run_directory import Run, environment
 
 # The parts of recipe.json that must be equal to resume a run; the others are only a record.
@@ -90,7 +90,8 @@ def _saved_description(run):
         and isinstance(saved["recipe"].get("epochs"), int | float)
     ):
         raise ValueError(f"{run.file('recipe.json')} is damaged or from another program; choose another workdir.")
-    return saved
+    defaults = json.loads(json.dumps(settings(Recipe())))  # of the settings that an earlier version did not have
+    return {**saved, "recipe": {**defaults, **saved["recipe"]}}
 
 
 def _has_results(run):

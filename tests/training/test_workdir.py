@@ -286,3 +286,24 @@ def test_interrupted_extension_resumes(data, tmp_path):
     interrupt(linear_net(), data, longer, tmp_path / "run", 11, extend=True, checkpoint_every=5)
     train(resumed, data, longer, tmp_path / "run", extend=True, verbose=0)
     assert_equal_weights(resumed, whole)
+
+
+def test_run_of_a_version_without_some_settings_resumes_if_these_have_their_defaults(data, tmp_path):
+    workdir = tmp_path / "run"
+    interrupt(linear_net(), data, RECIPE, workdir, 11, checkpoint_every=5)
+    saved = json.loads((workdir / "recipe.json").read_text())
+    for name in ("early_sizes", "size_milestones", "frozen_statistics", "anti_alias"):
+        del saved["recipe"][name]
+    (workdir / "recipe.json").write_text(json.dumps(saved))
+    sizes = dataclasses.replace(RECIPE, frozen_statistics=True)
+    with pytest.raises(FileExistsError, match=r"recipe.frozen_statistics: saved False, requested True"):
+        train(linear_net(), data, sizes, workdir, verbose=0)
+    resumed, whole = linear_net(), linear_net()
+    train(resumed, data, RECIPE, workdir, verbose=0)
+    train(whole, data, RECIPE, tmp_path / "whole", verbose=0)
+    assert_equal_weights(resumed, whole)
+
+    unknown = {**saved, "recipe": {**saved["recipe"], "cut_out": 0.5}}
+    (workdir / "recipe.json").write_text(json.dumps(unknown))
+    with pytest.raises(FileExistsError, match=r"recipe.cut_out: saved 0.5, requested None"):
+        train(linear_net(), data, RECIPE, workdir, verbose=0)
