@@ -82,6 +82,35 @@ def test_inference_and_frozen_layer_use_the_moving_statistics(dtype):
     np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("dtype", "options"), [("float32", {}), ("float64", {}), ("float32", {"synchronized": True})])
+def test_frozen_statistics_normalize_in_training_and_gamma_and_beta_train(dtype, options):
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta with constant mean and variance, and its derivatives."""
+    x, upstream, gamma, beta = draw()
+    layer = BatchNormalization(epsilon=1e-5, dtype=dtype, **options)
+    layer.build(SHAPE)
+    mean, variance = np.linspace(-1, 1, 7), np.linspace(0.5, 2, 7)
+    layer.set_weights([gamma, beta, mean, variance])
+    layer.frozen_statistics = True
+    images = tf.constant(x, dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        outputs = layer(images, training=True)
+        loss = tf.reduce_sum(outputs * upstream)
+    normal = (x - mean) / np.sqrt(variance + 1e-5)
+    expected = [
+        normal * gamma + beta,
+        upstream * gamma / np.sqrt(variance + 1e-5),
+        (upstream * normal).sum((0, 1, 2)),
+        upstream.sum((0, 1, 2)),
+    ]
+    found = [outputs, *tape.gradient(loss, [images, layer.gamma.value, layer.beta.value])]
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance, variance, rtol=1e-6)
+    assert "frozen_statistics" not in layer.get_config()
+
+
 def test_takes_the_fused_kernel_where_it_applies_and_keras_elsewhere():
     def operations(layer, shape):
         layer.build(shape)

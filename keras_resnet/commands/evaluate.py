@@ -161,7 +161,7 @@ def _load_model(data: "keras_resnet.Data") -> "keras.Model":
     names = [name for _, name in imagenet_classes(FLAGS.class_list)] if FLAGS.class_list else data.class_names
     published = _published()
     classes = published.classes if published else len(names)
-    model = keras_resnet.create_model(FLAGS.model, input_shape=data.image_shape, classes=classes, weights=FLAGS.weights)
+    model = keras_resnet.create_model(FLAGS.model, input_shape=data.test_shape, classes=classes, weights=FLAGS.weights)
     if FLAGS.class_list:
         model.class_names = names
     return model

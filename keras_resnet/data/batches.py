@@ -5,20 +5,22 @@ same for any number of threads, and after resuming at any step. Unreadable image
 reported; no other batch changes.
 """
 
+import functools
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.decoding import decode_bytes
-from keras_resnet.data.examples import Encoded, Examples
+from keras_resnet.data.examples import Arrays, Encoded, Examples
 from keras_resnet.data.python_calls import call_python
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.distributed.sharding import shard_bounds
 from keras_resnet.recipes import Recipe
-from keras_resnet.transforms.crops import DecodedImage
+from keras_resnet.transforms.crops import DecodedImage, resized_batch
 from keras_resnet.transforms.pipeline import augment, augment_batch, example_seed
 
 BATCHES_AT_ONCE = 2  # the next batch is started while the last images of the current one are decoded
@@ -31,6 +33,7 @@ def training_batches(
     start_epoch: int = 0,
     start_step: int = 0,
     *,
+    early_sizes: Sequence[tuple[int, int]] = (),
     classes: int | None = None,
     layer: keras.layers.Layer | None = None,
     unreadable: UnreadableImages | None = None,
@@ -46,6 +49,9 @@ def training_batches(
         recipe: batch size, augmentation and seed.
         start_epoch: epoch to start at, from 0.
         start_step: step of that epoch to start at, from 0.
+        early_sizes: pairs (short side in pixels, step of the run before which it ends): sizes of the first images, in
+            order. Images that all have one size are augmented at that size, and their batches resized; of others, the
+            crops are made at the current size.
         classes: number of classes; required if `recipe.soft_labels`.
         layer: a Keras augmentation layer for batches of images in 0 to 255.
         unreadable: collects unreadable images; default: they are left out without a report.
@@ -67,19 +73,52 @@ def training_batches(
         steps = requests.batch(recipe.batch_size).enumerate()
         return steps.map(lambda step, requests: (epoch, step, requests))
 
-    def batch_of(epoch, step, requests):
+    def batch_of(epoch, step, requests, shape):
+        crop_shape = examples.image_shape if isinstance(examples, Arrays) else shape
+
         def prepare(image, handle, copy):
             seed = example_seed(recipe.seed, epoch, handle[0] + copy * len(examples))
-            return augment(image, seed, recipe, examples.image_shape), examples.label(handle)
+            return augment(image, seed, recipe, crop_shape), examples.label(handle)
+
+        def finish(images, labels):
+            images, labels = augment_batch(images, labels, batch_seed, recipe, classes, layer)
+            return resized_batch(images, shape[:2]), labels
 
         batch_seed = example_seed(recipe.seed, epoch, -1 - step)  # no example has a negative index
         substitutes = _copies(examples.handles(), 1)
-        return _shard_of_batch(examples, requests, substitutes, prepare, unreadable, shard).map(
-            lambda images, labels: augment_batch(images, labels, batch_seed, recipe, classes, layer)
-        )
+        return _shard_of_batch(examples, requests, substitutes, prepare, unreadable, shard).map(finish)
 
-    steps = tf.data.Dataset.range(start_epoch, np.iinfo("int32").max).flat_map(steps_of).skip(start_step)
-    return _make_ahead(steps, batch_of)
+    def batches_of_shape(first, count, shape):
+        epoch, step = divmod(first, steps_per_epoch)
+        steps = tf.data.Dataset.range(epoch, np.iinfo("int32").max).flat_map(steps_of).skip(step).take(count)
+        return _make_ahead(steps, functools.partial(batch_of, shape=shape))
+
+    steps_per_epoch = count_steps(len(examples), recipe.batch_size)
+    first, parts = start_epoch * steps_per_epoch + start_step, []
+    for size, end in early_sizes:
+        if first < end:
+            parts.append(batches_of_shape(first, end - first, scaled_shape(examples.image_shape, size)))
+            first = end
+    endless = batches_of_shape(first, -1, examples.image_shape)
+    return functools.reduce(tf.data.Dataset.concatenate, [*parts, endless])
+
+
+def count_steps(examples: int, batch_size: int) -> int:
+    """The steps of an epoch, of which the last may have a smaller batch."""
+    return math.ceil(examples / batch_size)
+
+
+def scaled_shape(image_shape: tuple[int, int, int], size: int) -> tuple[int, int, int]:
+    """The shape (height, width, channels) of an image that is resized to a short side of `size`.
+
+    Example:
+        >>> from keras_resnet.data.batches import scaled_shape
+        >>> scaled_shape((32, 64, 3), 24)
+        (24, 48, 3)
+    """
+    height, width, channels = image_shape
+    short = min(height, width)
+    return round(height * size / short), round(width * size / short), channels
 
 
 def evaluation_batches(

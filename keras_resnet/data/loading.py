@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_resnet.choices import SPLITS
 from keras_resnet.data.arrays import from_arrays, names_of_classes
-from keras_resnet.data.batches import evaluation_batches
+from keras_resnet.data.batches import evaluation_batches, scaled_shape
 from keras_resnet.data.decoding import printable
 from keras_resnet.data.examples import Arrays, Examples
 from keras_resnet.data.folders import from_folder
@@ -55,8 +55,13 @@ class Data:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the model's input."""
+        """(height, width, channels) of the training images."""
         return self.train.image_shape
+
+    @property
+    def test_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the view of a test image."""
+        return (*self.view.size, self.image_shape[-1])
 
     @property
     def splits(self) -> dict[str, Examples]:
@@ -167,13 +172,17 @@ def load_data(
     held_out = "validation" not in splits and settings.validation_fraction > 0
     if held_out:
         splits["train"], splits["validation"] = hold_out(splits["train"], settings.validation_fraction, settings.seed)
-    view = _view(splits["train"], settings.crop_fraction, settings.interpolation)
+    view = _view(splits["train"], settings)
     return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, view, held_out)
 
 
-def _view(examples, crop_fraction, interpolation):
-    size = tuple(examples.image_shape[:2])
-    return View(size) if isinstance(examples, Arrays) else View(size, crop_fraction, interpolation)
+def _view(examples, recipe):
+    height, width, _ = examples.image_shape
+    if recipe.test_size:
+        height, width, _ = scaled_shape(examples.image_shape, recipe.test_size)
+    elif isinstance(examples, Arrays):
+        return View((height, width))
+    return View((height, width), recipe.crop_fraction, recipe.interpolation)
 
 
 def _from_files(source, image_size, data_dir, download, manual_dir):

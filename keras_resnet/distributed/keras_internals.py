@@ -55,11 +55,6 @@ class HookedModel(keras.Model):
         """The metric behind `loss` in the logs."""
         return self._loss_tracker
 
-    def normalizations(self) -> list[keras.layers.BatchNormalization]:
-        """All batch normalization layers, including those of nested models."""
-        layers = self._flatten_layers(include_self=False)
-        return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
-
     # https://github.com/keras-team/keras/issues/20585 (fit on several workers). To build the model, Keras takes a batch
     # from the data, which training then misses, and concatenates its shards, which fails if they differ in length or
     # are on other workers. The shapes of the data suffice.
@@ -109,6 +104,12 @@ class HookedModel(keras.Model):
         if metrics is not logs:
             return metrics
         return keras.tree.map_structure(lambda log: self.distribute_strategy.reduce("MEAN", log, axis=None), logs)
+
+
+def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """All batch normalization layers of a model, including those of nested models."""
+    layers = model._flatten_layers(include_self=False)
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def _symbolic(spec: tf.TypeSpec) -> keras.KerasTensor | None:

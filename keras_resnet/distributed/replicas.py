@@ -9,7 +9,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_resnet.distributed.keras_internals import HookedModel, gradients_summed, moments_without_padding
+from keras_resnet.distributed.keras_internals import (
+    HookedModel,
+    gradients_summed,
+    moments_without_padding,
+    normalizations,
+)
 
 MEAN_REDUCTIONS = {"sum_over_batch_size", "mean"}  # Keras's names
 
@@ -65,7 +70,7 @@ class ReplicatedModel(HookedModel):
         return self._predictions(BatchShard(x), training=False)
 
     def _predictions(self, shard: "BatchShard", training: bool) -> Any:
-        with moments_without_padding(self.normalizations(), shard.size):
+        with moments_without_padding(normalizations(self), shard.size):
             y_pred = self(shard.padded(), training=training)
         return keras.tree.map_structure(lambda output: output[: shard.size], y_pred)
 
@@ -104,8 +109,12 @@ class ReplicatedModel(HookedModel):
 
     def _moving_statistics(self) -> list[keras.Variable]:
         """The moving means and variances that a step updates; each replica updates them with its own shard."""
-        layers = [layer for layer in self.normalizations() if layer.trainable]
-        return [variable for layer in layers for variable in layer.non_trainable_variables]
+        return [
+            variable
+            for layer in normalizations(self)
+            if layer.trainable and not getattr(layer, "frozen_statistics", False)
+            for variable in layer.non_trainable_variables
+        ]
 
 
 class BatchShard:

@@ -157,7 +157,8 @@ def evaluate(
         >>> keras_resnet.evaluate(keras_resnet.ResNet20Cifar(), data).images
         20
     """
-    check_takes_images(model, data)
+    check_types(model, data)
+    check_takes_images(model, data, data.test_shape)
     outputs = match_classes(model, data)
     check_name("protocol", protocol, PROTOCOLS)
     check_name("classes", classes, COMPARED_CLASSES)
@@ -287,25 +288,22 @@ def check_types(model: Any, data: Any) -> None:
         raise ValueError(f"data={shown(data)} must come from load_data.")
 
 
-def check_takes_images(model: keras.Model, data: Data) -> None:
-    """Checks that a model takes the images of the data.
+def check_takes_images(model: keras.Model, data: Data, image_shape: tuple[int, int, int]) -> None:
+    """Checks that a model takes images of this shape, which those of the data have in training or in a test.
 
     Raises:
-        ValueError: one of them is something else, or the model takes images of another shape.
+        ValueError: the model takes images of another shape.
     """
-    check_types(model, data)
     shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
     if not all(isinstance(shape, tuple) for shape in shapes):
         raise ValueError(
             f"The model {model.name} has no single input and output of known shapes; build it as a functional model."
         )
     expected = model.input_shape[1:]
-    if len(expected) != 3 or any(
-        want not in (None, have) for want, have in zip(expected, data.image_shape, strict=True)
-    ):
+    if len(expected) != 3 or any(want not in (None, have) for want, have in zip(expected, image_shape, strict=True)):
         raise ValueError(
             f"The model {model.name} takes images of shape {expected}, but those of {data.name} have shape "
-            f"{data.image_shape}; build it with input_shape=data.image_shape."
+            f"{image_shape}; build it with input_shape={image_shape}."
         )
 
 
@@ -315,7 +313,7 @@ def check_fits(model: keras.Model, data: Data) -> None:
     Raises:
         ValueError: as `check_takes_images`, or the number of the model's outputs is not the number of classes.
     """
-    check_takes_images(model, data)
+    check_takes_images(model, data, data.image_shape)
     if model.output_shape[1:] != (len(data.class_names),):
         raise ValueError(
             f"The model {model.name} has outputs of shape {model.output_shape[1:]}, but {data.name} has "

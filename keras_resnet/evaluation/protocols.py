@@ -64,7 +64,8 @@ def plan(
 
 
 def _center(model: keras.Model, view: View, examples: Examples) -> Plan:
-    seen = f"whole {_width_by_height(view)} image" if isinstance(examples, Arrays) else str(view)
+    whole = isinstance(examples, Arrays) and view.resized == tuple(examples.image_shape[:2])
+    seen = f"whole {_width_by_height(view)} image" if whole else str(view)
     batches = _batches(examples, functools.partial(center_view, view=view), VIEWS_AT_ONCE)
     return Plan([Pass(model, batches)], f"{seen}, single view")
 

@@ -45,7 +45,7 @@ def recalibrate_batchnorm(model: keras.Model, data: Data, recipe: str | Recipe, 
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     if not layers:
         raise ValueError(f"{model.name} has no batch normalization.")
-    check_takes_images(model, data)
+    check_takes_images(model, data, data.image_shape)
     steps = max(1, min(images, len(data.train)) // recipe.batch_size)
     before = [(layer.momentum, layer.trainable) for layer in layers]
     try:

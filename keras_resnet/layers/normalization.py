@@ -19,6 +19,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
     averages the *unbiased* variance of each batch, n / (n - 1) times Keras's, as in Caffe and PyTorch
     (n = batch x height x width values per channel).
 
+    Attributes:
+        frozen_statistics: whether training normalizes with the moving statistics and leaves them as they are, while
+            gamma and beta train. False at first; not part of the configuration. With `trainable=False`, neither trains.
+
     Example:
         >>> import keras, keras_resnet
         >>> layer = keras_resnet.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
@@ -26,7 +30,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         (2, 4, 4, 8)
     """
 
+    frozen_statistics: bool = False
+
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
+        training = training and not self.frozen_statistics
         if not self._fused(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         return self._fused_call(inputs, training=bool(training and self.trainable))

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.models.complexity import multiply_adds, trainable_parameters
 from keras_resnet.recipes import Recipe
+from keras_resnet.training.fine_tuning import fine_tuning
 from keras_resnet.training.memory import of_size, peak_memory
 from keras_resnet.training.throughput import DataTime
 from keras_resnet.training.trainer import checked_arguments, compiled_model
@@ -98,6 +99,8 @@ def dry_run(
 ) -> DryRun:
     """Builds everything that `train` builds, runs two training steps, and writes no files.
 
+    The steps have images of the full size and train all layers, so they take as long as the run's slowest.
+
     Args:
         model: as in `train`.
         data: as in `train`.
@@ -122,11 +125,13 @@ def dry_run(
     """
     data, recipe, optimizer = checked_arguments(model, data, recipe, optimizer, augmentation, strategy)
     model, worker = compiled_model(model, data, recipe, strategy, optimizer)
-    training_input = TrainingInput(data, recipe, augmentation, UnreadableImages(), worker)
+    largest = dataclasses.replace(recipe, early_sizes=(), size_milestones=())
+    training_input = TrainingInput(data, largest, augmentation, UnreadableImages(), worker)
     times = StepTimes()
     try:
         batches = training_input.training(0, 0, DataTime())
-        model.fit(batches, steps_per_epoch=2, callbacks=[times], shuffle=False, verbose=0)
+        with fine_tuning(model, recipe):
+            model.fit(batches, steps_per_epoch=2, callbacks=[times], shuffle=False, verbose=0)
     except tf.errors.ResourceExhaustedError as error:
         raise training_input.out_of_memory(error) from None
     parameters = trainable_parameters(model)

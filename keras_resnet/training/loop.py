@@ -12,6 +12,7 @@ from keras_resnet.interrupts import ctrl_c_arrives
 from keras_resnet.run_directory import Run
 from keras_resnet.training.callbacks import RestoreMetrics, SaveCheckpoints
 from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, describe_latest_checkpoint
+from keras_resnet.training.fine_tuning import Unfreezing
 from keras_resnet.training.guards import DivergenceGuard
 from keras_resnet.training.log import CSVLog, ProgressLines
 from keras_resnet.training.optimizers import has_schedule
@@ -139,6 +140,8 @@ def _callbacks(model, training_input, run, checkpoint, interval, data_time, own_
     ]
     if not has_schedule(model.optimizer):
         callbacks.append(rate)
+    if recipe.unfreeze_milestones:
+        callbacks.append(Unfreezing(model, recipe, *steps, skipped))
     if recipe.schedule == "plateau":
         callbacks.append(plateau)
     if lines:

@@ -1,6 +1,19 @@
 """Positions within a run: epochs and steps, also where an epoch is resumed in its middle."""
 
+from collections.abc import Iterable
+
 import keras
+
+
+def milestone_steps(fractions: Iterable[float], total_steps: int) -> list[int]:
+    """For each fraction of a run, the number of steps before it.
+
+    Example:
+        >>> from keras_resnet.training.position import milestone_steps
+        >>> milestone_steps((0.25, 0.5), total_steps=30)
+        [8, 15]
+    """
+    return [round(fraction * total_steps) for fraction in fractions]
 
 
 def describe_position(epoch: int, step: int) -> str:

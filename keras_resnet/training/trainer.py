@@ -30,10 +30,17 @@ from keras_resnet.training.arguments import (
 )
 from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, latest_checkpoint, restore_variables
 from keras_resnet.training.description import describe_run
+from keras_resnet.training.fine_tuning import check_fine_tuning, fine_tuning
+from keras_resnet.training.image_sizes import check_sizes, input_shape
 from keras_resnet.training.log import check_log, log_start
 from keras_resnet.training.loop import fit
 from keras_resnet.training.losses import cross_entropy
 from keras_resnet.training.memory import check_memory
+from keras_resnet.training.network_settings import (
+    network_settings,
+    note_network_settings,
+    warn_of_network_settings,
+)
 from keras_resnet.training.optimizers import (
     base_rate_restored,
     copy_of,
@@ -145,7 +152,11 @@ def train(
     model, worker = compiled_model(model, data, recipe, strategy, optimizer)
     if isinstance(model, Model):
         model.view, model.class_names = data.view, data.class_names
-    with locked(run) if worker.is_chief else contextlib.nullcontext(), base_rate_restored(model, recipe):
+    with (
+        locked(run) if worker.is_chief else contextlib.nullcontext(),
+        base_rate_restored(model, recipe),
+        fine_tuning(model, recipe),
+    ):
         checkpoint = begin_or_resume(run, description, data, model, worker, extend)
         unreadable = UnreadableImages(run.file(f"bad_images{worker.suffix}.tsv"), min(limit, len(data.train) - 1))
         training_input = TrainingInput(data, recipe, augmentation, unreadable, worker)
@@ -179,6 +190,8 @@ def checked_arguments(
     check_augmentation(augmentation, data.image_shape)
     if not isinstance(model, str):
         check_fits(model, data)
+        warn_of_network_settings(model, recipe)
+    check_sizes(model, data, recipe)
     optimizer = own_optimizer(model, optimizer)
     return data, recipe_for(optimizer, recipe), optimizer
 
@@ -233,6 +246,7 @@ def compiled_model(
     worker = Worker(strategy)
     with strategy.scope():
         built = build_model(model, data, recipe) if isinstance(model, str) else model
+        check_fine_tuning(built, recipe)
         check_memory(built, recipe.batch_size // max(1, len(worker.addresses)), data.image_shape)
         compile_for(built, recipe, optimizer)
     return built, worker
@@ -244,12 +258,15 @@ def _default_strategy(model):
 
 
 def build_model(name: str, data: Data, recipe: Recipe, weights: str | None = None) -> keras.Model:
-    """Builds the variant of that name for the data, with the recipe's seed, precision and normalization.
+    """Builds the variant of that name for the data, with the recipe's seed, precision, normalization and network.
 
     `weights` to start from replace the random ones; published weights also bring their own normalization.
     """
     keras.utils.set_random_seed(recipe.seed)
-    options: dict[str, Any] = dict(weights=weights, input_shape=data.image_shape, classes=len(data.class_names))
+    options = network_settings(recipe)
+    options.update(weights=weights, input_shape=input_shape(data, recipe), classes=len(data.class_names))
+    if recipe.loss == "binary_cross_entropy":
+        options.update(classifier_activation="sigmoid")
     if recipe.per_pixel_mean:
         options.update(mean=data.mean_image(), std=1)
     if recipe.sync_batch_norm:
@@ -257,9 +274,11 @@ def build_model(name: str, data: Data, recipe: Recipe, weights: str | None = Non
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
-        return create_model(name, **options)
+        model = create_model(name, **options)
     finally:
         keras.config.set_dtype_policy(policy)
+    note_network_settings(model, recipe)
+    return model
 
 
 def compile_for(model: keras.Model, recipe: Recipe, optimizer: keras.optimizers.Optimizer | None = None) -> None:

@@ -1,19 +1,19 @@
 """TrainingInput: the data and settings of a run as the batches that `fit` takes."""
 
 import dataclasses
-import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_resnet.data.batches import evaluation_batches, training_batches
+from keras_resnet.data.batches import count_steps, evaluation_batches, training_batches
 from keras_resnet.data.loading import Data
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.distributed.workers import Worker
 from keras_resnet.errors import first_line
 from keras_resnet.recipes import Recipe
 from keras_resnet.training.checkpoints import Checkpoint
+from keras_resnet.training.image_sizes import early_sizes
 from keras_resnet.training.memory import out_of_memory_error
 from keras_resnet.training.throughput import DataTime, measure_data_time
 from keras_resnet.transforms.views import center_view
@@ -40,7 +40,7 @@ class TrainingInput:
     @property
     def steps_per_epoch(self) -> int:
         """Steps of a full epoch."""
-        return math.ceil(len(self.data.train) / self.recipe.batch_size)
+        return count_steps(len(self.data.train), self.recipe.batch_size)
 
     @property
     def total_steps(self) -> int:
@@ -71,6 +71,7 @@ class TrainingInput:
                 self.recipe,
                 epoch,
                 step,
+                early_sizes=early_sizes(self.recipe, self.total_steps),
                 classes=classes,
                 layer=self.augmentation,
                 unreadable=self.unreadable,
@@ -97,7 +98,7 @@ class TrainingInput:
 
         return dict(
             validation_data=self.worker.distribute(batches_of),
-            validation_steps=math.ceil(len(examples) / batch_size),
+            validation_steps=count_steps(len(examples), batch_size),
         )
 
     def out_of_memory(self, error: Exception) -> MemoryError:

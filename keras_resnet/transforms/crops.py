@@ -96,7 +96,26 @@ def resized(image: tf.Tensor, size: tuple[int, int], rounded: bool = True) -> tf
     smaller = tf.cond(
         shrinks, lambda: tf.image.resize(image, size, antialias=True), lambda: tf.image.resize(image, size)
     )
-    return tf.cast(smaller + 0.5, tf.uint8) if rounded and image.dtype == tf.uint8 else smaller
+    return _as(smaller, image.dtype) if rounded else smaller
+
+
+def resized_batch(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Resizes images (B, H, W, C) to (height, width), bilinear with antialiasing; their type stays.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_resnet.transforms.crops import resized_batch
+        >>> resized_batch(tf.zeros((2, 32, 32, 3), tf.uint8), (24, 24)).shape.as_list()
+        [2, 24, 24, 3]
+    """
+    if tuple(images.shape[1:3]) == tuple(size):
+        return images
+    return _as(tf.image.resize(images, size, antialias=True), images.dtype)
+
+
+def _as(pixels: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Resized float32 pixels in the type that they had before."""
+    return tf.cast(pixels + 0.5, tf.uint8) if dtype == tf.uint8 else pixels
 
 
 def pad_and_crop(image: tf.Tensor, seed: tf.Tensor, padding: int) -> tf.Tensor:
