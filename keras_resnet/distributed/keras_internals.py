@@ -42,6 +42,9 @@ HOOKS: dict[type, dict[str, list[str] | type]] = {
 }
 
 
+LOGITS = "_keras_logits"  # the attribute of a softmax's or sigmoid's output from which Keras computes losses
+
+
 class HookedModel(keras.Model):
     """A `keras.Model` whose loops run under any `tf.distribute.Strategy` that mirrors its variables."""
 
@@ -118,6 +121,20 @@ def _symbolic(spec: tf.TypeSpec) -> keras.KerasTensor | None:
     if isinstance(spec, tf.OptionalSpec):
         return None
     return keras.KerasTensor((1, *spec.shape[1:]), spec.dtype.name)
+
+
+def kept_logits(outputs: tf.Tensor) -> tf.Tensor | None:
+    """The logits behind the outputs of a softmax or sigmoid, if Keras still knows them."""
+    return getattr(outputs, LOGITS, None)
+
+
+# Not reported: Keras's losses are inexact, and their gradients vanish, for probabilities without their logits.
+def first_samples(outputs: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """The outputs for the first `size` samples, with the logits behind them."""
+    first, logits = outputs[:size], kept_logits(outputs)
+    if logits is not None:
+        setattr(first, LOGITS, logits[:size])
+    return first
 
 
 _replica = threading.local()  # tf.distribute traces each replica in a thread of its own

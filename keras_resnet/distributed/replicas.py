@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_resnet.distributed.keras_internals import (
     HookedModel,
+    first_samples,
     gradients_summed,
     moments_without_padding,
     normalizations,
@@ -32,8 +33,31 @@ def sum_over_replicas(tensors: Any) -> Any:
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
 
 
+class LossOfInputs(keras.losses.Loss):
+    """A loss whose targets in training depend on the inputs, too, such as on what another model says about them.
+
+    Only a `ReplicatedModel` can be trained with it. In validation, the targets are the labels.
+    """
+
+    def targets(self, x: Any, y: Any) -> Any:
+        """The targets of a batch, which replace its labels.
+
+        Args:
+            x: the inputs, at least one: more than labels only for a shard of a batch that is empty.
+            y: the labels.
+        """
+        raise NotImplementedError
+
+
 class ReplicatedModel(HookedModel):
     """A `keras.Model` that trains, evaluates and predicts on several replicas as on one device."""
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> tf.Tensor:
+        if training and isinstance(self.loss, LossOfInputs):
+            y = self.loss.targets(x, y)
+        return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         if self.replicas == 1 or not self.trainable_variables:
@@ -72,14 +96,15 @@ class ReplicatedModel(HookedModel):
     def _predictions(self, shard: "BatchShard", training: bool) -> Any:
         with moments_without_padding(normalizations(self), shard.size):
             y_pred = self(shard.padded(), training=training)
-        return keras.tree.map_structure(lambda output: output[: shard.size], y_pred)
+        return keras.tree.map_structure(lambda output: first_samples(output, shard.size), y_pred)
 
     def _shard_loss(self, shard: "BatchShard", y: Any, y_pred: Any, sample_weight: Any, training: bool) -> tf.Tensor:
         """This replica's contribution to the loss of the whole batch: a scalar."""
         if shard.known_empty:
             loss = self._empty_shard_loss(y_pred)
         else:
-            loss = self.compute_loss(x=shard.x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+            x = shard.padded()
+            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
         # Keras divides each replica's mean loss, and the regularization losses, by the number of replicas
         # (https://github.com/keras-team/keras/issues/19891). Weighted by fractions of the batch instead, the means add
         # up to the mean over the batch, and the regularization losses still count once.

@@ -305,6 +305,15 @@ def test_keras_still_has_the_hooks(owner, hook, hooked):
         assert isinstance(getattr(example, hook), expected)
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_keras_still_keeps_the_logits(activation):
+    logits = tf.constant(RANDOM.normal(size=(3, 4)))
+    outputs = keras.activations.get(activation)(logits)
+    np.testing.assert_array_equal(keras_internals.kept_logits(outputs), logits)
+    np.testing.assert_array_equal(keras_internals.kept_logits(keras_internals.first_samples(outputs, 2)), logits[:2])
+    assert keras_internals.kept_logits(logits) is None
+
+
 def test_every_private_part_in_use_is_a_hook():
     """All attributes and methods with an underscore are Keras's but one."""
     nodes = list(ast.walk(ast.parse(inspect.getsource(keras_internals))))
