@@ -1,7 +1,7 @@
 """Names that users choose from. This module imports nothing, so `--help` lists them without TensorFlow."""
 
 SPLITS = ("train", "validation", "test")  # their names in TFDS and in this package
-PROTOCOLS = ("center", "ten_crop", "multi_scale")  # of `evaluate`
+PROTOCOLS = ("center", "flip", "ten_crop", "multi_scale")  # of `evaluate`
 ON_BAD_IMAGE = ("skip", "error")  # what an unreadable image does to a training
 ON_ERROR = ("raise", "skip", "return")  # what an unreadable image does to `predict`
 INTERPOLATIONS = ("bilinear", "bicubic")  # of test images

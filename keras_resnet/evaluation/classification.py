@@ -134,10 +134,11 @@ def evaluate(
         data: from `keras_resnet.load_data`, with the recipe that the model was trained with, or with the `image_size`,
             `crop_fraction` and `interpolation` that its weights expect.
         split: "test", "validation" or "train"; default: the first that exists.
-        protocol: "center": the center crop, as in `data.view` (for arrays, the whole image). "ten_crop": the four
-            corners, the center, and their mirror images. "multi_scale": the whole image at several short sides; the
-            model is made fully convolutional, so that the classifier is applied at every position and its scores are
-            averaged. Probabilities are averaged over views. Source: He et al. 2015, section 3.4.
+        protocol: "center": the center crop, as in `data.view` (for arrays, the whole image). "flip": the center crop
+            and its mirror image. "ten_crop": the four corners, the center, and their mirror images. "multi_scale": the
+            whole image at several short sides; the model is made fully convolutional, so that the classifier is applied
+            at every position and its scores are averaged. Probabilities are averaged over views. Source of the last
+            two: He et al. 2015, section 3.4.
         scales: short sides for "multi_scale", pixels; default: 224, 256, 384, 480 and 640, times size / 224.
         classes: what an image's class must score higher than, if the data have only some of the model's classes: "all"
             other classes of the model, as in use; or those of the "data", as is usual for ImageNet-A and ImageNet-R,

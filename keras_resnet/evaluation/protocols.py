@@ -12,7 +12,7 @@ from keras_resnet.data.batches import evaluation_batches
 from keras_resnet.data.examples import Arrays, Examples
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.models.surgery import fully_convolutional
-from keras_resnet.transforms.views import View, center_view, ten_crop_views, whole_view
+from keras_resnet.transforms.views import View, center_view, flip_views, ten_crop_views, whole_view
 
 VIEWS_AT_ONCE = 64  # views of the model's size in a batch; fewer if they are larger
 WAITING = 4  # batches of pixels that wait for others of their shape, in "multi_scale"
@@ -56,18 +56,24 @@ def plan(
     Raises:
         ValueError: "multi_scale", and the model cannot become fully convolutional.
     """
-    if protocol == "center":
-        return _center(model, view, examples)
-    if protocol == "ten_crop":
-        return _ten_crop(model, view, examples)
-    return _multi_scale(model, view, examples, scales or [round(scale * min(view.size)) for scale in SCALES])
+    if protocol == "multi_scale":
+        return _multi_scale(model, view, examples, scales or [round(scale * min(view.size)) for scale in SCALES])
+    return {"center": _center, "flip": _flip, "ten_crop": _ten_crop}[protocol](model, view, examples)
 
 
 def _center(model: keras.Model, view: View, examples: Examples) -> Plan:
-    whole = isinstance(examples, Arrays) and view.resized == tuple(examples.image_shape[:2])
-    seen = f"whole {_width_by_height(view)} image" if whole else str(view)
     batches = _batches(examples, functools.partial(center_view, view=view), VIEWS_AT_ONCE)
-    return Plan([Pass(model, batches)], f"{seen}, single view")
+    return Plan([Pass(model, batches)], f"{_seen(view, examples)}, single view")
+
+
+def _flip(model: keras.Model, view: View, examples: Examples) -> Plan:
+    batches = _batches(examples, functools.partial(flip_views, view=view), VIEWS_AT_ONCE // 2)
+    return Plan([Pass(model, batches)], f"{_seen(view, examples)} and its mirror image, probabilities averaged")
+
+
+def _seen(view: View, examples: Examples) -> str:
+    whole = isinstance(examples, Arrays) and view.resized == tuple(examples.image_shape[:2])
+    return f"whole {_width_by_height(view)} image" if whole else str(view)
 
 
 def _ten_crop(model: keras.Model, view: View, examples: Examples) -> Plan:

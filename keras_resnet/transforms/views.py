@@ -75,6 +75,18 @@ def center_view(image: tf.Tensor, view: View) -> tf.Tensor:
     return _crops_of_resized(image, view, lambda margins: [_center(margins)])
 
 
+def flip_views(image: tf.Tensor, view: View) -> tf.Tensor:
+    """The resized center crop of an image and its mirror image: (2, height, width, C).
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_resnet.transforms.views import View, flip_views
+        >>> flip_views(tf.zeros((60, 80, 3), tf.uint8), View((32, 32))).shape.as_list()
+        [2, 32, 32, 3]
+    """
+    return _and_mirrored(center_view(image, view))
+
+
 def ten_crop_views(image: tf.Tensor, view: View) -> tf.Tensor:
     """The four corners and the center of the resized image, then their mirror images: (10, height, width, C).
 
@@ -88,7 +100,11 @@ def ten_crop_views(image: tf.Tensor, view: View) -> tf.Tensor:
     """
     ends = tf.constant([(0, 0), (0, 1), (1, 0), (1, 1)], tf.int64)
     crops = _crops_of_resized(image, view, lambda margins: [*tf.unstack(ends * margins), _center(margins)])
-    return tf.concat([crops, tf.reverse(crops, [2])], axis=0)
+    return _and_mirrored(crops)
+
+
+def _and_mirrored(views):
+    return tf.concat([views, tf.reverse(views, [2])], axis=0)
 
 
 def whole_view(image: tf.Tensor, short_side: int, interpolation: str = "bilinear") -> tf.Tensor:

@@ -47,6 +47,14 @@ def test_counts_are_numpys(model, data, tmp_path):
         assert line == f"{label},{mine.sum()},{right},{right / mine.sum():.4f}"
 
 
+def test_flip_averages_the_probabilities_of_both_images(model, data):
+    images = data.test.images
+    both = [model.predict(views, batch_size=100, verbose=0).astype("float64") for views in (images, images[:, :, ::-1])]
+    result = evaluate(model, data, protocol="flip")
+    assert result.top1_correct == (np.mean(both, axis=0).argmax(1) == data.test.labels).sum()
+    assert result.protocol == "whole 32x32 image and its mirror image, probabilities averaged"
+
+
 def test_mistakes_are_one_clear_sentence(model, data):
     with pytest.raises(ValueError, match="has no split 'validation'; it has train, test"):
         evaluate(model, data, "validation")

@@ -10,7 +10,15 @@ from PIL import Image
 from keras_resnet import Recipe
 from keras_resnet.transforms.boxes import center_box, random_resized_box, scale_jitter_box, whole_box
 from keras_resnet.transforms.crops import DecodedImage, crop
-from keras_resnet.transforms.views import View, center_crop, center_view, resize_to_cover, ten_crop_views, whole_view
+from keras_resnet.transforms.views import (
+    View,
+    center_crop,
+    center_view,
+    flip_views,
+    resize_to_cover,
+    ten_crop_views,
+    whole_view,
+)
 from tests.photos import scene
 
 DRAWS = 6_000
@@ -54,6 +62,13 @@ def test_ten_crops_are_the_papers_pixel_by_pixel():
     views = ten_crop_views(tf.constant(image), View((32, 32), crop_fraction=0.8)).numpy()
     patches = [image[top : top + 32, left : left + 32] for top, left in ((0, 0), (0, 20), (8, 0), (8, 20), (4, 10))]
     np.testing.assert_array_equal(views, patches + [patch[:, ::-1] for patch in patches])
+
+
+def test_flip_views_are_the_center_crop_and_its_mirror_image():
+    image = np.random.default_rng(0).integers(0, 256, (36, 40, 3)).astype("uint8")
+    views = flip_views(tf.constant(image), View((32, 32), crop_fraction=32 / 36)).numpy()
+    crop = image[2:34, 4:36]
+    np.testing.assert_array_equal(views, [crop, crop[:, ::-1]])
 
 
 def test_whole_view_keeps_the_aspect_ratio():
