@@ -3,7 +3,7 @@
     python benchmarks/fine_tuning.py WEIGHTS PHOTOS [--model=resnet18] [--image_size=64] [--seeds=3] [--workdir=RUNS]
 
 WEIGHTS is a weight file or a run directory's best.keras, of the variant --model; PHOTOS has the folders train and val.
-Each case differs from the recipe "finetune" in the settings that its row says. "unbalanced" takes 130, 80, 40, 20 and 10
+Each case differs from the recipe "finetune" in the settings that it names. "unbalanced" takes 130, 80, 40, 20 and 10
 photos of the first five classes. Printed: mean and spread of the accuracy on val over the seeds, the mean over classes
 (balanced accuracy), and the time of a run. Runs that --workdir has already are only evaluated.
 """

@@ -22,7 +22,7 @@ MAY_DIFFER = {"data_dir", "manual_dir", "download", "worker_timeout"}  # between
 
 
 def define_training_flags(model: str, weights: str | None = None) -> None:
-    """Defines --model, --weights, --workdir, --checkpoint_every, --extend, --dry_run, --strategy and --worker_timeout.
+    """Defines the flags that are neither of the recipe nor of the data: model, teacher, workdir, devices.
 
     Args:
         model: variant to train without --model.
@@ -48,6 +48,9 @@ def define_training_flags(model: str, weights: str | None = None) -> None:
     with group("model"):
         flags.DEFINE_string("model", model, "Variant to train; `keras-resnet list` shows all.")
         flags.DEFINE_string("weights", weights, f"{WEIGHTS}, to start from; empty for random weights.")
+        flags.DEFINE_string(
+            "teacher", None, "Run directory or .keras file of a model to learn from, with --distillation_weight."
+        )
     with group("devices"):
         flags.DEFINE_enum(
             "strategy",
@@ -66,9 +69,17 @@ def check_training_flags() -> None:
     Raises:
         ValueError: a flag is missing, unknown or out of range.
     """
-    recipe_from_flags()
+    weight = recipe_from_flags().distillation_weight
     check_name("model", FLAGS.model, VARIANTS)
-    refuse([(not FLAGS.workdir and not FLAGS.dry_run, "Give a --workdir for the files of the run, or --dry_run.")])
+    no_teacher = FLAGS.teacher and not pathlib.Path(FLAGS.teacher).expanduser().exists()
+    refuse(
+        [
+            (not FLAGS.workdir and not FLAGS.dry_run, "Give a --workdir for the files of the run, or --dry_run."),
+            (weight and not FLAGS.teacher, "--distillation_weight needs a --teacher."),
+            (FLAGS.teacher and not weight, "--teacher needs a --distillation_weight above 0."),
+            (no_teacher, f"--teacher: there is no run directory or file {FLAGS.teacher}."),
+        ]
+    )
 
 
 def strategy_from_flags() -> "tf.distribute.Strategy":
@@ -146,7 +157,7 @@ def train_from_flags(
         options: other arguments of `keras_resnet.train`.
     """
     if FLAGS.dry_run:
-        print(keras_resnet.dry_run(model, data, recipe, strategy=strategy))
+        print(keras_resnet.dry_run(model, data, recipe, teacher=FLAGS.teacher or None, strategy=strategy))
         return
-    options = dict(strategy=strategy, checkpoint_every=FLAGS.checkpoint_every, extend=FLAGS.extend, **options)
-    print(keras_resnet.train(model, data, recipe, FLAGS.workdir, **options))
+    options |= dict(teacher=FLAGS.teacher or None, checkpoint_every=FLAGS.checkpoint_every, extend=FLAGS.extend)
+    print(keras_resnet.train(model, data, recipe, FLAGS.workdir, strategy=strategy, **options))

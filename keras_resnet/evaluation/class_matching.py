@@ -61,6 +61,17 @@ def match_classes(model: keras.Model, data: Data) -> np.ndarray:
     )
 
 
+def are_same_classes(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two lists name the same classes in the same order; of ImageNet, also if one of them has WordNet IDs.
+
+    Example:
+        >>> from keras_resnet.evaluation.class_matching import are_same_classes
+        >>> are_same_classes(["cat", "dog"], ["dog", "cat"])
+        False
+    """
+    return tuple(others) in _columns(tuple(names))
+
+
 def _outputs_by_name(names: Sequence[str]) -> dict[str, list[int]]:
     """The numbers of the outputs that have a name, or of ImageNet's classes the WordNet ID."""
     outputs: dict[str, list[int]] = {}

@@ -197,6 +197,11 @@ def ends_in_softmax(model: keras.Model) -> bool:
     return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
 
 
+def ends_in_sigmoid(model: keras.Model) -> bool:
+    """Whether the model is known to output the sigmoid of each logit."""
+    return getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
+
+
 def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
     """A model's outputs, (batch, classes), as probabilities: logits by a softmax, all others as they are.
 
@@ -211,7 +216,7 @@ def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
         [[0.5, 0.5]]
     """
     activation = getattr(model.layers[-1], "activation", None)
-    if ends_in_softmax(model) or activation is keras.activations.sigmoid:
+    if ends_in_softmax(model) or ends_in_sigmoid(model):
         return scores
     if activation is None and (scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < SUM_TOLERANCE).all():
         return scores

@@ -4,6 +4,7 @@ import html
 import json
 import logging
 import string
+from collections.abc import Sequence
 
 from keras_resnet.files import write_atomically, write_text
 from keras_resnet.reporting.plots import plot_curves
@@ -19,7 +20,7 @@ table {border-collapse: collapse} td, th {padding: .15em .8em; text-align: right
 pre {background: #f5f5f5; padding: 1em; overflow-x: auto} img {max-width: 100%}
 </style>
 <h1>$title</h1>
-<p><strong>$result</strong>
+<p><strong>$results</strong>
 $curves
 <h2>Epochs</h2>
 <table><tr>$header</tr>
@@ -31,12 +32,12 @@ $rows
 """)
 
 
-def write_report(run: Run, result: str) -> None:
+def write_report(run: Run, results: Sequence[str]) -> None:
     """Writes curves.png and report.html. Without matplotlib it leaves the curves out, with a warning.
 
     Args:
         run: the run directory.
-        result: a sentence about the result, the first of the page.
+        results: sentences about the results, the first of the page.
     """
     rows, description = run.log(), run.read_json("recipe.json")
     epochs = description["recipe"]["epochs"]
@@ -49,7 +50,7 @@ def write_report(run: Run, result: str) -> None:
     columns = list(rows[0]) if rows else []
     page = _PAGE.substitute(
         title=html.escape(f"{description['model']['name']} on {description['data']['name']}"),
-        result=html.escape(result),
+        results="<br>".join(map(html.escape, results)),
         curves=curves,
         header="".join(f"<th>{html.escape(column.replace('_', ' '))}</th>" for column in columns),
         rows="\n".join(_row(row, columns) for row in rows),

@@ -6,7 +6,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_resnet.data.loading import Data
 from keras_resnet.errors import shown
+from keras_resnet.models.model import ends_in_sigmoid, ends_in_softmax
+from keras_resnet.recipes import Recipe
 from keras_resnet.rules import PATH, VERBOSE, YES_OR_NO, check
 
 
@@ -38,6 +41,39 @@ def check_workdir_name(workdir: Any) -> None:
     """
     if not PATH.holds(workdir):
         raise ValueError(f"workdir={shown(workdir)} must be the path of a directory.")
+
+
+def check_outputs(model: str | keras.Model, recipe: Recipe) -> None:
+    """Checks that the last layer of a given model fits the recipe's loss; a variant is built with the right one.
+
+    Raises:
+        ValueError: it has the activation of the other loss.
+    """
+    if isinstance(model, str):
+        return
+    if recipe.loss == "binary_cross_entropy" and ends_in_softmax(model):
+        raise ValueError(
+            f"The model {model.name} ends in a softmax, but the recipe's loss is binary_cross_entropy; build it with "
+            "classifier_activation='sigmoid' or None."
+        )
+    if recipe.loss == "cross_entropy" and ends_in_sigmoid(model):
+        raise ValueError(
+            f"The model {model.name} ends in a sigmoid, but the recipe's loss is cross_entropy; build it with "
+            "classifier_activation='softmax' or None, or set loss='binary_cross_entropy'."
+        )
+
+
+def check_early_stopping(recipe: Recipe, data: Data) -> None:
+    """Checks that there are validation images to decide on an early stop.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if recipe.early_stopping_patience and data.validation is None:
+        raise ValueError(
+            f"recipe: early_stopping_patience={recipe.early_stopping_patience} needs validation images, which "
+            f"{data.name} has not; set validation_fraction and load the data with that recipe."
+        )
 
 
 def check_augmentation(augmentation: Any, image_shape: tuple[int, int, int]) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from keras_resnet.distributed.workers import Worker
 from keras_resnet.files import write_atomically
 from keras_resnet.run_directory import Run
-from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, save_checkpoint
+from keras_resnet.training.averages import MovingAverages
+from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, save_checkpoint, variables_of
 from keras_resnet.training.guards import check_finite
 from keras_resnet.training.position import PositionCallback, describe_position
 from keras_resnet.training.schedules import LearningRate
@@ -23,6 +24,7 @@ from keras_resnet.training.schedules import LearningRate
 STATE = {
     LearningRate: ("warming_up", "current"),
     keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
+    keras.callbacks.EarlyStopping: ("best", "wait"),
 }
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class SaveCheckpoints(PositionCallback):
         checkpoint: the checkpoint to resume from, or None.
         stateful: callbacks whose attributes in `STATE` are saved and restored.
         worker: this worker. All workers agree on when to save; only the chief writes.
+        averages: of the weights, if the run keeps them.
     """
 
     def __init__(
@@ -84,10 +87,11 @@ class SaveCheckpoints(PositionCallback):
         checkpoint: Checkpoint | None,
         stateful: Sequence[keras.callbacks.Callback],
         worker: Worker,
+        averages: MovingAverages | None = None,
     ):
         super().__init__(checkpoint.step if checkpoint else 0)
         self.run, self.monitor, self.interval, self.stateful, self.worker = run, monitor, interval, stateful, worker
-        self.steps_per_epoch, self.total_steps = steps_per_epoch, total_steps
+        self.steps_per_epoch, self.total_steps, self.averages = steps_per_epoch, total_steps, averages
         self.cut: tuple[int, list] | None = None  # the steps and the metrics of a last epoch that was cut short
         self.state = checkpoint.state if checkpoint else None  # to restore when `fit` begins
         self.best = -np.inf
@@ -133,7 +137,7 @@ class SaveCheckpoints(PositionCallback):
         if logs[self.monitor] > self.best:
             self.best = float(logs[self.monitor])
             if self.worker.is_chief:
-                check_finite(self.model, describe_position(epoch + 1, 0), self.run)
+                check_finite(self._variables(), describe_position(epoch + 1, 0), self.run)
                 write_atomically(self.run.file("best.keras"), self.model.save)
         if not self.cut:
             self._save_if_due(epoch + 1, 0)
@@ -167,10 +171,13 @@ class SaveCheckpoints(PositionCallback):
         start = time.perf_counter()
         state = self._current_state()  # on all workers: each has a part of the metrics
         if self.worker.is_chief:
-            check_finite(self.model, describe_position(epoch, step), self.run)
-            save_checkpoint(self.run, self.model, epoch, step, state)
+            check_finite(self._variables(), describe_position(epoch, step), self.run)
+            save_checkpoint(self.run, self._variables(), epoch, step, state)
         self.saved_at = time.perf_counter()
         self.save_time = self.saved_at - start
+
+    def _variables(self):
+        return variables_of(self.model, self.averages)
 
     def _metrics(self):
         return [np.asarray(variable).tolist() for variable in self.model.metrics_variables]

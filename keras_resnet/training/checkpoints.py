@@ -5,6 +5,7 @@ import json
 import logging
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -14,6 +15,7 @@ from keras_resnet.errors import first_line, shown
 from keras_resnet.files import checksum, write_atomically
 from keras_resnet.rules import NOT_NEGATIVE, TEXT, WHOLE, Rule, check
 from keras_resnet.run_directory import Run
+from keras_resnet.training.averages import MovingAverages
 from keras_resnet.training.position import describe_position
 
 KEPT_CHECKPOINTS = 2
@@ -101,33 +103,41 @@ def describe_latest_checkpoint(run: Run) -> str:
     return f"The last good checkpoint is {checkpoint.variables}, {position}."
 
 
-def save_checkpoint(run: Run, model: keras.Model, epoch: int, step: int, state: dict) -> None:
-    """Writes a checkpoint of a compiled model and removes old ones.
+def save_checkpoint(run: Run, variables: Sequence[Any], epoch: int, step: int, state: dict) -> None:
+    """Writes a checkpoint of `variables_of` a run and removes old ones.
 
     The variables are written first. The JSON record with their checksum completes the checkpoint.
     """
     name = f"checkpoints/{_name(epoch, step)}"
-    values: dict[str, Any] = {str(number): np.asarray(variable) for number, variable in enumerate(variables_of(model))}
+    values: dict[str, Any] = {str(number): np.asarray(variable) for number, variable in enumerate(variables)}
     # Not HDF5: its library crashes when the disk is full.
-    variables = run.file(f"{name}.npz")
-    write_atomically(variables, lambda scratch: np.savez(scratch, **values))
-    content = {"epoch": epoch, "step": step, "sha256": checksum(variables), "state": state}
+    file = run.file(f"{name}.npz")
+    write_atomically(file, lambda scratch: np.savez(scratch, **values))
+    content = {"epoch": epoch, "step": step, "sha256": checksum(file), "state": state}
     run.write_json(f"{name}.json", {**content, "record_sha256": _record_checksum(content)})
     for old in sorted(run.file("checkpoints").glob("*.json"))[:-KEPT_CHECKPOINTS]:
         old.unlink()
         old.with_suffix(".npz").unlink(missing_ok=True)
 
 
-def restore_variables(model: keras.Model, checkpoint: Checkpoint) -> None:
-    """Sets the variables of a compiled model to those of a checkpoint."""
+def restore_variables(variables: Sequence[Any], checkpoint: Checkpoint) -> None:
+    """Sets `variables_of` a run to those of a checkpoint."""
     with np.load(checkpoint.variables) as values:
-        for number, variable in enumerate(variables_of(model)):
+        for number, variable in enumerate(variables):
             variable.assign(values[str(number)])
 
 
-def variables_of(model: keras.Model) -> list[keras.Variable]:
-    """Weights, states of random generators (which Keras's own weight files lack), and the optimizer's variables."""
-    return [*model.variables, *model.optimizer.variables]
+def variables_of(model: keras.Model, averages: MovingAverages | None = None) -> list[Any]:
+    """The variables of a run, of Keras or TensorFlow: all that its next steps depend on.
+
+    They are the model's weights, the states of its random generators (which Keras's own weight files lack), the
+    variables of its optimizer, and moving averages.
+
+    Args:
+        model: compiled.
+        averages: of its weights, if the run keeps them.
+    """
+    return [*model.variables, *model.optimizer.variables, *(averages.variables if averages else ())]
 
 
 class CheckpointInterval(NamedTuple):

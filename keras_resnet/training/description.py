@@ -12,6 +12,7 @@ from keras_resnet.data.loading import Data
 from keras_resnet.errors import first_line
 from keras_resnet.models.complexity import trainable_parameters
 from keras_resnet.recipes import Recipe, settings
+from keras_resnet.training.distillation import Teacher
 
 # Keras numbers the names of objects within a process; they have no effect.
 NAMES = ("name", "registered_name", "shared_object_id", "build_config")
@@ -23,6 +24,7 @@ def describe_run(
     recipe: Recipe,
     augmentation: keras.layers.Layer | None = None,
     optimizer: keras.optimizers.Optimizer | None = None,
+    teacher: Teacher | None = None,
 ) -> dict[str, dict]:
     """Everything that determines the result of a run, for recipe.json.
 
@@ -33,6 +35,7 @@ def describe_run(
         recipe: the training setup.
         augmentation: as in `train`.
         optimizer: the user's own; None for the recipe's.
+        teacher: the model to learn from; None without one.
 
     Raises:
         ValueError: the optimizer or the augmentation has no configuration that JSON can hold.
@@ -52,6 +55,7 @@ def describe_run(
         "optimizer": _configuration("optimizer", optimizer),
         "recipe": settings(recipe),
         "augmentation": _configuration("augmentation", augmentation),
+        "teacher": _teacher(teacher),
         "data": {
             "name": data.name,
             "image_shape": list(data.image_shape),
@@ -61,6 +65,12 @@ def describe_run(
             "fingerprints": {split: examples.fingerprint() for split, examples in data.splits.items()},
         },
     }
+
+
+def _teacher(teacher: Teacher | None) -> dict[str, Any]:
+    if teacher is None:
+        return {}
+    return {"weights": checksum_of_weights(teacher.model), "source": teacher.source}
 
 
 def checksum_of_weights(model: keras.Model) -> str:

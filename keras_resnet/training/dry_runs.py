@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import os
 import textwrap
 import time
 from typing import Any
@@ -12,6 +13,7 @@ import tensorflow as tf
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.models.complexity import multiply_adds, trainable_parameters
 from keras_resnet.recipes import Recipe
+from keras_resnet.training.distillation import load_teacher
 from keras_resnet.training.fine_tuning import fine_tuning
 from keras_resnet.training.memory import of_size, peak_memory
 from keras_resnet.training.throughput import DataTime
@@ -95,6 +97,7 @@ def dry_run(
     *,
     optimizer: str | keras.optimizers.Optimizer | None = None,
     augmentation: keras.layers.Layer | None = None,
+    teacher: keras.Model | str | os.PathLike | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> DryRun:
     """Builds everything that `train` builds, runs two training steps, and writes no files.
@@ -107,6 +110,7 @@ def dry_run(
         recipe: as in `train`.
         optimizer: as in `train`.
         augmentation: as in `train`.
+        teacher: as in `train`.
         strategy: as in `train`.
 
     Returns:
@@ -124,7 +128,8 @@ def dry_run(
         (269722, 6)
     """
     data, recipe, optimizer = checked_arguments(model, data, recipe, optimizer, augmentation, strategy)
-    model, worker = compiled_model(model, data, recipe, strategy, optimizer)
+    loaded_teacher = load_teacher(teacher, model, data, recipe)
+    model, worker = compiled_model(model, data, recipe, strategy, optimizer, loaded_teacher)
     largest = dataclasses.replace(recipe, early_sizes=(), size_milestones=())
     training_input = TrainingInput(data, largest, augmentation, UnreadableImages(), worker)
     times = StepTimes()

@@ -1,12 +1,13 @@
 """Detects a diverged run, and says what to change."""
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
-import keras
 import numpy as np
 
 from keras_resnet.run_directory import Run
-from keras_resnet.training.checkpoints import describe_latest_checkpoint, variables_of
+from keras_resnet.training.checkpoints import describe_latest_checkpoint
 from keras_resnet.training.position import PositionCallback, describe_position
 
 DIVERGED = 100.0  # times the loss of random guessing; training that works stays far below
@@ -32,16 +33,16 @@ class DivergenceGuard(PositionCallback):
             raise divergence_error(f"The loss is {logs['loss']:.4g} {position}", self.run)
 
 
-def check_finite(model: keras.Model, position: str, run: Run) -> None:
-    """Checks that all weights and all variables of the optimizer are finite.
+def check_finite(variables: Iterable[Any], position: str, run: Run) -> None:
+    """Checks that all variables of a run are finite.
 
     Raises:
         FloatingPointError: one is not; the message names it and the `position`.
     """
-    for variable in variables_of(model):
+    for variable in variables:
         value = np.asarray(variable)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise divergence_error(f"{variable.path} is not finite {position}", run)
+            raise divergence_error(f"{getattr(variable, 'path', variable.name)} is not finite {position}", run)
 
 
 def divergence_error(finding: str, run: Run) -> FloatingPointError:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_resnet.models.complexity import trainable_parameters
 from keras_resnet.run_directory import Run
 from keras_resnet.training.checkpoints import Checkpoint
+from keras_resnet.training.distillation import Distillation
 from keras_resnet.training.optimizers import describe_optimizer
 from keras_resnet.training.position import PositionCallback, describe_position
 from keras_resnet.training.training_input import TrainingInput
@@ -68,6 +69,8 @@ def log_start(model: keras.Model, training_input: TrainingInput, run: Run, check
     logger.info("Images of %s: %s; %d classes.", data.name, counts, len(data.class_names))
     logger.info("Optimizer: %s.", describe_optimizer(model.optimizer, recipe))
     logger.info("Recipe: %r.", recipe)
+    if isinstance(model.loss, Distillation):
+        logger.info("Teacher: %s.", model.loss.teacher)
     if checkpoint is None:
         logger.info("New run in %s.", run.directory)
         return

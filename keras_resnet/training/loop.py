@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_resnet.errors import first_line
 from keras_resnet.interrupts import ctrl_c_arrives
 from keras_resnet.run_directory import Run
+from keras_resnet.training.averages import MovingAverages
 from keras_resnet.training.callbacks import RestoreMetrics, SaveCheckpoints
 from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, describe_latest_checkpoint
 from keras_resnet.training.fine_tuning import Unfreezing
@@ -77,6 +78,7 @@ def fit(
     interval: CheckpointInterval,
     own_callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
+    averages: MovingAverages | None = None,
 ) -> None:
     """Trains a compiled model to the end of the run.
 
@@ -89,6 +91,7 @@ def fit(
         own_callbacks: the user's callbacks.
         verbose: as in `keras.Model.fit`; "auto" is a progress bar on a terminal, and elsewhere a line per epoch and a
             line a minute within an epoch.
+        averages: of the weights, to update after each step.
 
     Raises:
         ValueError: too many images are unreadable.
@@ -104,7 +107,7 @@ def fit(
         verbose = 2 if lines else 1
     data_time = DataTime()
     callbacks, saver = _callbacks(
-        model, training_input, run, checkpoint, interval, data_time, own_callbacks, lines and is_chief
+        model, training_input, run, checkpoint, interval, data_time, own_callbacks, lines and is_chief, averages
     )
     try:
         with saver.handle_preemption(), ctrl_c_arrives():
@@ -119,20 +122,21 @@ def fit(
                     verbose=verbose if is_chief else 0,
                     **training_input.validation(),
                 )
-                if model.stop_training:  # by one of the user's callbacks
+                if model.stop_training:  # by an early stop, or by one of the user's callbacks
                     break
     except tf.errors.OpError as error:
         raise _explained(error, training_input, run) from None
 
 
-def _callbacks(model, training_input, run, checkpoint, interval, data_time, own_callbacks, lines):
+def _callbacks(model, training_input, run, checkpoint, interval, data_time, own_callbacks, lines, averages):
     """(all callbacks in the order in which Keras calls them, the one of them that saves checkpoints)."""
     data, recipe, worker = training_input.data, training_input.recipe, training_input.worker
     steps, skipped = (training_input.steps_per_epoch, training_input.total_steps), checkpoint.step if checkpoint else 0
     monitor = "val_accuracy" if data.validation else "accuracy"
     rate = LearningRate(recipe, *steps, needs_warmup(model, recipe), skipped)
     plateau = keras.callbacks.ReduceLROnPlateau(monitor, factor=0.1, patience=recipe.plateau_patience, min_delta=0)
-    saver = SaveCheckpoints(run, monitor, interval, *steps, checkpoint, (rate, plateau), worker)
+    stop = keras.callbacks.EarlyStopping(monitor, patience=recipe.early_stopping_patience, mode="max")
+    saver = SaveCheckpoints(run, monitor, interval, *steps, checkpoint, (rate, plateau, stop), worker, averages)
     callbacks = [
         RestoreMetrics(checkpoint),  # first: the others read the metrics
         DivergenceGuard(len(data.class_names), run, skipped),
@@ -144,11 +148,15 @@ def _callbacks(model, training_input, run, checkpoint, interval, data_time, own_
         callbacks.append(Unfreezing(model, recipe, *steps, skipped))
     if recipe.schedule == "plateau":
         callbacks.append(plateau)
+    if recipe.early_stopping_patience:
+        callbacks.append(stop)
     if lines:
         callbacks.append(ProgressLines(*steps, skipped))
     if worker.is_chief:
         callbacks += [CSVLog(run), keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False)]
     callbacks += own_callbacks
+    if averages:
+        callbacks.append(averages)
     callbacks += [saver, BarUnits()]  # the saver after all others whose state it saves
     return callbacks, saver
 

@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import logging
 import os
+import pathlib
 import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.loading import Data, load_data
@@ -17,24 +20,34 @@ from keras_resnet.distributed.workers import Worker
 from keras_resnet.evaluation.classification import Result, check_fits, evaluate
 from keras_resnet.files import write_atomically
 from keras_resnet.models.constructors import create_model
-from keras_resnet.models.model import Model, ends_in_softmax
+from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.reporting.report import write_report
 from keras_resnet.run_directory import Run
 from keras_resnet.training.arguments import (
     check_augmentation,
+    check_early_stopping,
     check_model,
     check_options,
+    check_outputs,
     check_strategy,
     check_workdir_name,
 )
-from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, latest_checkpoint, restore_variables
+from keras_resnet.training.averages import MovingAverages
+from keras_resnet.training.checkpoints import (
+    Checkpoint,
+    CheckpointInterval,
+    latest_checkpoint,
+    restore_variables,
+    variables_of,
+)
 from keras_resnet.training.description import describe_run
+from keras_resnet.training.distillation import Teacher, load_teacher
 from keras_resnet.training.fine_tuning import check_fine_tuning, fine_tuning
 from keras_resnet.training.image_sizes import check_sizes, input_shape
 from keras_resnet.training.log import check_log, log_start
 from keras_resnet.training.loop import fit
-from keras_resnet.training.losses import cross_entropy
+from keras_resnet.training.losses import loss_for
 from keras_resnet.training.memory import check_memory
 from keras_resnet.training.network_settings import (
     network_settings,
@@ -59,6 +72,8 @@ from keras_resnet.training.workdir import (
     warn_of_other_weights,
 )
 
+logger = logging.getLogger(__name__)
+
 HOW_WORKERS_AGREE = (
     "give all workers the same flags, the same data, and the same workdir in a shared folder, so that they find the "
     "same checkpoints."
@@ -74,6 +89,7 @@ def train(
     optimizer: str | keras.optimizers.Optimizer | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     augmentation: keras.layers.Layer | None = None,
+    teacher: keras.Model | str | os.PathLike | None = None,
     strategy: tf.distribute.Strategy | None = None,
     max_bad_images: int | None = None,
     on_bad_image: str = "skip",
@@ -89,7 +105,7 @@ def train(
 
     Args:
         model: the name of a variant, which is built for the data, in the recipe's precision and under the strategy;
-            or a Keras model, which is trained as it is, with cross-entropy.
+            or a Keras model, which is trained as it is, with the recipe's loss.
         data: from `keras_resnet.load_data`, with the same recipe; or what `load_data` takes.
         recipe: a `Recipe` or the name of one.
         workdir: the run directory: new, empty, or of the same run.
@@ -103,6 +119,9 @@ def train(
         augmentation: a Keras layer, of keras.layers or of keras-cv, applied to batches of training images, 0 to 255,
             besides the recipe's augmentation. Layers of keras.layers draw from the recipe's seed, others from their
             own.
+        teacher: a trained model to learn from besides the labels (Hinton et al. 2015), or the path of a run directory
+            or `.keras` file. It sees the same augmented images, and stays as it is. The recipe must have a
+            `distillation_weight`, and a model that is given must be a `keras_resnet.Model`.
         strategy: a `tf.distribute.Strategy`. Default: the strategy under which the model was built; for the name of a
             variant, MirroredStrategy over all GPUs (or over all logical CPUs, if there are several), and none for one
             device.
@@ -117,11 +136,12 @@ def train(
 
     Returns:
         The `Result` of the last step's weights on the test images; without test images on the validation images, and
-        without those on the training images.
+        without those on the training images. With the recipe's `ema_decay`, result.json also has that of the averaged
+        weights, which are saved as ema.keras.
 
     Raises:
         FileExistsError: `workdir` contains another run, or other files.
-        FileNotFoundError: `extend`, and `workdir` contains no run.
+        FileNotFoundError: `extend`, and `workdir` contains no run; or there is no such teacher.
         BlockingIOError: another process trains in `workdir`.
         OSError: `workdir` is not writable.
         ValueError: an argument is invalid; model, data and recipe do not fit together; or too many images are
@@ -143,13 +163,15 @@ def train(
     interval = CheckpointInterval.parse(checkpoint_every)
     data, recipe, optimizer = checked_arguments(model, data, recipe, optimizer, augmentation, strategy)
     limit = limit_of_unreadable(len(data.train), max_bad_images, on_bad_image)
+    loaded_teacher = load_teacher(teacher, model, data, recipe)
     run = Run(workdir)
-    description = describe_run(model, data, recipe, augmentation, optimizer)
+    description = describe_run(model, data, recipe, augmentation, optimizer, loaded_teacher)
     check_workdir(run, description, extend)  # before the model is built
     strategy = strategy or _default_strategy(model)
     # Variables of different shapes would end all workers in an error of TensorFlow's.
     Worker(strategy).check_agreement((zlib.crc32(json.dumps(description, sort_keys=True).encode()),), HOW_WORKERS_AGREE)
-    model, worker = compiled_model(model, data, recipe, strategy, optimizer)
+    model, worker = compiled_model(model, data, recipe, strategy, optimizer, loaded_teacher)
+    averages = MovingAverages(model, recipe.ema_decay) if recipe.ema_decay else None
     if isinstance(model, Model):
         model.view, model.class_names = data.view, data.class_names
     with (
@@ -157,13 +179,13 @@ def train(
         base_rate_restored(model, recipe),
         fine_tuning(model, recipe),
     ):
-        checkpoint = begin_or_resume(run, description, data, model, worker, extend)
+        checkpoint = begin_or_resume(run, description, data, variables_of(model, averages), worker, extend)
         unreadable = UnreadableImages(run.file(f"bad_images{worker.suffix}.tsv"), min(limit, len(data.train) - 1))
         training_input = TrainingInput(data, recipe, augmentation, unreadable, worker)
         if worker.is_chief:
             log_start(model, training_input, run, checkpoint)
-        fit(model, training_input, run, checkpoint, interval, callbacks, verbose)
-        return finish(model, data, run, worker)
+        fit(model, training_input, run, checkpoint, interval, callbacks, verbose, averages)
+        return finish(model, training_input, run, averages)
 
 
 def checked_arguments(
@@ -192,14 +214,16 @@ def checked_arguments(
         check_fits(model, data)
         warn_of_network_settings(model, recipe)
     check_sizes(model, data, recipe)
+    check_outputs(model, recipe)
+    check_early_stopping(recipe, data)
     optimizer = own_optimizer(model, optimizer)
     return data, recipe_for(optimizer, recipe), optimizer
 
 
 def begin_or_resume(
-    run: Run, description: Description, data: Data, model: keras.Model, worker: Worker, extend: bool
+    run: Run, description: Description, data: Data, variables: Sequence[Any], worker: Worker, extend: bool
 ) -> Checkpoint | None:
-    """Begins a run, or sets the variables of the model to those of the checkpoint to resume from.
+    """Begins a run, or sets its variables to those of the checkpoint to resume from.
 
     The directory is checked once more, since another process may have used it before it was locked.
 
@@ -209,7 +233,7 @@ def begin_or_resume(
     started = check_workdir(run, description, extend)
     checkpoint = latest_checkpoint(run) if started else None
     if checkpoint:
-        restore_variables(model, checkpoint)
+        restore_variables(variables, checkpoint)
     position = (checkpoint.epoch, checkpoint.step) if checkpoint else (0, 0)
     worker.check_agreement((started, *position), HOW_WORKERS_AGREE)
     if not worker.is_chief:
@@ -230,6 +254,7 @@ def compiled_model(
     recipe: Recipe,
     strategy: tf.distribute.Strategy | None = None,
     optimizer: keras.optimizers.Optimizer | None = None,
+    teacher: Teacher | None = None,
 ) -> tuple[keras.Model, Worker]:
     """Builds (if `model` is a name) and compiles a model for the data and the recipe.
 
@@ -248,7 +273,8 @@ def compiled_model(
         built = build_model(model, data, recipe) if isinstance(model, str) else model
         check_fine_tuning(built, recipe)
         check_memory(built, recipe.batch_size // max(1, len(worker.addresses)), data.image_shape)
-        compile_for(built, recipe, optimizer)
+        labels = data.train.labels if recipe.balanced_classes else None  # of records, this reads all
+        compile_for(built, recipe, optimizer, labels, teacher and teacher.placed(strategy))
     return built, worker
 
 
@@ -281,13 +307,21 @@ def build_model(name: str, data: Data, recipe: Recipe, weights: str | None = Non
     return model
 
 
-def compile_for(model: keras.Model, recipe: Recipe, optimizer: keras.optimizers.Optimizer | None = None) -> None:
-    """Compiles with cross-entropy, weight decay, and an optimizer.
+def compile_for(
+    model: keras.Model,
+    recipe: Recipe,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    labels: np.ndarray | None = None,
+    teacher: Teacher | None = None,
+) -> None:
+    """Compiles with the recipe's loss, weight decay, and an optimizer.
 
     Args:
         model: to compile.
         recipe: the training setup.
         optimizer: the user's own, which is copied; None for the recipe's.
+        labels: class numbers of all training images, (N,); required if `recipe.balanced_classes`.
+        teacher: the model to learn from; required if `recipe.distillation_weight`.
 
     Raises:
         ValueError: the recipe has learning rates by stage, and the model has no stages.
@@ -295,19 +329,38 @@ def compile_for(model: keras.Model, recipe: Recipe, optimizer: keras.optimizers.
     set_weight_decay(model, recipe)
     model.compile(
         optimizer=copy_of(optimizer) if optimizer else recipe_optimizer(recipe, model),
-        loss=cross_entropy(recipe.soft_labels, from_logits=not ends_in_softmax(model)),
+        loss=loss_for(model, recipe, labels, teacher),
         metrics=["accuracy"],
     )
     model.optimizer.build(model.trainable_variables)
 
 
-def finish(model: keras.Model, data: Data, run: Run, worker: Worker) -> Result:
-    """Evaluates the final weights. The chief writes the result, the model and the report."""
-    result = evaluate(model, data, note="final weights", verbose="auto" if worker.is_chief else 0)
+def finish(
+    model: keras.Model, training_input: TrainingInput, run: Run, averages: MovingAverages | None = None
+) -> Result:
+    """Evaluates the final weights, and their moving averages. The chief writes results, models and the report."""
+    worker = training_input.worker
+    result = _evaluate_and_save(model, training_input, run.file("final.keras"), "final weights")
+    content, lines = result.as_dict(), [str(result)]
+    if averages:
+        with averages.applied():
+            averaged = _evaluate_and_save(model, training_input, run.file("ema.keras"), "averaged weights")
+        content["ema"] = averaged.as_dict()
+        lines.append(str(averaged))
+        logger.info("Results: %s.", "; ".join(lines))
     if worker.is_chief:
-        write_atomically(run.file("final.keras"), model.save)
-        run.write_json("result.json", result.as_dict())
-        write_report(run, str(result))
+        run.write_json("result.json", content)
+        write_report(run, lines)
     # All workers stay until the chief has written everything: it fails when another worker ends.
     worker.check_agreement((0,), "they ended at different times.")
+    return result
+
+
+def _evaluate_and_save(model: keras.Model, training_input: TrainingInput, file: pathlib.Path, note: str) -> Result:
+    """Evaluates the weights that the model has. The chief saves them."""
+    is_chief, protocol = training_input.worker.is_chief, training_input.recipe.test_protocol
+    verbose = "auto" if is_chief else 0
+    result = evaluate(model, training_input.data, protocol=protocol, note=note, verbose=verbose)
+    if is_chief:
+        write_atomically(file, model.save)
     return result

@@ -18,11 +18,13 @@ from keras_resnet.recipes import RENAMED_FIELDS, Recipe, settings
 from keras_resnet.run_directory import Run, environment
 
 # The parts of recipe.json that must be equal to resume a run; the others are only a record.
-IDENTITY = ("model", "optimizer", "recipe", "augmentation", "data")
+IDENTITY = ("model", "optimizer", "recipe", "augmentation", "teacher", "data")
+ONLY_RECORDED = {"source"}  # within these parts: the same file may be at another path
+NOT_IN_EARLIER_VERSIONS = ("optimizer", "start", "teacher")
 LOCK = ".lock"
 WRITTEN_BEFORE_RECIPE = (LOCK, "checkpoints", LABELS_FILE)
 WRITTEN_BEFORE_FIRST_STEP = ("tensorboard", "bad_images*.tsv")
-CHECKSUMS = {"fingerprints": "the images or labels"}  # what they are of, for messages
+CHECKSUMS = {"fingerprints": "the images or labels", "weights": "the teacher's weights"}  # for messages
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ def _saved_description(run):
     if not (
         isinstance(saved, dict)
         and all(isinstance(saved.get(part), dict) for part in ("model", "recipe", "augmentation", "data"))
-        and all(isinstance(saved.get(part, {}), dict) for part in ("optimizer", "start"))  # not in earlier versions
+        and all(isinstance(saved.get(part, {}), dict) for part in NOT_IN_EARLIER_VERSIONS)
         and isinstance(saved["recipe"].get("epochs"), int | float)
     ):
         raise ValueError(f"{run.file('recipe.json')} is damaged or from another program; choose another workdir.")
@@ -115,11 +117,12 @@ def _check_version(run, saved):
 
 def _differences(saved, requested):
     """What differs between two descriptions: {(part, key): (saved, requested)}."""
+    parts = {part: (saved.get(part, {}), requested[part]) for part in IDENTITY}
     differences = {
-        (part, key): (saved[part].get(key), requested[part].get(key))
-        for part in IDENTITY
-        for key in sorted({*saved[part], *requested[part]})
-        if saved[part].get(key) != requested[part].get(key)
+        (part, key): (before.get(key), now.get(key))
+        for part, (before, now) in parts.items()
+        for key in sorted({*before, *now} - ONLY_RECORDED)
+        if before.get(key) != now.get(key)
     }
     sources = tuple(description.get("start", {}).get("source") for description in (saved, requested))
     if all(sources) and sources[0] != sources[1] and _starts_elsewhere(saved, requested):

@@ -86,9 +86,10 @@ def test_two_workers_resume_after_losing_one_and_match_one_worker(of_one_worker,
 
     output, _ = (launcher := launch(RUN, workdir)).communicate(timeout=120)
     assert launcher.returncode == 0, output
-    one, two = (keras_resnet.load_model(run / "final.keras") for run in (of_one_worker, workdir))
-    for ours, theirs in zip(one.get_weights(), two.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=2e-5)
+    for name in ("final.keras", "ema.keras"):
+        one, two = (keras_resnet.load_model(run / name) for run in (of_one_worker, workdir))
+        for ours, theirs in zip(one.get_weights(), two.get_weights(), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=2e-5)
     logs = [np.genfromtxt(run / "log.csv", delimiter=",", names=True) for run in (of_one_worker, workdir)]
     np.testing.assert_array_equal(logs[1]["epoch"], range(5))
     for column in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):

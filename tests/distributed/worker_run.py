@@ -26,7 +26,7 @@ labels = np.arange(82) % 4
 images = random.integers(0, 150, (82, 8, 8, 3)) + 30 * labels[:, None, None, None]
 recipe = keras_resnet.Recipe(
     epochs=5, batch_size=8, learning_rate=0.005, schedule="plateau", plateau_patience=1, validation_fraction=1 / 9,
-    pad=1, flip=True, weight_decay=1e-4, sync_batch_norm=True, seed=5,
+    pad=1, flip=True, weight_decay=1e-4, sync_batch_norm=True, ema_decay=0.9, seed=5,
 )  # fmt: skip
 data = keras_resnet.load_data((images.astype("uint8"), labels), recipe)
 with STRATEGY.scope():

@@ -22,13 +22,13 @@ from keras_resnet.training import trainer  # noqa: F401 (before the fork)
 
 
 def run(workdir):
-    """600 steps with everything that has a state: momentum, plateau rule, dropout, augmentation, running means."""
+    """600 steps with all that has a state: momentum, plateau rule, dropout, augmentation, running means, averages."""
     random = np.random.default_rng(0)
     labels = np.arange(540) % 4
     images = random.integers(0, 150, (540, 8, 8, 3)) + 30 * labels[:, None, None, None]
     recipe = keras_resnet.Recipe(
         epochs=10, batch_size=8, learning_rate=0.05, schedule="plateau", plateau_patience=1, validation_fraction=1 / 9,
-        pad=1, flip=True, weight_decay=1e-4, seed=5,
+        pad=1, flip=True, weight_decay=1e-4, ema_decay=0.99, seed=5,
     )  # fmt: skip
     data = keras_resnet.load_data((images.astype("uint8"), labels), recipe)
     keras.utils.set_random_seed(0)
@@ -36,7 +36,8 @@ def run(workdir):
         "resnet20_cifar", depths=(1, 1), widths=(8, 16), input_shape=(8, 8, 3), classes=4, dropout=0.2, drop_path=0.2
     )
     keras_resnet.train(model, data, recipe, workdir, checkpoint_every=7, verbose=0)
-    weights = b"".join(weight.tobytes() for weight in model.get_weights())
+    averaged = keras_resnet.load_model(f"{workdir}/ema.keras")
+    weights = b"".join(weight.tobytes() for weight in model.get_weights() + averaged.get_weights())
     with open(f"{workdir}.sha256", "w", encoding="utf-8") as file:
         file.write(hashlib.sha256(weights).hexdigest())
 
