@@ -120,7 +120,8 @@ class SaveCheckpoints(PositionCallback):
         if self.state:
             self.best = self.state["best"]
             for callback in self.stateful:
-                for attribute, value in self.state[type(callback).__name__].items():
+                saved = self.state.get(type(callback).__name__, {})  # {}: of a run before this package had the callback
+                for attribute, value in saved.items():
                     setattr(callback, attribute, value)
 
     def on_train_batch_end(self, batch, logs=None):
