@@ -18,7 +18,7 @@ from absl import app, flags
 
 import keras_resnet
 from keras_resnet.recipes import override
-from keras_resnet.training.trainer import build_model
+from keras_resnet.training.building import build_model
 
 MODEL = flags.DEFINE_string("model", "resnet18", "Variant.")
 IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width of the images, pixels.", lower_bound=32)

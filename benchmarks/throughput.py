@@ -250,7 +250,7 @@ def measure_train(case):
 
     import keras_resnet
     from keras_resnet.run_directory import Run
-    from keras_resnet.training.trainer import build_model
+    from keras_resnet.training.building import build_model
 
     class Clock(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

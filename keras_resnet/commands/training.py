@@ -132,7 +132,7 @@ def model_from_flags(
     data: "keras_resnet.Data", recipe: Recipe, strategy: "tf.distribute.Strategy"
 ) -> "str | keras.Model":
     """The variant's name, or with --weights the built model."""
-    from keras_resnet.training.trainer import build_model
+    from keras_resnet.training.building import build_model
 
     if not FLAGS.weights:
         return FLAGS.model

@@ -13,11 +13,12 @@ import tensorflow as tf
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.models.complexity import multiply_adds, trainable_parameters
 from keras_resnet.recipes import Recipe
+from keras_resnet.training.building import compiled_model
 from keras_resnet.training.distillation import load_teacher
 from keras_resnet.training.fine_tuning import fine_tuning
 from keras_resnet.training.memory import of_size, peak_memory
 from keras_resnet.training.throughput import DataTime
-from keras_resnet.training.trainer import checked_arguments, compiled_model
+from keras_resnet.training.trainer import checked_arguments
 from keras_resnet.training.training_input import TrainingInput
 
 WIDTH = 120  # of the printed table, characters

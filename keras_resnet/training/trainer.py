@@ -10,16 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.loading import Data, load_data
 from keras_resnet.data.unreadable import UnreadableImages, limit_of_unreadable
-from keras_resnet.distributed.strategies import auto
 from keras_resnet.distributed.workers import Worker
 from keras_resnet.evaluation.classification import Result, check_fits, evaluate
 from keras_resnet.files import write_atomically
-from keras_resnet.models.constructors import create_model
 from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.reporting.report import write_report
@@ -34,6 +31,7 @@ from keras_resnet.training.arguments import (
     check_workdir_name,
 )
 from keras_resnet.training.averages import MovingAverages
+from keras_resnet.training.building import compiled_model, default_strategy
 from keras_resnet.training.checkpoints import (
     Checkpoint,
     CheckpointInterval,
@@ -42,25 +40,18 @@ from keras_resnet.training.checkpoints import (
     variables_of,
 )
 from keras_resnet.training.description import describe_run
-from keras_resnet.training.distillation import Teacher, load_teacher
-from keras_resnet.training.fine_tuning import check_fine_tuning, fine_tuning
-from keras_resnet.training.image_sizes import check_sizes, input_shape
+from keras_resnet.training.distillation import load_teacher
+from keras_resnet.training.fine_tuning import fine_tuning
+from keras_resnet.training.image_sizes import check_sizes
 from keras_resnet.training.log import check_log, log_start
 from keras_resnet.training.loop import fit
-from keras_resnet.training.losses import loss_for
-from keras_resnet.training.memory import check_memory
 from keras_resnet.training.network_settings import (
-    network_settings,
-    note_network_settings,
     warn_of_network_settings,
 )
 from keras_resnet.training.optimizers import (
     base_rate_restored,
-    copy_of,
     own_optimizer,
     recipe_for,
-    recipe_optimizer,
-    set_weight_decay,
 )
 from keras_resnet.training.training_input import TrainingInput
 from keras_resnet.training.workdir import (
@@ -167,7 +158,7 @@ def train(
     run = Run(workdir)
     description = describe_run(model, data, recipe, augmentation, optimizer, loaded_teacher)
     check_workdir(run, description, extend)  # before the model is built
-    strategy = strategy or _default_strategy(model)
+    strategy = strategy or default_strategy(model)
     # Variables of different shapes would end all workers in an error of TensorFlow's.
     Worker(strategy).check_agreement((zlib.crc32(json.dumps(description, sort_keys=True).encode()),), HOW_WORKERS_AGREE)
     model, worker = compiled_model(model, data, recipe, strategy, optimizer, loaded_teacher)
@@ -246,93 +237,6 @@ def begin_or_resume(
         extend_epochs(run, description)
         check_log(run, checkpoint.epoch if checkpoint else 0)
     return checkpoint
-
-
-def compiled_model(
-    model: str | keras.Model,
-    data: Data,
-    recipe: Recipe,
-    strategy: tf.distribute.Strategy | None = None,
-    optimizer: keras.optimizers.Optimizer | None = None,
-    teacher: Teacher | None = None,
-) -> tuple[keras.Model, Worker]:
-    """Builds (if `model` is a name) and compiles a model for the data and the recipe.
-
-    Returns:
-        The model, and this process as a worker of the strategy.
-
-    Raises:
-        ValueError: model, data and recipe do not fit together, or the precision needs another device.
-        MemoryError: a batch does not fit into memory.
-    """
-    if recipe.precision == "mixed_float16" and not tf.config.list_logical_devices("GPU"):
-        raise ValueError("mixed_float16 needs a GPU; on a CPU use mixed_bfloat16 or float32.")
-    strategy = strategy or _default_strategy(model)
-    worker = Worker(strategy)
-    with strategy.scope():
-        built = build_model(model, data, recipe) if isinstance(model, str) else model
-        check_fine_tuning(built, recipe)
-        check_memory(built, recipe.batch_size // max(1, len(worker.addresses)), data.image_shape)
-        labels = data.train.labels if recipe.balanced_classes else None  # of records, this reads all
-        compile_for(built, recipe, optimizer, labels, teacher and teacher.placed(strategy))
-    return built, worker
-
-
-def _default_strategy(model):
-    """The strategy under which a model was built; for the name of a variant, `strategies.auto`."""
-    return auto() if isinstance(model, str) else getattr(model, "distribute_strategy", None) or auto()
-
-
-def build_model(name: str, data: Data, recipe: Recipe, weights: str | None = None) -> keras.Model:
-    """Builds the variant of that name for the data, with the recipe's seed, precision, normalization and network.
-
-    `weights` to start from replace the random ones; published weights also bring their own normalization.
-    """
-    keras.utils.set_random_seed(recipe.seed)
-    options = network_settings(recipe)
-    options.update(weights=weights, input_shape=input_shape(data, recipe), classes=len(data.class_names))
-    if recipe.loss == "binary_cross_entropy":
-        options.update(classifier_activation="sigmoid")
-    if recipe.per_pixel_mean:
-        options.update(mean=data.mean_image(), std=1)
-    if recipe.sync_batch_norm:
-        options.update(norm="sync_batch_norm")
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.precision)
-    try:
-        model = create_model(name, **options)
-    finally:
-        keras.config.set_dtype_policy(policy)
-    note_network_settings(model, recipe)
-    return model
-
-
-def compile_for(
-    model: keras.Model,
-    recipe: Recipe,
-    optimizer: keras.optimizers.Optimizer | None = None,
-    labels: np.ndarray | None = None,
-    teacher: Teacher | None = None,
-) -> None:
-    """Compiles with the recipe's loss, weight decay, and an optimizer.
-
-    Args:
-        model: to compile.
-        recipe: the training setup.
-        optimizer: the user's own, which is copied; None for the recipe's.
-        labels: class numbers of all training images, (N,); required if `recipe.balanced_classes`.
-        teacher: the model to learn from; required if `recipe.distillation_weight`.
-
-    Raises:
-        ValueError: the recipe has learning rates by stage, and the model has no stages.
-    """
-    set_weight_decay(model, recipe)
-    model.compile(
-        optimizer=copy_of(optimizer) if optimizer else recipe_optimizer(recipe, model),
-        loss=loss_for(model, recipe, labels, teacher),
-        metrics=["accuracy"],
-    )
-    model.optimizer.build(model.trainable_variables)
 
 
 def finish(

@@ -10,8 +10,8 @@ import tensorflow as tf
 import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
 from keras_resnet.run_directory import Run
+from keras_resnet.training.building import compile_for
 from keras_resnet.training.distillation import Teacher
-from keras_resnet.training.trainer import compile_for
 from tests.training.nets import assert_equal_weights, linear_net, open_net
 
 RANDOM = np.random.default_rng(0)

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import Recipe, load_data, train
+from keras_resnet.training.building import compile_for
 from keras_resnet.training.losses import balanced_weights
-from keras_resnet.training.trainer import compile_for
 from tests.training.nets import assert_equal_weights, linear_net
 
 RANDOM = np.random.default_rng(0)

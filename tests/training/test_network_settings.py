@@ -8,7 +8,7 @@ import pytest
 
 from keras_resnet import Recipe, create_model, load_data, train
 from keras_resnet.recipes import settings
-from keras_resnet.training.trainer import build_model
+from keras_resnet.training.building import build_model
 from tests.training.nets import linear_net
 
 RECIPE = Recipe(epochs=0.1, batch_size=16, learning_rate=0.01)

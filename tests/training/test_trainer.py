@@ -14,9 +14,9 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
+from keras_resnet.training.building import build_model, compile_for
 from keras_resnet.training.schedules import LearningRate, needs_warmup
 from keras_resnet.training.throughput import DataTime, Throughput, measure_data_time
-from keras_resnet.training.trainer import build_model, compile_for
 from tests.photos import write_scenes
 
 RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.05, weight_decay=1e-4, schedule="cosine", pad=1, seed=3)
