@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_resnet import Recipe, create_model, freeze, load_data, train
 from keras_resnet.data.batches import training_batches
 from keras_resnet.models.surgery import part_of
+from keras_resnet.recipes import override
 from keras_resnet.run_directory import Run
 from tests.training.nets import assert_equal_weights, linear_net
 from tests.training.test_image_sizes import Stop
@@ -71,10 +72,22 @@ def test_parts_join_at_their_milestones_and_frozen_ones_keep_all_weights(optimiz
         model = small_net()
     changes = Changes()
     train(model, data, UNFREEZING, tmp_path / "run", optimizer=optimizer, callbacks=[changes], verbose=0)
+    assert_joined_at_milestones(changes)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb", "muon"])
+def test_parts_join_with_the_optimizers_and_the_rates_by_stage_of_a_recipe(optimizer, data, tmp_path):
+    recipe = override(UNFREEZING, optimizer=optimizer, stage_rate_decay=0.5, decayed_weights="kernels")
+    changes = Changes()
+    train(small_net(), data, recipe, tmp_path / "run", callbacks=[changes], verbose=0)
+    assert_joined_at_milestones(changes)
+
+
+def assert_joined_at_milestones(changes):
     assert len(changes.changed) == 16
     for step, changed in enumerate(changes.changed):
         assert changed == {part: {step >= join} for part, join in JOINS.items()}
-    assert all(layer.trainable for layer in model.layers)
+    assert all(layer.trainable for layer in changes.model.layers)
 
 
 def test_updates_of_accumulated_gradients_reach_only_what_trains(data, tmp_path):
