@@ -1,4 +1,4 @@
-"""What a model is fed and what it says: `View`, the normalization layer, and ImageNet's class names.
+"""What a model is fed and what it says: `View`, the normalization layer, and lists of class names.
 
 `preprocess_input` and `decode_predictions` are for code that was written for `keras.applications`.
 """
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_resnet.choices import CLASS_LISTS, INTERPOLATIONS
+from keras_resnet.choices import CLASS_LISTS, IMAGENET_LISTS, INTERPOLATIONS
 from keras_resnet.errors import check_name, shown
 from keras_resnet.layers import channel_axis
 from keras_resnet.rules import POSITIVE_INTEGER, check
@@ -139,13 +139,38 @@ def imagenet_classes(name: str = "imagenet-1k") -> tuple[tuple[str, str], ...]:
         >>> len(imagenet_classes("imagenet-21k"))
         21843
     """
-    check_name("list of classes", name, CLASS_LISTS)
-    file = importlib.resources.files("keras_resnet").joinpath("class_names", f"{name}.txt")
-    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    check_name("list of classes", name, IMAGENET_LISTS)
+    lines = [line.split() for line in _lines(name)]
     if len(lines[0]) == 1:  # a part of ImageNet-21k, whose names stand there
         names = dict(imagenet_classes("imagenet-21k"))
         return tuple((wnid, names[wnid]) for (wnid,) in lines)
     return tuple((wnid, name) for wnid, name in lines)
+
+
+def class_names(class_list: str) -> tuple[str, ...]:
+    """The names of the classes of a list, in the order of the outputs.
+
+    Args:
+        class_list: "cifar10", or a list of ImageNet's classes, as for `imagenet_classes`.
+
+    Raises:
+        ValueError: there is no such list.
+
+    Example:
+        >>> from keras_resnet.preprocessing import class_names
+        >>> class_names("cifar10")[:3]
+        ('airplane', 'automobile', 'bird')
+    """
+    check_name("list of classes", class_list, CLASS_LISTS)
+    if class_list in IMAGENET_LISTS:
+        return tuple(name for _, name in imagenet_classes(class_list))
+    return tuple(_lines(class_list))
+
+
+def _lines(class_list: str) -> list[str]:
+    """The lines of a list's file that are not comments."""
+    file = importlib.resources.files("keras_resnet").joinpath("class_names", f"{class_list}.txt")
+    return [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
 
 
 def decode_predictions(preds: np.ndarray, top: int = 5) -> list[list[tuple[str, str, float]]]:
@@ -180,6 +205,16 @@ def normalization(x: keras.KerasTensor, mean: Statistic, std: Statistic) -> kera
     return layers.Rescaling(scale, offset, dtype="float32", name=NORMALIZATION_LAYER)(x)
 
 
+def get_normalization(model: keras.Model) -> tuple[np.ndarray, np.ndarray] | None:
+    """The (mean, std) of a model's normalization layer, as `set_normalization` takes them; None without the layer."""
+    for layer in model.layers:
+        if layer.name == NORMALIZATION_LAYER:
+            std = 1 / np.asarray(layer.scale, "float64")
+            mean = -np.asarray(layer.offset, "float64") * std
+            return _channels_last(mean), _channels_last(std)
+    return None
+
+
 def set_normalization(model: keras.Model, mean: Statistic, std: Statistic) -> None:
     """Changes the mean and std of a model's normalization layer, if it has one."""
     for layer in model.layers:
@@ -195,6 +230,13 @@ def _scale_and_offset(mean: Statistic, std: Statistic, shape: Sequence[Any]) -> 
     if not (stds > 0).all():
         raise ValueError("std must be above 0 everywhere.")
     return (1 / stds).tolist(), (-means / stds).tolist()
+
+
+def _channels_last(statistic: np.ndarray) -> np.ndarray:
+    """The reverse of `_statistic`: (channels,) or H x W x C from the layout of the input."""
+    if channel_axis() == -1:
+        return statistic
+    return statistic[:, 0, 0] if statistic.shape[1:] == (1, 1) else statistic.transpose(1, 2, 0)
 
 
 def _statistic(name: str, statistic: Statistic, shape: Sequence[Any]) -> np.ndarray:

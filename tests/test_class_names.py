@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from keras_resnet.choices import CLASS_LISTS
-from keras_resnet.preprocessing import imagenet_classes
+from keras_resnet.choices import CLASS_LISTS, IMAGENET_LISTS
+from keras_resnet.preprocessing import class_names, imagenet_classes
 from tests.conftest import REPOSITORY
 
 # SHA-256 of timm 1.0.31's imagenet_synsets.txt, imagenet12k_synsets.txt and imagenet21k_goog_synsets.txt, which it uses
@@ -17,7 +17,7 @@ IDS = {
 }
 
 
-@pytest.mark.parametrize("name", CLASS_LISTS)
+@pytest.mark.parametrize("name", IMAGENET_LISTS)
 def test_ids_are_timms_in_its_order(name):
     count, digits = IDS[name]
     ids = [wnid for wnid, _ in imagenet_classes(name)]
@@ -34,6 +34,20 @@ def test_names():
     assert all(large[wnid] == name for wnid, name in common.items())  # Keras, too, takes WordNet's first name
     with pytest.raises(ValueError, match="Unknown list of classes 'imagenet-22k'; did you mean 'imagenet-21k'"):
         imagenet_classes("imagenet-22k")
+
+
+def test_names_of_cifar10_are_those_of_its_data_set(local_data):
+    labels = local_data / "tfds" / "cifar10" / "3.0.2" / "label.labels.txt"
+    assert list(class_names("cifar10")) == labels.read_text().split()
+
+
+def test_names_of_any_list():
+    assert class_names("imagenet-1k")[281] == "tabby"
+    assert len(class_names("imagenet-12k")) == 11821
+    with pytest.raises(ValueError, match="Unknown list of classes 'cifar1'; did you mean 'cifar10'"):
+        class_names("cifar1")
+    with pytest.raises(ValueError, match="Unknown list of classes 'cifar10'"):  # it has no WordNet IDs
+        imagenet_classes("cifar10")
 
 
 def test_each_list_has_its_file():

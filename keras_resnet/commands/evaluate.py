@@ -154,11 +154,11 @@ def _test_recipe() -> Recipe:
 
 
 def _load_model(data: "keras_resnet.Data") -> "keras.Model":
-    from keras_resnet.preprocessing import imagenet_classes
+    from keras_resnet.preprocessing import class_names
 
     if not FLAGS.weights:
         return keras_resnet.load_model(FLAGS.model)
-    names = [name for _, name in imagenet_classes(FLAGS.class_list)] if FLAGS.class_list else data.class_names
+    names = class_names(FLAGS.class_list) if FLAGS.class_list else data.class_names
     published = _published()
     classes = published.classes if published else len(names)
     model = keras_resnet.create_model(FLAGS.model, input_shape=data.test_shape, classes=classes, weights=FLAGS.weights)

@@ -1,4 +1,4 @@
-"""Lists the variants, published weights, or recipes as a Markdown table."""
+"""Lists the variants, weights, or recipes as a Markdown table."""
 
 import fnmatch
 from collections.abc import Iterable
@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from keras_resnet.weights import PretrainedWeights
 
 COLUMNS = ("variant", "parameters", "GFLOPs", "activations, M", "input", "published weights", "published top-1, %")
-WEIGHTS_COLUMNS = ("weights", "licence", "test size", "crop", "published top-1, %", "published top-5, %")
+WEIGHTS_COLUMNS = (
+    "weights",
+    "licence",
+    "test size",
+    "crop",
+    "published top-1, %",
+    "published top-5, %",
+    "measured here",
+)
 RECIPE_COLUMNS = ("recipe", "epochs", "batch size", "images", "source", "published", "measured here")
 FILTERS = ("licence", "commercial", "image_size", "min_top1")  # of the weights; arguments of `list_weights`
 
@@ -24,7 +32,7 @@ FILTERS = ("licence", "commercial", "image_size", "min_top1")  # of the weights;
 def define_flags() -> None:
     """Defines the flags of the command."""
     with group("model"):
-        flags.DEFINE_bool("weights", False, "List the published weights of the variants instead.")
+        flags.DEFINE_bool("weights", False, "List the weights of the variants instead.")
         flags.DEFINE_bool("recipes", False, "List the recipes instead; PATTERN is of their names.")
         flags.DEFINE_string("licence", None, "With --weights: only those with this licence, such as apache-2.0.")
         flags.DEFINE_bool(
@@ -33,7 +41,7 @@ def define_flags() -> None:
             "With --weights: only those whose licence permits (--nocommercial: forbids) commercial use.",
         )
         flags.DEFINE_integer("image_size", None, "With --weights: only those that are tested at this size, pixels.")
-        flags.DEFINE_float("min_top1", None, "With --weights: lowest published top-1 accuracy, percent.")
+        flags.DEFINE_float("min_top1", None, "With --weights: lowest published top-1 accuracy on ImageNet, percent.")
 
 
 def check_flags() -> None:
@@ -43,7 +51,7 @@ def check_flags() -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Prints a row for each variant or recipe that matches the pattern, or for each of the published weights."""
+    """Prints a row for each variant or recipe that matches the pattern, or for each of the weights."""
     pattern = argv[1] if len(argv) > 1 else "*"
     if FLAGS.recipes:
         _print_table(RECIPE_COLUMNS, _recipe_rows(pattern))
@@ -84,7 +92,7 @@ def _weights_rows(variants: Iterable[str]) -> list[tuple[str, ...]]:
     filters: dict[str, Any] = {name: FLAGS[name].value for name in FILTERS}
     rows = [_weights_row(weights) for variant in variants for weights in _published(variant, **filters)]
     if not rows:
-        raise ValueError("No published weights of these variants have these properties.")
+        raise ValueError("No weights of these variants have these properties.")
     return rows
 
 
@@ -99,6 +107,7 @@ def _weights_row(weights: "PretrainedWeights") -> tuple[str, ...]:
         f"{weights.input_size} x {weights.input_size}",
         f"{weights.crop_fraction:g}, {weights.interpolation}",
         *("" if accuracy is None else f"{accuracy:.3f}" for accuracy in (weights.top1, weights.top5)),
+        str(weights.training or ""),
     )
 
 

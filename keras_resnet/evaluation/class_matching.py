@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from keras_resnet.choices import CLASS_LISTS
+from keras_resnet.choices import IMAGENET_LISTS
 from keras_resnet.data.loading import Data
 from keras_resnet.preprocessing import imagenet_classes
 
@@ -83,7 +83,7 @@ def _outputs_by_name(names: Sequence[str]) -> dict[str, list[int]]:
 
 def _columns(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The names, and for a list of ImageNet's classes also their WordNet IDs, or the reverse."""
-    for class_list in CLASS_LISTS:
+    for class_list in IMAGENET_LISTS:
         columns = list(zip(*imagenet_classes(class_list), strict=True))
         if names in columns:
             return columns

@@ -58,7 +58,7 @@ def build_variant(variant: str, options: dict[str, Any]) -> Model:
     if is_published(options.get("weights")):
         published = find_weights(variant, options["weights"])
         settings |= {"classes": published.classes, **published.options}
-        if published.input_size != IMAGE_SIZE:  # takes images of both sizes
+        if published.input_size not in settings.get("input_shape", (IMAGE_SIZE,)):  # takes images of both sizes
             settings["input_shape"] = (None, None, 3) if channel_axis() == -1 else (3, None, None)
         options = {**options, "weights": published}
     return ResNet(**{**settings, **options})

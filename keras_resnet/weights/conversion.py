@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from keras_resnet.preprocessing import NORMALIZATION_LAYER
 from keras_resnet.weights.formats import Tensors
 
 TORCH_VARIABLES = {
@@ -165,6 +166,7 @@ NAMINGS = {
     ),
 }
 HEAD = "logits"
+NORMALIZATION = (f"{NORMALIZATION_LAYER}/mean", f"{NORMALIZATION_LAYER}/std")  # tensors of files of this package
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,6 +179,7 @@ class Conversion:
         unexpected: names of tensors that the model has no variable for.
         mismatched: "layer/variable: (shape) in the file, (shape) in the model"; without the classifier.
         head_differs: whether the classifier is for another number of classes.
+        normalization: mean and std of the input, each (channels,) or (H, W, channels), if the file contains them.
     """
 
     values: dict[tuple[str, str], np.ndarray]
@@ -184,6 +187,7 @@ class Conversion:
     unexpected: list[str]
     mismatched: list[str]
     head_differs: bool
+    normalization: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def convert(model: keras.Model, tensors: Tensors, naming: Naming) -> Conversion:
@@ -204,11 +208,15 @@ def convert(model: keras.Model, tensors: Tensors, naming: Naming) -> Conversion:
         else:
             missing.append(name)
     used |= _absorb_biases(model, values, tensors, naming)
+    normalization = None
+    if all(name in tensors for name in NORMALIZATION):
+        normalization = tensors[NORMALIZATION[0]], tensors[NORMALIZATION[1]]
+        used.update(NORMALIZATION)
     unexpected = [name for name in tensors if name not in used and not _is_optional(name, naming)]
     mismatches = _mismatches(model, values)
     mismatched = [text for layer, text in mismatches if layer != HEAD]
     head_differs = any(layer == HEAD for layer, _ in mismatches)
-    return Conversion(values, missing, unexpected, mismatched, head_differs)
+    return Conversion(values, missing, unexpected, mismatched, head_differs, normalization)
 
 
 def _variables(model: keras.Model) -> list[tuple[keras.layers.Layer, keras.Variable]]:

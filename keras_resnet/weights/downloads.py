@@ -1,4 +1,4 @@
-"""`fetch_weights`: downloads and verifies a published weight file."""
+"""`fetch_weights`: downloads and verifies the file of weights."""
 
 import functools
 import http.client
@@ -8,21 +8,23 @@ import sys
 import urllib.error
 import urllib.request
 
-from keras_resnet.weights.cache import TIMEOUT, fetch_once, unavailable, verify, weights_folder, with_suffix
+from keras_resnet.weights.cache import TIMEOUT, fetch_once, matches, unavailable, verify, weights_folder, with_suffix
 from keras_resnet.weights.hub import fetch_published
 from keras_resnet.weights.pretrained import PretrainedWeights
 
 ATTEMPTS = 5  # maximum number of connections for a file; each must receive some data
 CHUNK = 1 << 20  # bytes read at a time
+PACKAGED = pathlib.Path(__file__).with_name("files")  # folder of the files that come with this package
 
 
 def fetch_weights(weights: PretrainedWeights, include_top: bool = True) -> pathlib.Path:
-    """The local file of published weights, downloaded if necessary, with a verified checksum.
+    """The local file of weights, downloaded if necessary, with a verified checksum.
 
-    Files are stored in `models/keras_resnet` of Keras's folder (`~/.keras`, or the environment variable KERAS_HOME).
-    A file put there by hand is verified like a download. The checksum is computed only once, unless the
-    file's size or modification time changes. Two environment variables set mirrors: HF_ENDPOINT for the Hugging Face
-    hub, and KERAS_RESNET_MIRROR for the URL of a folder with the other files.
+    A file that comes with this package is read where it is installed. Downloaded files are stored in
+    `models/keras_resnet` of Keras's folder (`~/.keras`, or the environment variable KERAS_HOME). A file put there by
+    hand is verified like a download. Its checksum is computed only once, unless the file's size or modification time
+    changes. Two environment variables set mirrors: HF_ENDPOINT for the Hugging Face hub, and KERAS_RESNET_MIRROR for
+    the URL of a folder with the other files.
 
     Args:
         weights: a row of the table, from `find_weights`.
@@ -30,7 +32,7 @@ def fetch_weights(weights: PretrainedWeights, include_top: bool = True) -> pathl
 
     Raises:
         OSError: the file could not be downloaded; the message says from where, and where to put it by hand.
-        ValueError: the checksum is wrong; the file is deleted.
+        ValueError: the checksum is wrong; a downloaded file is deleted.
 
     Example:
         >>> from keras_resnet.weights.downloads import fetch_weights
@@ -38,11 +40,21 @@ def fetch_weights(weights: PretrainedWeights, include_top: bool = True) -> pathl
         >>> fetch_weights(find_weights("resnet18", "imagenet"))  # doctest: +SKIP
         PosixPath('/home/me/.keras/models/keras_resnet/timm--resnet18.a1_in1k/model.safetensors')
     """
+    if weights.packaged:
+        return _packaged_file(weights)
     if weights.hub:
         return fetch_published(weights.id, weights.hub, weights.file)
     url, published = _published_file(weights, include_top)
     path = weights_folder() / url.rsplit("/", 1)[1]
     return fetch_once(path, functools.partial(_fetch_from_url, weights.id, url, published, path))
+
+
+def _packaged_file(weights: PretrainedWeights) -> pathlib.Path:
+    """The file of weights that come with this package."""
+    path = PACKAGED / weights.file
+    if not (path.is_file() and weights.checksum and matches(path, weights.checksum)):
+        raise ValueError(f"{path} is {'damaged' if path.is_file() else 'missing'}; install this package again.")
+    return path
 
 
 def _published_file(weights: PretrainedWeights, include_top: bool) -> tuple[str, str]:

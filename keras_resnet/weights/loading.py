@@ -1,4 +1,4 @@
-"""`load_weights`: loads a weight file or published weights into a model, completely or not at all."""
+"""`load_weights`: loads weights from a file or by name into a model, completely or not at all."""
 
 import dataclasses
 import os
@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import TypeGuard
 
 import keras
+import numpy as np
 
 from keras_resnet.errors import first_line, shown
-from keras_resnet.preprocessing import View, image_sides, imagenet_classes, set_normalization
+from keras_resnet.preprocessing import Statistic, View, class_names, get_normalization, image_sides, set_normalization
 from keras_resnet.rules import PATH, TEXT, Rule, check
 from keras_resnet.weights.conversion import HEAD, NAMINGS, Conversion, Naming, convert
 from keras_resnet.weights.downloads import fetch_weights
@@ -31,14 +32,15 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
     A file may come from this package, keras.applications, torchvision, timm, or one of the published CIFAR nets; the
     names in it tell which. If its classifier is for another number of classes, the model's is kept, with a warning.
     A `.keras` file of a model that has a `view` and `class_names` also sets these, the latter with its classifier.
-    Published weights are downloaded on first use. They also set the normalization of the model's input, its `view`,
-    and, with their classifier, its `class_names`. A licence that forbids commercial use is a warning, once.
+    A file that contains the normalization of the input sets it. Weights by name are downloaded on first use, unless
+    they come with this package. They also set the normalization, the model's `view`, and, with their classifier, its
+    `class_names`. A licence that forbids commercial use is a warning, once.
 
     Args:
         model: a model of this package.
         source: path of a `.keras`, `.weights.h5`, `.h5`, `.safetensors`, `.pth`, `.pt` or `.th` file; the name of
-            published weights of the variant that the model is named after: "imagenet" (its default),
-            "timm/resnet50.a1_in1k", "torchvision/IMAGENET1K_V2", "keras" (see `keras_resnet.list_weights`); or
+            weights of the variant that the model is named after: "imagenet" or "cifar10" (its default for that data
+            set), "timm/resnet50.a1_in1k", "torchvision/IMAGENET1K_V2", "keras" (see `keras_resnet.list_weights`); or
             "hf://owner/name[@revision][/file]", such a file on the Hugging Face Hub: without a revision, of the default
             branch; without a file, the repository's model.safetensors, or its only `.keras` or `.safetensors` file.
 
@@ -49,7 +51,8 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
         TypeError: an argument has the wrong type.
         FileNotFoundError: the file, or the repository or its revision, does not exist.
         ValueError: the name is unknown, the address is malformed, the path is that of a folder, the file is damaged, or
-            it is for another architecture; then the message lists missing, unexpected and mismatched tensors.
+            it is for another architecture; then the message lists missing, unexpected and mismatched tensors. Or its
+            mean image has another size than the model's images.
         OSError: the weights could not be downloaded; the message says from where, and where to put them by hand.
 
     Example:
@@ -68,13 +71,15 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
 def _load_file(model: keras.Model, path: str | os.PathLike, source: str | os.PathLike) -> keras.Model:
     """Loads the file at `path`, of which messages and the model's origin say that it is `source`."""
     conversion = _read(model, path, NAMINGS)
-    view, class_names = _metadata(path, model)
+    view, names = _metadata(path, model)
     view = view and _fitting_view(model, view)
+    if conversion.normalization:
+        _set_normalization(model, *conversion.normalization, source)
     _assign(model, conversion, source)
     if view:
         model.view = view
-    if class_names and _has_classifier(model, conversion, len(class_names)):
-        model.class_names = class_names
+    if names and _has_classifier(model, conversion, len(names)):
+        model.class_names = names
     return model
 
 
@@ -84,13 +89,26 @@ def _load_published(model: keras.Model, weights: PretrainedWeights) -> keras.Mod
     conversion = _read(model, path, {weights.naming: NAMINGS[weights.naming]})
     if weights.channel_order == "bgr":
         conversion.values[STEM] = conversion.values[STEM][:, :, ::-1]
+    mean, std = conversion.normalization or (weights.mean, weights.std)
+    if mean is not None and std is not None:
+        _set_normalization(model, mean, std, weights.id)
     _assign(model, conversion, weights.id)
-    set_normalization(model, weights.mean, weights.std)
     model.view = view
-    names = tuple(name for _, name in imagenet_classes(weights.class_names))
+    names = class_names(weights.class_names)
     model.class_names = names if _has_classifier(model, conversion, len(names)) else None
     _warn_of_licence(weights)
     return model
+
+
+def _set_normalization(model: keras.Model, mean: Statistic, std: Statistic, source: object) -> None:
+    """Sets the normalization; raises ValueError before any change if the mean is an image of another size."""
+    size = np.shape(mean)[:-1]
+    if size and get_normalization(model) and size != image_sides(model):
+        raise ValueError(
+            f"{source} has a mean image of {size[1]}x{size[0]} pixels, so {model.name} must take images of that size: "
+            f"build it with input_shape=({size[0]}, {size[1]}, 3). The model is unchanged."
+        )
+    set_normalization(model, mean, std)
 
 
 def _metadata(path: str | os.PathLike, model: keras.Model) -> tuple[View | None, tuple[str, ...]]:
@@ -139,7 +157,7 @@ def _check_types(model: object, source: object) -> None:
 
 
 def is_published(source: object) -> TypeGuard[str]:
-    """Whether a source of weights is the name of published weights, not a file or an address on a hub."""
+    """Whether a source of weights is a name of the table of weights, not a file or an address on a hub."""
     if not isinstance(source, str) or not PATH.holds(source) or is_hub_address(source):
         return False
     if source.endswith(tuple(READERS)) or source.startswith((".", "~", os.sep)):

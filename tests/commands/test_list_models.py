@@ -7,7 +7,10 @@ import pytest
 from tests.commands.running import keras_resnet_command
 from tests.conftest import REPOSITORY
 
-TABLE = json.loads((REPOSITORY / "keras_resnet" / "weights" / "pretrained.json").read_text(encoding="utf-8"))
+WEIGHTS = REPOSITORY / "keras_resnet" / "weights"
+TABLE, PACKAGED = (
+    json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8")) for name in ("pretrained", "packaged")
+)
 
 
 @pytest.fixture
@@ -17,11 +20,11 @@ def listed(monkeypatch):
     def run(*arguments):
         code, stdout, stderr = keras_resnet_command(monkeypatch, "list", *arguments)
         assert (code, stderr) == (0, "")
-        header, rule, *rows = [line.strip("| ").split(" | ") for line in stdout.splitlines()]
+        header, rule, *rows = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in stdout.splitlines()]
         assert header == [
-            *("weights", "licence", "test size", "crop", "published top-1, %", "published top-5, %"),
+            *("weights", "licence", "test size", "crop", "published top-1, %", "published top-5, %", "measured here"),
         ]
-        assert rule == ["---|---|---|---|---|---"]
+        assert rule == ["|---|---|---|---|---|---|---|"]
         return rows
 
     return run
@@ -32,11 +35,19 @@ def test_a_row_has_what_the_table_says(listed):
     published = TABLE["timm/resnet50.tv2_in1k"]
     size, crop = published["input_size"], f"{published['crop_fraction']:g}, {published['interpolation']}"
     accuracies = [f"{published[name]:.3f}" for name in ("top1", "top5")]
-    assert row == ["`timm/resnet50.tv2_in1k`", "bsd-3-clause", f"{size} x {size}", crop, *accuracies]
+    assert row == ["`timm/resnet50.tv2_in1k`", "bsd-3-clause", f"{size} x {size}", crop, *accuracies, ""]
+
+
+def test_what_is_measured_here_is_apart_from_what_is_published(listed):
+    (row,) = listed("resnet20_cifar", "--weights")
+    correct = PACKAGED["keras_resnet/resnet20_cifar.cifar10"]["training"]["correct"]
+    measured = f"{correct // 1000},{correct % 1000:03} of 10,000 ({correct / 100:.2f}%)"
+    assert row[:4] == ["`keras_resnet/resnet20_cifar.cifar10`", "apache-2.0", "32 x 32", "1, bilinear"]
+    assert row[4:] == ["", "", measured]
 
 
 def test_filters(listed):
-    assert len(listed("--weights")) == len(TABLE)
+    assert {row[0] for row in listed("--weights")} == {f"`{name}`" for name in [*TABLE, *PACKAGED]}
     forbidding = [f"`{name}`" for name, row in TABLE.items() if "-nc-" in (row.get("licence") or "")]
     assert [row[0] for row in listed("--weights", "--nocommercial")] == forbidding
     assert {row[1] for row in listed("resnet18", "--weights")} == {

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 import keras_resnet
-from keras_resnet.preprocessing import View, imagenet_classes
+from keras_resnet.preprocessing import View, class_names
 from keras_resnet.transforms.views import center_view
 from keras_resnet.weights import downloads, pretrained
 from keras_resnet.weights.conversion import NAMINGS
@@ -47,10 +47,13 @@ def test_row_fits_the_package(row):
     assert 0.8 < row.crop_fraction <= 1
     assert row.input_size % 32 == 0
     assert row.interpolation in ("bilinear", "bicubic")
-    assert len(imagenet_classes(row.class_names)) == row.classes
-    assert min(row.mean) > 100  # in units of 0 to 255, not 0 to 1
+    assert len(class_names(row.class_names)) == row.classes
+    assert row.packaged or min(row.mean) > 100  # in units of 0 to 255, not 0 to 1
     assert row.licence or row.note
-    if row.hub:
+    if row.packaged:
+        assert row.id == f"keras_resnet/{row.file.removesuffix('.safetensors')}"
+        assert (row.mean, row.std, row.top1, row.top5) == (None,) * 4
+    elif row.hub:
         assert (row.id, row.url, row.checksum, row.file) == (row.hub, None, None, "model.safetensors")
     else:
         assert row.url.endswith(f"/{row.file}")
@@ -58,7 +61,7 @@ def test_row_fits_the_package(row):
         assert bool(row.url_notop) == bool(row.checksum_notop) == row.id.startswith("keras/")
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", [row for row in ROWS if not row.packaged], ids=lambda row: row.id)
 def test_naming_is_the_one_of_the_golden_outputs(row):
     source, rest = row.id.split("/")
     name = rest.split(".")[0]
@@ -69,10 +72,15 @@ def test_naming_is_the_one_of_the_golden_outputs(row):
 
 
 def test_every_variant_with_rows_for_any_use_has_one_free_default():
-    for variant in {row.variant for row in ROWS if row.licence in FREE}:
-        (default,) = [row for row in ROWS if row.variant == variant and row.default]
+    for variant, data_set in {(row.variant, row.data_set) for row in ROWS if row.licence in FREE}:
+        (default,) = [row for row in ROWS if (row.variant, row.data_set, row.default) == (variant, data_set, True)]
         assert default.licence in FREE
-        assert find_weights(variant, "imagenet") == default
+        assert find_weights(variant, data_set) == default
+
+
+def test_data_sets():
+    assert {row.data_set for row in ROWS} == {"imagenet", "cifar10"}
+    assert all((row.data_set == "cifar10") == row.packaged == (row.classes == 10) for row in ROWS)
 
 
 def test_published_accuracies_and_preprocessing():
@@ -138,6 +146,8 @@ def test_names():
     assert find_weights("resnet50", "torchvision/IMAGENET1K_V2").id == "torchvision/resnet50.IMAGENET1K_V2"
     assert find_weights("resnet152_v1", "keras").id == "keras/resnet152_v1"
     assert list_weights("resnetrs4*") == ["timm/resnetrs420.tf_in1k"]
+    assert find_weights("resnet20_cifar", "cifar10").id == "keras_resnet/resnet20_cifar.cifar10"
+    assert find_weights("resnet20_cifar", "keras_resnet/cifar10") == find_weights("resnet20_cifar", "cifar10")
     assert list_weights("resnet200") == []
     assert not any("bamboo" in name or "untrained" in name for name in list_weights())
 
@@ -150,7 +160,10 @@ def test_names():
         ("resnet50", "torchvision/resnet50.IMAGENET1K", "did you mean 'torchvision/resnet50.IMAGENET1K_V1' or"),
         ("resnet50", "imagnet", "did you mean 'imagenet'"),
         ("resnet50", "timm/resnet50d.ra2_in1k", "'timm/resnet50d.ra2_in1k' are for 'resnet50d', not 'resnet50'; build"),
-        ("resnet20_cifar", "imagenet", "No weights of 'resnet20_cifar' are published"),
+        ("resnet20_cifar", "imagenet", "No weights of 'resnet20_cifar' are trained on imagenet, only on cifar10"),
+        ("resnet50", "cifar10", "No weights of 'resnet50' are trained on cifar10, only on imagenet"),
+        ("resnet20_cifar", "cifar-10", "Unknown weights of 'resnet20_cifar': 'cifar-10'; did you mean 'cifar10'"),
+        ("resnet32_cifar", "cifar10", "No weights of 'resnet32_cifar' are published"),
     ],
 )
 def test_wrong_names(variant, name, message):
