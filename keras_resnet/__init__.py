@@ -110,9 +110,11 @@ _SCRIPTS = {  # of the repository
     "finetune.py",
     "launch_local.py",
     "list_models.py",
+    "package_weights.py",
     "predict.py",
     "prepare_imagenet.py",
     "train_cifar10.py",
+    "train_cifar10_jax.py",
     "train_imagenet.py",
 }
 

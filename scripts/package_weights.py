@@ -14,7 +14,7 @@ import json
 import pathlib
 import shutil
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -24,8 +24,10 @@ from keras_resnet.commands.flags import refuse
 from keras_resnet.commands.table import Command
 from keras_resnet.files import checksum, write_text
 from keras_resnet.recipes import RECIPES, Recipe, settings
-from keras_resnet.run_directory import Run
 from keras_resnet.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from keras_resnet.run_directory import Run
 
 FLAGS = flags.FLAGS
 REPOSITORY = pathlib.Path(__file__).parent.parent
@@ -72,6 +74,8 @@ def package(
         ValueError: the name does not start with the run's variant, the run's recipe is not in the table, or the run
             recorded a commit with uncommitted changes.
     """
+    from keras_resnet.run_directory import Run
+
     file = source / "final.keras" if source.is_dir() else source
     run = Run(file.parent)
     variant, commit = run.read_json("recipe.json")["model"]["name"], commit or recorded_commit(run)
@@ -108,7 +112,7 @@ def package(
     return row
 
 
-def recorded_commit(run: Run) -> str:
+def recorded_commit(run: "Run") -> str:
     """The commit that the run recorded; raises ValueError if its code had uncommitted changes."""
     commit = str(run.read_json("recipe.json")["environment"]["commit"])
     refuse([(commit.endswith(UNCOMMITTED), f"{run.directory} recorded the commit {commit}; give the --commit.")])
@@ -131,7 +135,7 @@ def write(file: pathlib.Path, weights: pathlib.Path) -> None:
     write_weights(keras_resnet.load_model(file), weights)
 
 
-def copy_records(run: Run, folder: pathlib.Path) -> None:
+def copy_records(run: "Run", folder: pathlib.Path) -> None:
     """Copies the text files that say how the run went."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in RECORDS:

@@ -5,6 +5,7 @@ from keras_resnet.recipes.cifar import CIFAR
 from keras_resnet.recipes.fine_tuning import SIZED
 from keras_resnet.recipes.imagenet import IMAGENET
 from keras_resnet.recipes.recipe import Recipe
+from keras_resnet.rules import POSITIVE_INTEGER, check
 
 TYPICAL_IMAGES = 1000  # training images for which the table has the recipes that depend on their number
 RECIPES: dict[str, Recipe] = {
@@ -23,13 +24,16 @@ def get_recipe(recipe: str | Recipe, images: int | None = None) -> Recipe:
             `RECIPES`.
 
     Raises:
-        ValueError: the name is unknown, and the message suggests similar names; or `recipe` is neither.
+        ValueError: the name is unknown, and the message suggests similar names; or `recipe` is neither; or `images` is
+            not a positive integer.
 
     Example:
         >>> import keras_resnet
         >>> keras_resnet.get_recipe("cifar_he2015").milestones
         (0.5, 0.75)
     """
+    if images is not None:
+        check("images", images, POSITIVE_INTEGER)
     if isinstance(recipe, Recipe):
         return recipe
     if not isinstance(recipe, str):

@@ -24,6 +24,7 @@ TRAINING = {
     "checkpoint_every",
     "extend",
     "dry_run",
+    "teacher",
 }
 UNREADABLE = {"max_bad_images", "on_bad_image"}
 SETTINGS = {field.name for field in setting_fields()}
@@ -34,7 +35,7 @@ FLAGS = {
     },
     "finetune": {*TRAINING, *SETTINGS, "freeze"},
     "launch": {"workers"},
-    "list": {"weights", "licence", "commercial", "image_size", "min_top1"},
+    "list": {"weights", "recipes", "licence", "commercial", "image_size", "min_top1"},
     "predict": {"top", "json", "csv", "on_error"},
     "prepare": {*UNREADABLE, "short_side", "validation_fraction"},
     "train": {

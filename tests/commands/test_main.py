@@ -55,7 +55,7 @@ def test_help_of_each_command(run, name):
         (("train", "--data=cifar10"), dict(epochs="20", model="resnet20_cifar", recipe="cifar_quick", pad="4")),
         (("train", "--data=cifar100:3.0.2"), dict(model="resnet20_cifar", recipe="cifar_quick")),
         (("train", "--data=imagenet2012"), dict(model="resnet50", recipe="fb2016")),
-        (("finetune",), dict(epochs="5", weights="imagenet", recipe="finetune")),
+        (("finetune",), dict(epochs="12.8", weights="imagenet", recipe="finetune")),
     ],
 )
 def test_help_shows_the_values_of_the_selected_recipe(run, arguments, defaults):
@@ -69,7 +69,10 @@ def test_help_shows_the_values_of_the_selected_recipe(run, arguments, defaults):
 def test_help_groups_flags_by_subject(run):
     _, stdout, _ = run("train", "--help")
     groups = re.findall(r"^(\S.*):$", stdout, re.MULTILINE)
-    assert groups == ["run", "data", "model", "schedule", "optimizer", "augmentation", "test view", "devices"]
+    assert groups == [
+        *("run", "data", "model", "network", "schedule", "optimizer", "loss", "fine-tuning", "augmentation"),
+        *("test view", "devices"),
+    ]
     for name in settings(RECIPES["fb2016"]):
         assert re.search(rf"^  --(\[no\])?{name}\b", stdout, re.MULTILINE)
 
