@@ -16,9 +16,9 @@ class Muon(SGD):
     """Muon for the kernels of convolutions, and SGD or AdamW for the other weights (Jordan et al. 2024).
 
     A kernel (height, width, in, out), also of grouped convolutions, is a matrix of height * width * in rows and out
-    columns. The direction of SGD in
-    PyTorch's form is replaced by its nearest orthogonal matrix times `0.2 sqrt(max(rows, columns))`, which has the root
-    mean square of AdamW's updates (Liu et al. 2025, https://arxiv.org/abs/2502.16982).
+    columns. The direction of SGD in PyTorch's form is replaced by its nearest orthogonal matrix times
+    `0.2 sqrt(max(rows, columns))`, which has the root mean square of AdamW's updates (Liu et al. 2025,
+    https://arxiv.org/abs/2502.16982).
 
     The other weights are the stem's convolutions, the kernels of dense layers, and all vectors. Only they decay:
     orthogonal updates bound the kernels' norms. SGD has the same momentum in Keras's form, and adds the decay to the
