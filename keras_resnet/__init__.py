@@ -106,6 +106,7 @@ def __dir__() -> list[str]:
 
 _SCRIPTS = {  # of the repository
     "demo.py",
+    "draw_recipes.py",
     "evaluate.py",
     "finetune.py",
     "launch_local.py",

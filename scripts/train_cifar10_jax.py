@@ -20,7 +20,7 @@ import keras_resnet
 from keras_resnet.commands import app
 from keras_resnet.commands.flags import default_to_recipe, define_recipe_flags, recipe_from_flags, refuse
 from keras_resnet.commands.table import Command
-from keras_resnet.recipes import Recipe, setting_fields, settings
+from keras_resnet.recipes import Recipe, rate_factor, setting_fields, settings
 
 if TYPE_CHECKING:
     import keras
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 FLAGS = flags.FLAGS
 # The settings that this program knows; all others must have their defaults.
 SUPPORTED = (
-    *("epochs", "batch_size", "learning_rate", "momentum", "nesterov", "weight_decay", "schedule", "milestones"),
-    *("warmup_learning_rate", "warmup_fraction", "validation_fraction", "per_pixel_mean", "pad", "flip", "seed"),
+    *("epochs", "batch_size", "learning_rate", "learning_rate_per_256", "momentum", "nesterov", "weight_decay"),
+    *("schedule", "milestones", "warmup_learning_rate", "warmup_fraction", "warmup_start", "validation_fraction"),
+    *("per_pixel_mean", "pad", "flip", "seed"),
 )
 TEST_BATCH = 1000
 
@@ -119,7 +120,7 @@ def build(name: str, train: Arrays, recipe: Recipe) -> "keras.Model":
     model = keras_resnet.create_model(name, classifier_activation=None, **options)
     deep = sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers) >= recipe.warmup_min_layers
     refuse([(recipe.warmup_learning_rate and deep, f"{name} needs a warm-up; train with `keras-resnet train`.")])
-    optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    optimizer = keras.optimizers.SGD(recipe.base_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
     model.compile(optimizer)
     optimizer.build(model.trainable_variables)
     return model
@@ -131,7 +132,7 @@ def fit(model: "keras.Model", train: Arrays, validation: Arrays, recipe: Recipe,
 
     steps = len(train.labels) // recipe.batch_size
     total = round(recipe.epochs * -(-len(train.labels) // recipe.batch_size))
-    rates = recipe.learning_rate * np.array([rate_factor(recipe, step / total) for step in range(total)], "float32")
+    rates = recipe.base_rate * np.array([rate_factor(recipe, step / total) for step in range(total)], "float32")
     key, images, labels = jax.random.key(recipe.seed), *map(jax.numpy.asarray, train)
     state = [[variable.value for variable in group] for group in variables_of(model)]
     epoch_of, rows = jax.jit(functools.partial(epoch, model, recipe), donate_argnums=0), []
@@ -196,15 +197,6 @@ def augment(images: Any, key: Any, recipe: Recipe) -> Any:
     columns += jax.numpy.where(mirrored, jax.numpy.arange(width)[::-1], jax.numpy.arange(width))
     rows += jax.numpy.arange(height)
     return padded[jax.numpy.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]].astype("float32")
-
-
-def rate_factor(recipe: Recipe, progress: float) -> float:
-    """The factor on the learning rate at `progress` (0 to 1) through the run."""
-    if progress < recipe.warmup_fraction:
-        return progress / recipe.warmup_fraction
-    if recipe.schedule == "cosine":
-        return 0.5 * (1 + np.cos(np.pi * (progress - recipe.warmup_fraction) / (1 - recipe.warmup_fraction)))
-    return 10.0 ** -sum(progress >= milestone for milestone in recipe.milestones)
 
 
 def count_correct(model: "keras.Model", data: Arrays) -> int:

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from keras_resnet import RECIPES, Recipe, get_recipe
-from keras_resnet.recipes import override, recipe_from_json, setting_fields, settings
-from keras_resnet.training.schedules import rate_factor
+from keras_resnet.recipes import override, rate_factor, recipe_from_json, setting_fields, settings
 
 
 def test_cifar_he2015_is_section_4_2_of_the_paper():

@@ -1,31 +1,9 @@
-"""Learning rate schedules, as functions of progress, and the callback that sets the rate before each step."""
+"""The callback that sets the learning rate before each step."""
 
 import keras
-import numpy as np
 
-from keras_resnet.recipes import Recipe
+from keras_resnet.recipes import Recipe, rate_factor
 from keras_resnet.training.position import PositionCallback
-
-
-def rate_factor(recipe: Recipe, progress: float) -> float:
-    """The factor on the base learning rate at `progress` (0 to 1) through the run.
-
-    It includes the warm-up by `warmup_fraction`, but not the one by `warmup_learning_rate`; see `LearningRate`.
-
-    Example:
-        >>> import keras_resnet
-        >>> from keras_resnet.training.schedules import rate_factor
-        >>> paper = keras_resnet.RECIPES["cifar_he2015"]
-        >>> [rate_factor(paper, step / 64_000) for step in (0, 31_999, 32_000, 48_000)]
-        [1.0, 1.0, 0.1, 0.01]
-    """
-    if progress < recipe.warmup_fraction:
-        return recipe.warmup_start + (1 - recipe.warmup_start) * progress / recipe.warmup_fraction
-    if recipe.schedule == "cosine":
-        return 0.5 * (1 + np.cos(np.pi * (progress - recipe.warmup_fraction) / (1 - recipe.warmup_fraction)))
-    if recipe.schedule == "linear":
-        return (1 - progress) / (1 - recipe.warmup_fraction)
-    return 10.0 ** -sum(progress >= milestone for milestone in recipe.milestones)
 
 
 class LearningRate(PositionCallback):

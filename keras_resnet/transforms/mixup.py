@@ -1,6 +1,6 @@
 """Mixup and CutMix: batches whose images and labels are mixed in pairs. Stateless: the same seed mixes alike.
 
-Each image is mixed with its partner, the previous image of the batch; the first with the last.
+Each image is mixed with its partner: the image that many places before it in the batch, counted in a circle.
 """
 
 import functools
@@ -10,7 +10,9 @@ import tensorflow as tf
 from keras_resnet.transforms.boxes import paste
 
 
-def mixup(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
+def mixup(
+    images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float, distance: int = 1
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Blends each image and its label with its partner's, all at the same mixing ratio.
 
     Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization", section 2. The mixing ratio (lambda in the
@@ -21,6 +23,7 @@ def mixup(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -
         labels: (B, K), one-hot or already mixed.
         seed: int32 (2,).
         alpha: above 0; 0.2 in the paper's ImageNet runs.
+        distance: places from an image to its partner.
 
     Returns:
         Images and labels, float32, of unchanged shapes; the sum of each label is unchanged.
@@ -33,10 +36,12 @@ def mixup(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -
         True
     """
     ratio = draw_mixing_ratio(seed, alpha)
-    return _blend(images, ratio), _blend(labels, ratio)
+    return _blend(images, ratio, distance), _blend(labels, ratio, distance)
 
 
-def cutmix(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
+def cutmix(
+    images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float, distance: int = 1
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Replaces a box of each image by its partner's, and blends the labels by the box's fraction of the area.
 
     Source: Yun et al. 2019, "CutMix", section 3.1 and appendix A, and the authors' code. The mixing ratio (lambda in
@@ -49,6 +54,7 @@ def cutmix(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) 
         labels: (B, K), one-hot or already mixed.
         seed: int32 (2,).
         alpha: above 0; 1 in the paper.
+        distance: places from an image to its partner.
 
     Returns:
         Images and labels, float32, of unchanged shapes; the sum of each label is unchanged.
@@ -69,12 +75,17 @@ def cutmix(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) 
     center = tf.cast(length * tf.random.stateless_uniform([2], center_seed), tf.int32)
     start, end = tf.maximum(center - sides // 2, 0), tf.minimum(center + sides // 2, size)
     ratio = 1 - tf.reduce_prod(tf.cast(end - start, tf.float32) / length)
-    mixed = paste(images, tf.roll(images, 1, 0), tf.unstack(start), tf.unstack(end))
-    return tf.cast(mixed, tf.float32), _blend(labels, ratio)
+    mixed = paste(images, tf.roll(images, distance, 0), tf.unstack(start), tf.unstack(end))
+    return tf.cast(mixed, tf.float32), _blend(labels, ratio, distance)
 
 
 def mix(
-    images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, mixup_alpha: float, cutmix_alpha: float
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    seed: tf.Tensor,
+    mixup_alpha: float,
+    cutmix_alpha: float,
+    distance: int = 1,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Applies `mixup` or `cutmix` to a batch, chosen at random if both alphas are above 0.
 
@@ -86,6 +97,7 @@ def mix(
         seed: int32 (2,).
         mixup_alpha: of `mixup`, 0 to disable it.
         cutmix_alpha: of `cutmix`, 0 to disable it.
+        distance: places from an image to its partner.
 
     Returns:
         Images and labels, float32, of unchanged shapes.
@@ -99,7 +111,7 @@ def mix(
     """
     choice_seed, seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     branches = [
-        functools.partial(function, images, labels, seed, alpha)
+        functools.partial(function, images, labels, seed, alpha, distance)
         for function, alpha in ((mixup, mixup_alpha), (cutmix, cutmix_alpha))
         if alpha > 0
     ]
@@ -125,7 +137,7 @@ def draw_mixing_ratio(seed: tf.Tensor, alpha: float) -> tf.Tensor:
     return tf.sigmoid(one - other)
 
 
-def _blend(values, ratio):
+def _blend(values, ratio, distance):
     """`ratio` times the values plus 1 - `ratio` times their partners', float32."""
     values = tf.cast(values, tf.float32)
-    return ratio * values + (1 - ratio) * tf.roll(values, 1, 0)
+    return ratio * values + (1 - ratio) * tf.roll(values, distance, 0)

@@ -109,6 +109,14 @@ def test_repeats_show_each_photo_several_times_apart(photos):
         np.testing.assert_array_equal(labels, np.repeat(labels[::3], 3))
 
 
+def test_copies_of_an_image_are_mixed_with_another_image():
+    every = np.arange(12)
+    train = load_data((np.zeros((12, 8, 8, 3), "uint8"), every), class_names=[f"class {n}" for n in every]).train
+    recipe = dataclasses.replace(RECIPE, repeated_augmentation=3, batch_size=6, mixup=1.0, image_size=8)
+    for _, labels in training_batches(train, recipe, classes=12).take(8):
+        assert (np.count_nonzero(labels, axis=1) == 2).all()
+
+
 @pytest.mark.exhaustive
 def test_evaluation_of_held_out_records_counts_them_from_zero(record_set):
     """The index of a record counts the whole set; results are stored by position among the held-out ones."""
