@@ -81,6 +81,6 @@ def plot_batch(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str
 def _label(label: np.ndarray, class_names: Sequence[str]) -> str:
     """The class, or the two most probable classes with their probabilities."""
     if not np.ndim(label):
-        return class_names[label]
+        return class_names[int(label)]
     highest = [number for number in np.argsort(label)[:-3:-1] if label[number] > 1.5 / len(label) or len(label) < 3]
     return "\n".join(f"{class_names[number]} {label[number]:.2f}" for number in highest)
