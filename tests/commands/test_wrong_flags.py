@@ -108,7 +108,7 @@ def test_similar_flags_are_suggested(run):
         (["launch", "--workers=0", "x.py"], "--workers=0 must be a positive integer."),
         (["list", "resnet51"], "Unknown model 'resnet51'"),
         (["list", "--weights", "--licence=gpl"], "Unknown licence 'gpl'; available: 'apache-2.0', "),
-        (["list", "--weights", "--min_top1=100"], "No published weights of these variants have these properties."),
+        (["list", "--weights", "--min_top1=100"], "No weights of these variants have these properties."),
     ],
 )
 def test_wrong_values_name_the_flag_and_what_it_takes(arguments, message, run):
