@@ -63,7 +63,12 @@ class Changes(keras.callbacks.Callback):
 
 @pytest.mark.parametrize(
     ("optimizer", "devices"),
-    [(None, 1), (None, 2), (keras.optimizers.AdamW(0.01), 1), (keras.optimizers.Lamb(0.01), 2)],
+    [
+        (None, 1),
+        (None, 2),
+        pytest.param(keras.optimizers.AdamW(0.01), 1, marks=pytest.mark.exhaustive),
+        pytest.param(keras.optimizers.Lamb(0.01), 2, marks=pytest.mark.exhaustive),
+    ],
     ids=["sgd", "sgd_two_devices", "adamw", "lamb_two_devices"],
 )
 def test_parts_join_at_their_milestones_and_frozen_ones_keep_all_weights(optimizer, devices, data, tmp_path):
