@@ -11,7 +11,7 @@ help:
 	@echo "make demo      train a small ResNet on handwritten digits, export it, predict with the export"
 	@echo "make check     style and static checks"
 	@echo "make quick     the tests that take under 10 seconds each"
-	@echo "make test      a few cases of each check, in at most 12 minutes"
+	@echo "make test      a few cases of each check"
 	@echo "make test-all  all tests"
 	@echo "make clean     remove the virtual environment and the demo's run"
 
