@@ -78,6 +78,8 @@ def package(
 
     file = source / "final.keras" if source.is_dir() else source
     run = Run(file.parent)
+    missing = not (file.is_file() and run.file("recipe.json").is_file())
+    refuse([(missing, f"{source} is neither a run directory with a final.keras nor a .keras file in one.")])
     variant, commit = run.read_json("recipe.json")["model"]["name"], commit or recorded_commit(run)
     refuse([(name.partition(".")[0] != variant, f"The name of weights of {variant} starts with '{variant}.'.")])
     recipe = recipe_name(run.recipe())

@@ -11,6 +11,7 @@ arrays x_train, y_train, x_test and y_test (images uint8), as `numpy.savez` writ
 import functools
 import sys
 import time
+import zipfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ import keras_resnet
 from keras_resnet.commands import app
 from keras_resnet.commands.flags import default_to_recipe, define_recipe_flags, recipe_from_flags, refuse
 from keras_resnet.commands.table import Command
+from keras_resnet.errors import first_line
+from keras_resnet.files import write_atomically
 from keras_resnet.recipes import Recipe, rate_factor, setting_fields, settings
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ def main(argv: list[str]) -> None:
     import jax
 
     recipe, run = recipe_from_flags(), Run(FLAGS.workdir)
+    refuse([(run.directory.is_file(), f"--workdir: {run.directory} is a file; choose another name.")])
     refuse([(run.file("log.csv").exists(), f"{run.directory} contains a run; choose another --workdir.")])
     train, validation, test = load(FLAGS.data, recipe)
     model = build(FLAGS.model, train, recipe)
@@ -95,17 +99,32 @@ def main(argv: list[str]) -> None:
     start = time.perf_counter()
     fit(model, train, validation, recipe, run)
     seconds, correct = time.perf_counter() - start, count_correct(model, test)
-    model.save(run.file("final.keras"))
+    write_atomically(run.file("final.keras"), model.save)
     result = {"split": "test", "images": len(test.labels), "top1_correct": correct, "training_seconds": seconds}
     run.write_json("result.json", result)
     print(f"test accuracy {correct / len(test.labels):.4f} ({correct} of {len(test.labels)}), {seconds:.0f} s")
 
 
 def load(path: str, recipe: Recipe) -> tuple[Arrays, Arrays, Arrays]:
-    """The images to train on, the held-out ones, and the test images."""
-    with np.load(path) as file:
-        images, labels = file["x_train"], file["y_train"].reshape(-1).astype("int32")
-        test = Arrays(file["x_test"], file["y_test"].reshape(-1).astype("int32"))
+    """The images to train on, the held-out ones, and the test images.
+
+    Raises:
+        ValueError: the file does not have these arrays.
+    """
+    try:
+        with np.load(path) as file:
+            (images, labels), test = (
+                Arrays(file[f"x_{split}"], file[f"y_{split}"].reshape(-1).astype("int32"))
+                for split in ("train", "test")
+            )
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:  # of NumPy's readers
+        raise ValueError(
+            f"--data: {path} is not a readable file of the arrays x_train, y_train, x_test and y_test "
+            f"({first_line(error)})."
+        ) from None
+    for part in (Arrays(images, labels), test):
+        wrong = part.images.dtype != np.uint8 or part.images.ndim != 4 or len(part.images) != len(part.labels)
+        refuse([(wrong, f"--data: {path} must have images of type uint8, (N, height, width, 3), and N labels.")])
     order = np.random.default_rng(recipe.seed).permutation(len(labels))
     held_out, kept = np.split(order, [round(recipe.validation_fraction * len(order))])
     return Arrays(images[kept], labels[kept]), Arrays(images[held_out], labels[held_out]), test
