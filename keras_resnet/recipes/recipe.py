@@ -385,7 +385,7 @@ class Recipe:
     @property
     def base_rate(self) -> float:
         """The learning rate that the schedule multiplies: `learning_rate`, scaled by `learning_rate_per_256`."""
-        return self.learning_rate * (self.batch_size / 256 if self.learning_rate_per_256 else 1)
+        return float(self.learning_rate * (self.batch_size / 256 if self.learning_rate_per_256 else 1))
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -39,7 +39,8 @@ def recipe_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Opt
         gradient_accumulation_steps=recipe.accumulation_steps if recipe.accumulation_steps > 1 else None,
         name=OF_RECIPE,
     )
-    momentum: dict[str, Any] = dict(momentum=recipe.momentum, nesterov=recipe.nesterov)
+    # Keras refuses a whole number.
+    momentum: dict[str, Any] = dict(momentum=float(recipe.momentum), nesterov=recipe.nesterov)
     decay: dict[str, Any] = dict(weight_decay=recipe.weight_decay, decayed_weights=recipe.decayed_weights)
     if recipe.optimizer == "sgd":
         return SGD(**common, **momentum, momentum_form=recipe.momentum_form)

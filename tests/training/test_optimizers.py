@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resnet import Recipe, create_model, load_data, train
+from keras_resnet import Recipe, ResNet20Cifar, create_model, load_data, train
 from keras_resnet.run_directory import Run
+from keras_resnet.training.optimizers import recipe_optimizer
 from tests.training.nets import assert_equal_weights, linear_net
 
 RECIPE = Recipe(epochs=1, batch_size=16, learning_rate=0.01, schedule="cosine", seed=3)
@@ -186,3 +187,8 @@ def test_run_stopped_within_an_epoch_can_be_extended(data, tmp_path):
     train(linear_net(), data, constant, tmp_path / "run", callbacks=[StopAt()], verbose=0)
     train(extended, data, longer, tmp_path / "run", extend=True, verbose=0)
     assert_equal_weights(extended, whole)
+
+
+def test_whole_numbers_are_learning_rates_and_momenta():
+    optimizer = recipe_optimizer(Recipe(learning_rate=1, momentum=0), ResNet20Cifar())
+    assert (float(optimizer.learning_rate), optimizer.momentum) == (1.0, 0.0)
