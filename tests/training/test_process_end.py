@@ -54,6 +54,10 @@ def test_process_ends_after_too_many_unreadable_images(repetition, photos, tmp_p
         assert process.wait(PATIENCE) == 1
 
 
+# TensorFlow 2.21 damages its heap in about one start of sixty while it makes the first iterator of a tf.data pipeline,
+# before Ctrl-C arrives: glibc then aborts the process in the destructor of TensorFlow's SingleThreadedCpuDevice.
+CRASH_OF_TENSORFLOW, STARTS = "free(): invalid", 3
+
 # The line of output to wait for, and the seconds to wait after it.
 MOMENTS = [
     ("", 2.0),
@@ -74,13 +78,20 @@ MOMENTS = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("line", "delay"), MOMENTS)
 def test_ctrl_c_ends_the_process_at_any_moment(line, delay, photos, tmp_path):
-    process = start(photos, tmp_path / "run", max_bad_images=40)
-    while line:
-        output = process.stdout.readline()
-        assert output, "the process has ended"
-        if output.startswith(line):
+    for start_number in range(STARTS):
+        process = start(photos, tmp_path / f"run{start_number}", max_bad_images=40)
+        output = ctrl_c_after(process, line, delay)
+        if not (process.returncode == -signal.SIGABRT and CRASH_OF_TENSORFLOW in output):
             break
+    assert process.returncode in (1, -signal.SIGINT), output
+
+
+def ctrl_c_after(process, line, delay):
+    """The output of the process, to which Ctrl-C was sent some seconds after a line that begins so."""
+    output = []
+    while line and not (output and output[-1].startswith(line)):
+        output.append(process.stdout.readline())
+        assert output[-1], f"the process has ended: {output}"
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE)
-    assert process.returncode in (1, -signal.SIGINT)
+    return "".join(output) + process.communicate(timeout=PATIENCE)[0]
