@@ -12,12 +12,27 @@ PLOTS = ["matplotlib>=3.10"]
 DEMO = [*PLOTS, "scikit-learn>=1.5"]
 BACKENDS = ["jax>=0.7"]
 KERAS_CV = ["keras-cv>=0.9"]  # no longer developed: nothing of the package needs it
+ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "tf2onnx>=1.17"]
+LITERT = ["ai-edge-litert>=2.0"]
+OPENVINO = ["openvino>=2025.4", "nncf>=3.0"]
+SERVE = ["starlette>=1.0", "uvicorn>=0.35", "openvino>=2025.4", "onnxruntime>=1.22"]
 CHECK = [
     "import-linter>=2.6",
     "mypy>=1.19",
     "ruff==0.17.6",  # another version may format otherwise
 ]
-TEST = [*DEMO, *BACKENDS, *KERAS_CV, "pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6"]
+TEST = [
+    *DEMO,
+    *BACKENDS,
+    *KERAS_CV,
+    *ONNX,
+    *LITERT,
+    *OPENVINO,
+    *SERVE,
+    "pytest>=8.2",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+]
 
 setup(
     name="resnet-keras",
@@ -44,6 +59,10 @@ setup(
     extras_require={
         "plots": PLOTS,
         "keras-cv": KERAS_CV,
+        "onnx": ONNX,
+        "litert": LITERT,
+        "openvino": OPENVINO,
+        "serve": SERVE,
         "demo": DEMO,
         "gpu": ["tensorflow[and-cuda]>=2.20"],
         "test": TEST,

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from keras_resnet.models.model import Model
     from keras_resnet.models.resnet import ResNet
     from keras_resnet.models.surgery import freeze
-    from keras_resnet.preprocessing import View, decode_predictions, preprocess_input
+    from keras_resnet.preprocessing import decode_predictions, preprocess_input
     from keras_resnet.recipes import RECIPES, Recipe, get_recipe
     from keras_resnet.run_directory import load_model
     from keras_resnet.training.dry_runs import dry_run
     from keras_resnet.training.trainer import train
     from keras_resnet.variants import VARIANTS
+    from keras_resnet.view import View
     from keras_resnet.weights import find_weights, list_weights, load_weights
 
 __version__ = "0.1.0"
@@ -33,7 +34,7 @@ __version__ = "0.1.0"
 _MODULES = {  # of each public name but the constructors
     "RECIPES": "recipes",
     "VARIANTS": "variants",
-    "View": "preprocessing",
+    "View": "view",
     "Data": "data",
     "Model": "models",
     "Recipe": "recipes",

@@ -1,21 +1,18 @@
-"""What a model is fed and what it says: `View`, the normalization layer, and lists of class names.
+"""What a model is fed and what it says: the normalization layer, and lists of class names.
 
 `preprocess_input` and `decode_predictions` are for code that was written for `keras.applications`.
 """
 
-import dataclasses
 import functools
 import importlib.resources
-import math
-import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from keras_resnet.choices import CLASS_LISTS, IMAGENET_LISTS, INTERPOLATIONS
+from keras_resnet.choices import CLASS_LISTS, IMAGENET_LISTS
 from keras_resnet.errors import check_name, shown
 from keras_resnet.layers import channel_axis
 from keras_resnet.rules import POSITIVE_INTEGER, check
@@ -44,62 +41,6 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
     """
     del data_format
     return x
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """The center crop that a model is tested on.
-
-    Args:
-        size: (height, width) of the crop.
-        crop_fraction: crop / resized image, by their sides, above 0 to 1: 0.875 for the 224 of 256 of most published
-            ImageNet results.
-        interpolation: "bilinear" or "bicubic", with antialiasing as in Pillow.
-
-    Raises:
-        ValueError: a value is out of range.
-
-    Example:
-        >>> from keras_resnet.preprocessing import View
-        >>> str(View((224, 224), crop_fraction=0.875))
-        '224x224 center crop of short side 256, bilinear'
-    """
-
-    size: tuple[int, int]
-    crop_fraction: float = 1.0
-    interpolation: str = "bilinear"
-
-    def __post_init__(self) -> None:
-        if not _is_size(self.size):
-            raise ValueError(f"The size of a view must be (height, width) in pixels, not {shown(self.size)}.")
-        if not (isinstance(self.crop_fraction, numbers.Real) and 0 < self.crop_fraction <= 1):
-            raise ValueError(f"The crop_fraction of a view must be above 0 to 1, not {shown(self.crop_fraction)}.")
-        check_name("interpolation", self.interpolation, INTERPOLATIONS)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "View":
-        """The view of `dataclasses.asdict`, also after a round trip through JSON, which turns tuples into lists.
-
-        Example:
-            >>> from keras_resnet.preprocessing import View
-            >>> View.from_json({"size": [32, 32], "crop_fraction": 1.0, "interpolation": "bilinear"}).size
-            (32, 32)
-        """
-        return cls(**{**values, "size": tuple(values["size"])})
-
-    @property
-    def resized(self) -> tuple[int, int]:
-        """Smallest (height, width) of the resized image: floor(size / crop_fraction), as in timm."""
-        height, width = self.size
-        return math.floor(height / self.crop_fraction), math.floor(width / self.crop_fraction)
-
-    def __str__(self) -> str:
-        height, width = self.size
-        return f"{width}x{height} center crop of short side {min(self.resized)}, {self.interpolation}"
-
-
-def _is_size(size: object) -> bool:
-    return isinstance(size, tuple) and len(size) == 2 and all(map(POSITIVE_INTEGER.holds, size))
 
 
 def image_sides(model: keras.Model) -> tuple[int | None, int | None]:

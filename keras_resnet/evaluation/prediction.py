@@ -15,11 +15,12 @@ from keras_resnet.errors import check_name, shown
 from keras_resnet.evaluation.image_sources import ImageSource, image_sources
 from keras_resnet.layers import channel_axis
 from keras_resnet.models.model import checked_class_names, number_of_classes, to_probabilities
-from keras_resnet.preprocessing import COMPILED_CALL, View, image_sides
+from keras_resnet.preprocessing import COMPILED_CALL, image_sides
 from keras_resnet.progress import bar_shown
 from keras_resnet.rules import POSITIVE_INTEGER, VERBOSE, check
 from keras_resnet.run_directory import SavedModel, load_saved_model
 from keras_resnet.transforms.views import center_view
+from keras_resnet.view import View
 
 BATCH_SIZE = 32
 

@@ -18,8 +18,9 @@ from keras_resnet.errors import shown
 from keras_resnet.files import write_text
 from keras_resnet.layers import replaces
 from keras_resnet.models.features import Feature, features_of
-from keras_resnet.preprocessing import View, image_sides
+from keras_resnet.preprocessing import image_sides
 from keras_resnet.rules import PATH, Rule, check
+from keras_resnet.view import View
 
 if keras.backend.backend() == "tensorflow":
     from keras_resnet.distributed.replicas import ReplicatedModel

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from keras_resnet.preprocessing import View
+from keras_resnet.view import View
 
 ELONGATION = 8  # long side / short side beyond which an image is not resized as a whole
 KERNELS = {"bilinear": ("triangle", 1), "bicubic": ("keyscubic", 2)}  # of ScaleAndTranslate, and their radius

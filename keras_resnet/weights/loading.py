@@ -11,8 +11,9 @@ import keras
 import numpy as np
 
 from keras_resnet.errors import first_line, shown
-from keras_resnet.preprocessing import Statistic, View, class_names, get_normalization, image_sides, set_normalization
+from keras_resnet.preprocessing import Statistic, class_names, get_normalization, image_sides, set_normalization
 from keras_resnet.rules import PATH, TEXT, Rule, check
+from keras_resnet.view import View
 from keras_resnet.weights.conversion import HEAD, NAMINGS, Conversion, Naming, convert
 from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.formats import READERS, read_tensors

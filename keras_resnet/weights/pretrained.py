@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_resnet.errors import check_name, unknown_name
-from keras_resnet.preprocessing import View
 from keras_resnet.rules import NUMBER, POSITIVE_INTEGER, TEXT, YES_OR_NO, between, check
 from keras_resnet.variants import VARIANTS
+from keras_resnet.view import View
 
 FILES = ("pretrained.json", "packaged.json")
 

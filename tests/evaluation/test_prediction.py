@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from keras_resnet import Recipe, create_model, decode_predictions, load_data, predict, train
 from keras_resnet.evaluation.prediction import BATCH_SIZE
-from keras_resnet.preprocessing import View, imagenet_classes, set_normalization
+from keras_resnet.preprocessing import imagenet_classes, set_normalization
 from keras_resnet.transforms.views import center_view
+from keras_resnet.view import View
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 import keras_resnet
 from keras_resnet import create_model
-from keras_resnet.preprocessing import View
+from keras_resnet.view import View
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
 SMALL = dict(input_shape=(64, 64, 3), classes=10, classifier_activation=None)

@@ -14,7 +14,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from keras_resnet import create_model, evaluate, freeze, load_data, load_weights
-from keras_resnet.preprocessing import View, imagenet_classes
+from keras_resnet.preprocessing import imagenet_classes
+from keras_resnet.view import View
 from keras_resnet.weights.conversion import NAMINGS
 from keras_resnet.weights.pretrained import PretrainedWeights
 from tests.golden.draw import draw

@@ -17,8 +17,9 @@ from safetensors.numpy import load_file
 import keras_resnet
 from keras_resnet import create_model, evaluate, find_weights, load_data, load_weights
 from keras_resnet.files import checksum
-from keras_resnet.preprocessing import View, class_names, get_normalization
+from keras_resnet.preprocessing import class_names, get_normalization
 from keras_resnet.recipes import RECIPES, override, recipe_from_json, settings
+from keras_resnet.view import View
 from keras_resnet.weights.downloads import PACKAGED, fetch_weights
 from keras_resnet.weights.packaging import write_weights
 from scripts.package_weights import RECORDS, package

@@ -15,8 +15,9 @@ import pytest
 import tensorflow as tf
 
 import keras_resnet
-from keras_resnet.preprocessing import View, class_names
+from keras_resnet.preprocessing import class_names
 from keras_resnet.transforms.views import center_view
+from keras_resnet.view import View
 from keras_resnet.weights import downloads, pretrained
 from keras_resnet.weights.conversion import NAMINGS
 from keras_resnet.weights.downloads import fetch_weights

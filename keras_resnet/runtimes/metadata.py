@@ -1,0 +1,65 @@
+"""`Metadata`: what an exported model says about itself."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from keras_resnet.view import View
+
+METADATA_KEY = "keras_resnet"  # the name of the metadata inside an artifact
+METADATA_FILE = "keras_resnet.json"  # in an artifact that is a folder or an archive
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+    """What an exported model takes, what its outputs mean, and where it comes from.
+
+    Args:
+        name: of the model.
+        format: of the artifact, such as "onnx".
+        precision: of its arithmetic, such as "float32" or "int8".
+        image_shape: (height, width, channels) of the images, RGB in 0 to 255; None for a variable side.
+        class_names: the name of each output.
+        view: what the model is tested on, or None.
+        source: the run, file or weights that the model comes from, or None.
+        commit: of the package that exported it, or None outside a checkout.
+        accuracy: what was measured: the content of the run's result.json, or {}.
+
+    Example:
+        >>> from keras_resnet.runtimes import Metadata
+        >>> metadata = Metadata("net", "onnx", "float32", (32, 32, 3), ("cat", "dog"))
+        >>> Metadata.from_json(metadata.to_json()) == metadata
+        True
+    """
+
+    name: str
+    format: str
+    precision: str
+    image_shape: tuple[int | None, int | None, int]
+    class_names: tuple[str, ...]
+    view: View | None = None
+    source: str | None = None
+    commit: str | None = None
+    accuracy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The metadata as JSON on one line."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Metadata":
+        """The metadata that `to_json` wrote.
+
+        Raises:
+            ValueError: the text is something else.
+        """
+        try:
+            values = json.loads(text)
+            known = {field.name: values[field.name] for field in dataclasses.fields(cls)}
+            known["image_shape"] = tuple(known["image_shape"])
+            known["class_names"] = tuple(known["class_names"])
+            known["view"] = known["view"] and View.from_json(known["view"])
+            return cls(**known)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"The metadata of the model are damaged ({error}).") from None

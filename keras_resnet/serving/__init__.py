@@ -1,0 +1,1 @@
+"""An HTTP service for exported models. It needs neither Keras nor TensorFlow."""
