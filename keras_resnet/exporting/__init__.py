@@ -1,1 +1,5 @@
 """Models as files for other runtimes."""
+
+from keras_resnet.exporting.fold import fold_batchnorm
+
+__all__ = ["fold_batchnorm"]

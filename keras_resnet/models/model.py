@@ -38,8 +38,16 @@ LAYERS_IN_A_ROW = 20_000  # ResNet-1202 has 4,205
 
 
 @contextlib.contextmanager
-def _recursion_limit(at_least: int) -> Iterator[None]:
-    """Raises Python's recursion limit of 1,000: Keras walks a functional graph with a frame per layer in a row."""
+def recursion_limit(at_least: int = LAYERS_IN_A_ROW) -> Iterator[None]:
+    """Raises Python's recursion limit of 1,000: Keras walks a functional graph with a frame per layer in a row.
+
+    Example:
+        >>> import sys
+        >>> from keras_resnet.models.model import recursion_limit
+        >>> with recursion_limit(5_000):
+        ...     sys.getrecursionlimit() >= 5_000
+        True
+    """
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, at_least))
     try:
@@ -71,7 +79,7 @@ class Model(ReplicatedModel):
     # Keras recreates a functional model from its configuration only if these parameters have their usual names.
     def __init__(self, *args, **kwargs):
         view, class_names = kwargs.pop("view", None), kwargs.pop("class_names", None)
-        with _recursion_limit(LAYERS_IN_A_ROW):
+        with recursion_limit():
             super().__init__(*args, **kwargs)
         self.view = View.from_json(view) if isinstance(view, Mapping) else view
         self.class_names = class_names
