@@ -11,8 +11,7 @@ import tensorflow as tf
 
 from keras_resnet.exporting.calibration import required
 from keras_resnet.exporting.tracing import traceable
-from keras_resnet.models.model import LABELS_FILE
-from keras_resnet.runtimes.metadata import METADATA_FILE, Metadata
+from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, Metadata
 
 
 def write(

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 
 from keras_resnet.exporting.calibration import required
-from keras_resnet.exporting.tracing import INPUT, OUTPUT, traceable
+from keras_resnet.exporting.tracing import INPUT, traceable
 from keras_resnet.runtimes.metadata import METADATA_KEY, Metadata
+from keras_resnet.runtimes.outputs import PROBABILITIES
 from keras_resnet.runtimes.packages import import_package
 
 OvModel = Any  # openvino.Model
@@ -59,7 +60,7 @@ def _convert(model: keras.Model) -> OvModel:
     function = traceable(model)
     converted = openvino.convert_model(function.get_concrete_function(), share_weights=False)
     converted.input().tensor.set_names({INPUT})
-    converted.output().tensor.set_names({OUTPUT})
+    converted.output().tensor.set_names({PROBABILITIES})
     return converted
 
 

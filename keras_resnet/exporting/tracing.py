@@ -3,7 +3,10 @@
 import keras
 import tensorflow as tf
 
-INPUT, OUTPUT = "images", "probabilities"  # their names in an artifact
+from keras_resnet.exporting.rewriting import Function, configuration, layer_like, rewritten, values
+from keras_resnet.runtimes.outputs import PROBABILITIES
+
+INPUT = "images"  # its name in an artifact
 DATA_FORMATS = {"channels_last": "NHWC", "channels_first": "NCHW"}  # Keras's name, TensorFlow's
 
 
@@ -23,9 +26,9 @@ def traceable(model: keras.Model) -> tf.types.experimental.PolymorphicFunction:
         >>> function.get_concrete_function().structured_outputs["probabilities"].shape
         TensorShape([None, 10])
     """
-    network = keras.models.clone_model(model, clone_function=_readable, recursive=True)
+    network = rewritten(model, _readable)
     signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name=INPUT)
-    return tf.function(lambda images: {OUTPUT: network(images, training=False)}, input_signature=[signature])
+    return tf.function(lambda images: {PROBABILITIES: network(images, training=False)}, input_signature=[signature])
 
 
 class _GroupedConv2D(keras.layers.Conv2D):
@@ -42,11 +45,8 @@ class _GroupedConv2D(keras.layers.Conv2D):
         )
 
 
-def _readable(operation: keras.Operation) -> keras.Operation:
+def _readable(operation: keras.Operation, name: str) -> Function:
     """The same operation, or for a grouped convolution its twin."""
     if not (isinstance(operation, keras.layers.Conv2D) and operation.groups > 1):
         return operation
-    twin = _GroupedConv2D.from_config(operation.get_config())
-    twin.build_from_config(operation.get_build_config())
-    twin.set_weights(operation.get_weights())
-    return twin
+    return layer_like(operation, _GroupedConv2D, configuration(operation, name, "float32"), values(operation))

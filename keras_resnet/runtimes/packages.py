@@ -22,9 +22,20 @@ def import_package(name: str, extra: str) -> ModuleType:
         ...
         ImportError: no_such_package is not installed; run: pip install "resnet-keras[onnx]"
     """
-    # OpenVINO and NNCF report each use to Google Analytics if they can import this package.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    stop_telemetry()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ImportError(f'{error.name} is not installed; run: pip install "resnet-keras[{extra}]"') from error
+
+
+def stop_telemetry() -> None:
+    """Keeps OpenVINO and NNCF, if they are not imported yet, from reporting each use to Google Analytics.
+
+    They do so, even at import, unless their package for it is missing.
+
+    Example:
+        >>> from keras_resnet.runtimes.packages import stop_telemetry
+        >>> stop_telemetry()
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resnet import create_model, evaluate, load_data
+from keras_resnet import create_model, evaluate, fold_batchnorm, load_data
 from keras_resnet.exporting.accuracy import compare_accuracy
 from keras_resnet.exporting.calibration import calibration_images
-from keras_resnet.exporting.fold import fold_batchnorm
 from keras_resnet.runtimes import Artifact
-from tests.exporting.family import exported, metadata_of, reduced
+from tests.exporting.artifacts import exported, metadata_of
+from tests.exporting.nets import small_net
 from tests.photos import write_scenes
 
 
@@ -27,7 +27,7 @@ class Shifted(Artifact):
 
 @pytest.fixture(scope="module")
 def model():
-    return reduced("resnet20_cifar")
+    return small_net("resnet20_cifar", classes=10)
 
 
 def arrays_for(model, count=100):

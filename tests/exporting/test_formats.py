@@ -11,9 +11,9 @@ import onnx
 import openvino
 import pytest
 
-from keras_resnet import VARIANTS
-from keras_resnet.exporting.fold import fold_batchnorm
-from tests.exporting.family import SUFFIXES, difference, exported, images_for, metadata_of, reduced
+from keras_resnet import fold_batchnorm
+from tests.exporting.artifacts import SUFFIXES, exported, metadata_of
+from tests.exporting.nets import families, in_float64, photos, relative, small_net
 
 TOLERANCE = 1e-4  # of the largest logit
 HANDFUL = [
@@ -32,45 +32,44 @@ every_format = pytest.mark.parametrize("form", SUFFIXES)
 @every_format
 @pytest.mark.parametrize(
     "variant",
-    [pytest.param(name, marks=[] if name in HANDFUL else pytest.mark.exhaustive) for name in VARIANTS],
+    [pytest.param(name, marks=[] if name in HANDFUL else pytest.mark.exhaustive) for name in families()],
 )
 def test_logits_are_those_of_the_model(variant, form, tmp_path):
-    model = reduced(variant)
+    model = small_net(variant)
     artifact = exported(model, tmp_path, form)
     for count in (1, 3):
-        images = images_for(model, count)
-        assert difference(artifact(images), model.predict_on_batch(images)) < TOLERANCE
+        assert relative(artifact(photos(count)), in_float64(model, photos(count))) < TOLERANCE
 
 
 @every_format
 @pytest.mark.parametrize("options", [dict(groups=32, base_width=4), dict(anti_alias="blur", attention="se")])
 def test_images_of_any_size(options, form, tmp_path):
-    model = reduced("resnet26", input_shape=(None, None, 3), **options)
+    model = small_net("resnet26", input_shape=(None, None, 3), **options)
     artifact = exported(model, tmp_path, form)
     for shape in ((1, 64, 64, 3), (2, 70, 93, 3)):
         images = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
-        assert difference(artifact(images), model.predict_on_batch(images)) < TOLERANCE
+        assert relative(artifact(images), model.predict_on_batch(images)) < TOLERANCE
 
 
 @every_format
 def test_a_net_of_mixed_precision_computes_in_float32(form, tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        mixed = reduced("resnext50_32x4d")
+        mixed = small_net("resnext50_32x4d")
     finally:
         keras.config.set_dtype_policy("float32")
-    twin = reduced("resnext50_32x4d")
+    twin = small_net("resnext50_32x4d")
     twin.set_weights(mixed.get_weights())
-    images = images_for(mixed, 3)
+    images = photos(3)
     artifact = exported(mixed, tmp_path, form)
-    assert difference(artifact(images), twin.predict_on_batch(images)) < TOLERANCE
+    assert relative(artifact(images), twin.predict_on_batch(images)) < TOLERANCE
 
 
 @every_format
 def test_pixels_may_be_uint8(form, tmp_path):
-    model = reduced("resnet20_cifar")
-    images = images_for(model, 2).astype("uint8")
-    assert difference(exported(model, tmp_path, form)(images), model.predict_on_batch(images)) < TOLERANCE
+    model = small_net("resnet20_cifar")
+    images = photos(2).astype("uint8")
+    assert relative(exported(model, tmp_path, form)(images), model.predict_on_batch(images)) < TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -85,11 +84,11 @@ def test_pixels_may_be_uint8(form, tmp_path):
     ],
 )
 def test_fewer_bits_cost_some_accuracy(form, precision, tolerance, tmp_path):
-    model = reduced("resnext50_32x4d")
-    calibration, images = images_for(model, 32), images_for(model, 16)
+    model = small_net("resnext50_32x4d")
+    calibration, images = photos(32), photos(16)
     artifact = exported(model, tmp_path, form, precision, calibration)
     assert artifact.metadata.precision == precision
-    differences = difference(artifact(images), model.predict_on_batch(images))
+    differences = relative(artifact(images), model.predict_on_batch(images))
     assert 1e-5 < differences < tolerance
 
 
@@ -105,7 +104,7 @@ def test_fewer_bits_cost_some_accuracy(form, precision, tolerance, tmp_path):
     ],
 )
 def test_fewer_bits_take_less_room(form, precision, largest, tmp_path):
-    model = reduced("resnet18")
+    model = small_net("resnet18")
 
     def size(*precision_and_calibration):
         folder = tmp_path / "_".join(["files", *precision_and_calibration[:1]])
@@ -113,13 +112,13 @@ def test_fewer_bits_take_less_room(form, precision, largest, tmp_path):
         exported(model, folder, form, *precision_and_calibration)
         return sum(file.stat().st_size for file in folder.iterdir())
 
-    assert size(precision, images_for(model, 16)) < largest * size("float32")
+    assert size(precision, photos(16)) < largest * size("float32")
 
 
 @every_format
 def test_int8_needs_calibration_images(form, tmp_path):
     with pytest.raises(ValueError, match=r"^int8 needs images for calibration: pass calibration="):
-        exported(reduced("resnet8"), tmp_path, form, "int8")
+        exported(small_net("resnet8"), tmp_path, form, "int8")
 
 
 READERS = {
@@ -153,9 +152,9 @@ with zipfile.ZipFile("net.tflite") as archive:
 @every_format
 def test_needs_neither_keras_nor_this_package(form, tmp_path):
     """The runtime alone, with batches of another size than those of the export."""
-    model = reduced("resnext50_32x4d")
+    model = small_net("resnext50_32x4d")
     exported(model, tmp_path, form)
-    images = images_for(model, 3)
+    images = photos(3)
     np.save(tmp_path / "images.npy", images)
     code = f"""
 import json, sys
@@ -170,18 +169,18 @@ print(metadata)
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == json.loads(metadata_of(model, form).to_json())
-    assert difference(np.load(tmp_path / "outputs.npy"), model.predict_on_batch(images)) < TOLERANCE
+    assert relative(np.load(tmp_path / "outputs.npy"), model.predict_on_batch(images)) < TOLERANCE
 
 
 @every_format
 def test_metadata_come_back(form, tmp_path):
-    model = reduced("resnet8")
+    model = small_net("resnet8")
     assert exported(model, tmp_path, form).metadata == metadata_of(model, form)
 
 
 @every_format
 def test_equal_models_give_equal_files(form, tmp_path):
-    model = reduced("resnet8")
+    model = small_net("resnet8")
     contents = []
     for _ in range(2):
         exported(model, tmp_path, form)
@@ -191,7 +190,7 @@ def test_equal_models_give_equal_files(form, tmp_path):
 
 def test_onnx_has_one_transpose_and_no_function(tmp_path):
     """The images are NHWC, as the model takes them; convolutions are NCHW; nothing in between is transposed."""
-    exported(reduced("resnext50_32x4d"), tmp_path, "onnx")
+    exported(small_net("resnext50_32x4d"), tmp_path, "onnx")
     graph = onnx.load(tmp_path / "net.onnx").graph
     operations = [node.op_type for node in graph.node]
     assert operations.count("Transpose") == 1
@@ -201,20 +200,20 @@ def test_onnx_has_one_transpose_and_no_function(tmp_path):
 
 
 def test_onnx_int8_keeps_the_softmax_in_float(tmp_path):
-    model = reduced("resnet8", classifier_activation="softmax")
-    artifact = exported(model, tmp_path, "onnx", "int8", images_for(model, 16))
+    model = small_net("resnet8", classifier_activation="softmax")
+    artifact = exported(model, tmp_path, "onnx", "int8", photos(16))
     graph = onnx.load(tmp_path / "net.onnx").graph
     assert [node.op_type for node in graph.node][-1] == "Softmax"
     weights = [tensor for tensor in graph.initializer if len(tensor.dims) == 4]
     assert {tensor.data_type for tensor in weights} == {onnx.TensorProto.INT8}
     scales = [tensor for tensor in graph.initializer if tensor.name.endswith("_scale") and tensor.dims]
     assert scales, "no scales per channel"
-    assert len(np.unique(artifact(images_for(model, 8)))) > 70  # not multiples of 1/256
+    assert len(np.unique(artifact(photos(8)))) > 70  # not multiples of 1/256
 
 
 def test_litert_int8_takes_pixels_and_returns_probabilities(tmp_path):
-    model = reduced("resnet8", classifier_activation="softmax")
-    calibration = images_for(model, 16) / 2  # no white pixel
+    model = small_net("resnet8", classifier_activation="softmax")
+    calibration = photos(16) / 2  # no white pixel
     artifact = exported(model, tmp_path, "litert", "int8", calibration)
     from ai_edge_litert.interpreter import Interpreter
 
@@ -222,13 +221,13 @@ def test_litert_int8_takes_pixels_and_returns_probabilities(tmp_path):
     [images], [probabilities] = interpreter.get_input_details(), interpreter.get_output_details()
     assert (images["dtype"], images["quantization"]) == (np.uint8, (1.0, 0))
     assert probabilities["dtype"] == np.float32
-    outputs = artifact(images_for(model, 8))
+    outputs = artifact(photos(8))
     assert len(np.unique(outputs)) > 70  # not multiples of 1/256
     np.testing.assert_allclose(outputs.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_litert_is_a_zip_archive_too(tmp_path):
-    model = reduced("resnet8")
+    model = small_net("resnet8")
     exported(model, tmp_path, "litert")
     with zipfile.ZipFile(tmp_path / "net.tflite") as archive:
         assert archive.namelist() == ["keras_resnet.json", "labels.txt"]
@@ -237,7 +236,7 @@ def test_litert_is_a_zip_archive_too(tmp_path):
 
 def test_openvino_float32_weights_have_32_bits(tmp_path):
     """`save_model` would compress them to float16 by default."""
-    exported(reduced("resnet8"), tmp_path, "openvino")
+    exported(small_net("resnet8"), tmp_path, "openvino")
     model = openvino.Core().read_model(tmp_path / "net.xml")
     kinds = {op.get_element_type().get_type_name() for op in model.get_ops() if op.get_type_name() == "Constant"}
     assert "f32" in kinds
@@ -246,9 +245,9 @@ def test_openvino_float32_weights_have_32_bits(tmp_path):
 
 def test_nothing_is_reported_to_anyone(tmp_path):
     """OpenVINO and NNCF send events to Google Analytics by this package, if they can import it."""
-    model = reduced("resnet8")
+    model = small_net("resnet8")
     fold_batchnorm(model).save(tmp_path / "net.keras")
-    np.save(tmp_path / "images.npy", images_for(model, 12))
+    np.save(tmp_path / "images.npy", photos(12))
     code = """
 import sys, keras, numpy as np
 from keras_resnet.exporting import openvino
@@ -265,7 +264,7 @@ print([name for name, module in sys.modules.items() if name.startswith("openvino
 
 
 def test_a_missing_package_is_named_with_its_extra(tmp_path):
-    fold_batchnorm(reduced("resnet8")).save(tmp_path / "net.keras")
+    fold_batchnorm(small_net("resnet8")).save(tmp_path / "net.keras")
     code = """
 import importlib, sys
 for name in ("onnx", "openvino"):
