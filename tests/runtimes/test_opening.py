@@ -174,9 +174,7 @@ def test_damaged_metadata_are_named(artifacts, tmp_path):
     path = shutil.copytree(artifacts["saved_model"], tmp_path / "net")
     for text in ("no JSON", "{}", "[]"):
         (path / "keras_resnet.json").write_text(text)
-        with pytest.raises(
-            ValueError, match=r"net cannot be opened in TensorFlow \(The metadata of the model are damaged"
-        ):
+        with pytest.raises(ValueError, match=r"net cannot be opened in TensorFlow \(The metadata .* are damaged"):
             open_artifact(path)
 
 
@@ -203,15 +201,15 @@ def test_mistakes_are_one_clear_sentence(artifacts, tmp_path):
             onnx_mean(tmp_path / "a.onnx", [1, 4, 3], axes=(1,)),
             {},
             ValueError,
-            "input has the shape .* not one of images",
+            "shape .* not one of images",
         ),
-        (onnx_mean(tmp_path / "b.onnx", [1, 4, 6, 5]), {}, ValueError, "input has the shape .* not one of images"),
+        (onnx_mean(tmp_path / "b.onnx", [1, 4, 6, 5]), {}, ValueError, "shape .* not one of images"),
         (onnx_mean(tmp_path / "c.onnx", [1, 4, 6, 3], (1,)), {}, ValueError, r"output .* not \(batch, classes\)"),
         (
             onnx_mean(tmp_path / "d.onnx", [1, 4, 6, 3], outputs=2),
             {},
             ValueError,
-            "it has 2 outputs, none of them called",
+            "it has 2 outputs, none of them",
         ),
     ):
         with pytest.raises(error, match=message) as caught:

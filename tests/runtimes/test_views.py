@@ -1,6 +1,6 @@
 """The view in NumPy against the one in a graph, which is TensorFlow's resizing."""
 
-import threading
+import concurrent.futures
 
 import numpy as np
 import pytest
@@ -76,12 +76,7 @@ def test_image_of_the_wanted_size_is_only_cropped():
 
 def test_several_threads_compute_the_same():
     image, view = noise((300, 400)), View((224, 224), 0.875)
-    expected, found = center_view(image, view), []
-    threads = [threading.Thread(target=lambda: found.append(center_view(image, view))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 8
-    for one in found:
-        np.testing.assert_array_equal(one, expected)
+    expected = center_view(image, view)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for found in pool.map(center_view, [image] * 20, [view] * 20):
+            np.testing.assert_array_equal(found, expected)
