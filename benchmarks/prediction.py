@@ -3,9 +3,9 @@
     python benchmarks/prediction.py PHOTOS ARTIFACT... [--images=2000] [--rounds=3]
 
 PHOTOS is a folder of JPEG files, which are read over and over; an ARTIFACT is the path of an exported model. Each case
-runs in a fresh process, the cases in turn, for several rounds. Per artifact are printed the medians of: the photos decoded
-and cropped without a model, the model alone on full batches in memory, and `predict`; and the last as a share of the
-slower of the first two, and of what is possible where decoder and model use all cores: 1 / (1 / decoding + 1 / model).
+runs in a fresh process, the cases in turn, for several rounds. The program prints medians, in images/s: decoding and
+cropping alone; the model alone, on full batches in memory; and `predict`, also as a share of the slower of these two,
+and of what is possible where both use all cores: 1 / (1 / decoding + 1 / model).
 """
 
 import json

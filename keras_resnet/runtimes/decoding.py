@@ -173,4 +173,4 @@ def _rgb(image: Image.Image) -> Image.Image:
     """An image of any mode as RGB: alpha is dropped, and 16 bits are reduced to 8."""
     if image.mode.startswith("I"):  # 16 bits
         image = Image.fromarray(np.clip(np.asarray(image, "int64") >> 8, 0, 255).astype("uint8"))
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
