@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 from keras_resnet.errors import check_name, unknown_name
+from keras_resnet.runtimes.metadata import SAVED_MODEL_FILE
 from keras_resnet.runtimes.table import RUNTIMES
 
 
@@ -14,29 +15,23 @@ class Format:
     Attributes:
         module: has `write(model, path, metadata, precision, calibration)`, which writes a file or folder at the path.
             It is imported when it is used.
-        precisions: of the arithmetic.
+        start: what is in the first 100 bytes of a file of this format, or the name of a file in such a folder.
         packages: that writing and running it needs.
         int8_packages: that int8 needs as well.
-        start: what is in the first 100 bytes of a file of this format, or the name of a file in such a folder.
     """
 
     module: str
-    precisions: tuple[str, ...]
-    packages: tuple[str, ...]
-    int8_packages: tuple[str, ...]
     start: str
+    packages: tuple[str, ...] = ()
+    int8_packages: tuple[str, ...] = ()
 
 
 FORMATS = {
-    "saved_model": Format("keras_resnet.exporting.saved_model", ("float32",), (), (), "saved_model.pb"),
-    "keras": Format("keras_resnet.exporting.keras_file", ("float32",), (), (), "PK"),
-    "onnx": Format("keras_resnet.exporting.onnx", ("float32", "int8"), ("onnx", "onnxruntime", "tf2onnx"), (), "\x08"),
-    "litert": Format(
-        "keras_resnet.exporting.litert", ("float32", "float16", "dynamic", "int8"), ("ai_edge_litert",), (), "TFL3"
-    ),
-    "openvino": Format(
-        "keras_resnet.exporting.openvino", ("float32", "bfloat16", "int8"), ("openvino",), ("nncf",), "<net"
-    ),
+    "saved_model": Format("keras_resnet.exporting.saved_model", SAVED_MODEL_FILE),
+    "keras": Format("keras_resnet.exporting.keras_file", "PK"),
+    "onnx": Format("keras_resnet.exporting.onnx", "\x08", ("onnx", "onnxruntime", "tf2onnx")),
+    "litert": Format("keras_resnet.exporting.litert", "TFL3", ("ai_edge_litert",)),
+    "openvino": Format("keras_resnet.exporting.openvino", "<net", ("openvino",), ("nncf",)),
 }
 
 

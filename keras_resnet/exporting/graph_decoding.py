@@ -5,9 +5,10 @@ Unlike `keras_resnet.data.decoding`, which asks Pillow for what TensorFlow canno
 
 import tensorflow as tf
 
-from keras_resnet.data.decoding import JPEG, JPEG_START, MAX_PIXELS, PNG_START, TOO_LARGE
+from keras_resnet.data.decoding import JPEG, JPEG_START, PNG_START
 from keras_resnet.exporting.graph_orientation import jpeg_orientation, png_orientation, upright
 from keras_resnet.exporting.graph_reading import unsigned
+from keras_resnet.runtimes.decoding import MAX_PIXELS, TOO_LARGE
 
 GIF_START, BMP_START = b"GIF8", b"BM"
 PALETTE_START, COLOR_BYTES = 14, 4  # in a BMP: after the file header; blue, green, red, 0

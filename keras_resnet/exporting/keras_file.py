@@ -6,8 +6,7 @@ import zipfile
 import keras
 import numpy as np
 
-from keras_resnet.models.model import LABELS_FILE
-from keras_resnet.runtimes.metadata import METADATA_FILE, Metadata
+from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, Metadata
 
 
 def write(

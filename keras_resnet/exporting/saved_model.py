@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.exporting.graph_decoding import decode
-from keras_resnet.exporting.tracing import INPUT, OUTPUT, traceable
+from keras_resnet.exporting.tracing import INPUT, traceable
 from keras_resnet.files import write_text
-from keras_resnet.models.model import LABELS_FILE, VIEW_FILE
-from keras_resnet.runtimes.metadata import METADATA_FILE, Metadata
+from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, VIEW_FILE, Metadata
+from keras_resnet.runtimes.outputs import PROBABILITIES
 from keras_resnet.transforms.views import center_view
 from keras_resnet.view import View
 
@@ -103,7 +103,7 @@ class _Module(tf.Module):
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
         """The probabilities of images of the model's size."""
-        return self.network(tf.cast(images, tf.float32))[OUTPUT]
+        return self.network(tf.cast(images, tf.float32))[PROBABILITIES]
 
     def _of_images(self, dtype):
         height, width, channels = self.metadata.image_shape
@@ -113,7 +113,7 @@ class _Module(tf.Module):
             if height and width:
                 images = _resized(images, (height, width), self.metadata.view)
             probabilities = self.probabilities(images)
-            return {OUTPUT: probabilities, CLASSES: self._most_probable(probabilities)[CLASSES]}
+            return {PROBABILITIES: probabilities, CLASSES: self._most_probable(probabilities)[CLASSES]}
 
         return serve
 
@@ -140,7 +140,7 @@ class _Module(tf.Module):
 
     def _most_probable(self, probabilities):
         top = tf.math.top_k(probabilities, min(TOP, len(self.metadata.class_names)))
-        return {OUTPUT: top.values, CLASSES: self.names.lookup(tf.cast(top.indices, tf.int64))}
+        return {PROBABILITIES: top.values, CLASSES: self.names.lookup(tf.cast(top.indices, tf.int64))}
 
 
 def _resized(images: tf.Tensor, size: tuple[int, int], view: View) -> tf.Tensor:
