@@ -1,5 +1,6 @@
 """`export`: models as files for other runtimes, each verified in its own runtime."""
 
+import dataclasses
 import importlib
 import logging
 import os
@@ -12,17 +13,18 @@ import numpy as np
 
 from keras_resnet.choices import PRECISIONS
 from keras_resnet.errors import check_name, first_line
+from keras_resnet.evaluation.opening import ModelArtifact, open_model
 from keras_resnet.exporting.calibration import calibration_images, required
-from keras_resnet.exporting.exported import described, exported_model
+from keras_resnet.exporting.exported import exported_model
 from keras_resnet.exporting.formats import FORMATS, format_of, is_of
+from keras_resnet.exporting.stock import in_float32
 from keras_resnet.exporting.verification import IMAGES, verification_images, verify
 from keras_resnet.files import SCRATCH, replace
 from keras_resnet.rules import PATH, check
-from keras_resnet.run_directory import Run, SavedModel, load_saved_model
-from keras_resnet.runtimes import Metadata, open_artifact, runtime_of
-from keras_resnet.runtimes.metadata import metadata_in_zip
+from keras_resnet.run_directory import Run, environment, has_keras_model
+from keras_resnet.runtimes import RUNTIMES, Metadata, open_artifact, runtime_of
 from keras_resnet.runtimes.packages import import_package
-from keras_resnet.runtimes.table import RUNTIMES
+from keras_resnet.view import View
 
 if TYPE_CHECKING:
     from keras_resnet.data.loading import Data
@@ -87,17 +89,17 @@ def export(
         PosixPath('cats_and_dogs.keras')
     """
     path, form = _target(path, format, precision, calibration)
-    loaded, source, accuracy = _load(model_or_run)
-    metadata = described(loaded, source, accuracy, form, precision)
+    model = _load(model_or_run)
+    metadata = _metadata(model_or_run, model.metadata, form, precision)
     ranges = None if calibration is None else calibration_images(calibration, metadata)
     seen = list(ranges[:IMAGES]) if images is None and ranges is not None else verification_images(images, metadata)
-    net = exported_model(loaded.model)
+    net = exported_model(model.model)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
         scratch = pathlib.Path(folder, path.name)
         _write(net, scratch, metadata, ranges)
         artifact = open_artifact(scratch)
-        difference = verify(loaded.model, artifact, seen)
+        difference = verify(ModelArtifact(in_float32(model.model), metadata), artifact, seen)
         size = sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())
         logger.info("%s: %s in %s, %.1f MB; %s", path, form, precision, size / 1e6, difference)
         if data is not None:
@@ -126,24 +128,38 @@ def _target(path: str | os.PathLike, form: str | None, precision: str, calibrati
     return path, form
 
 
-def _load(model_or_run: keras.Model | str | os.PathLike) -> tuple[SavedModel, str | None, dict]:
-    """The model with its class names and view, where it comes from, and what was measured of it."""
-    if isinstance(model_or_run, keras.Model):
-        return SavedModel(model_or_run), None, {}
-    if not isinstance(model_or_run, (str, os.PathLike)):
+def _load(model_or_run: keras.Model | str | os.PathLike) -> ModelArtifact:
+    """The model with its class names and view."""
+    if not isinstance(model_or_run, (keras.Model, str, os.PathLike)):
         kind = type(model_or_run).__name__
         raise TypeError(f"export takes a Keras model, a run directory, or the path of a .keras file, not {kind}.")
-    check("model_or_run", model_or_run, PATH)
-    path = pathlib.Path(model_or_run).expanduser()
-    if runtime_of(path) not in (None, "keras"):
-        raise ValueError(f"{path} is an exported model; export the run or the .keras file that it was made from.")
-    loaded = load_saved_model(path)
-    before = metadata_in_zip(path) if path.is_file() else None
-    if before:  # a folded file
-        known = loaded._replace(class_names=list(before.class_names), view=before.view)
-        return known, before.source, dict(before.accuracy)
-    run = Run(path if path.is_dir() else path.parent)
-    return loaded, os.fspath(model_or_run), run.read_json(RESULT_FILE) if run.file(RESULT_FILE).is_file() else {}
+    if not isinstance(model_or_run, keras.Model):
+        check("model_or_run", model_or_run, PATH)
+        if not has_keras_model(model_or_run) and runtime_of(model_or_run) not in (None, "keras"):
+            raise ValueError(
+                f"{model_or_run} is an exported model; export the run or the .keras file that it was made from."
+            )
+    return open_model(model_or_run, runtime="keras")
+
+
+def _metadata(model_or_run: keras.Model | str | os.PathLike, known: Metadata, form: str, precision: str) -> Metadata:
+    """What is known of the model, and where it comes from."""
+    source, accuracy = None, {}
+    if not isinstance(model_or_run, keras.Model):
+        source = os.fspath(model_or_run)
+        path = pathlib.Path(model_or_run).expanduser()
+        run = Run(path if path.is_dir() else path.parent)
+        accuracy = run.read_json(RESULT_FILE) if run.file(RESULT_FILE).is_file() else {}
+    height, width, _ = known.image_shape
+    return dataclasses.replace(
+        known,
+        format=form,
+        precision=precision,
+        view=known.view or (View((height, width)) if height and width else None),
+        source=source,
+        commit=environment()["commit"],
+        accuracy=accuracy,
+    )
 
 
 def _write(net: keras.Model, path: pathlib.Path, metadata: Metadata, calibration: np.ndarray | None) -> None:

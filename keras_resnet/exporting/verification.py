@@ -5,18 +5,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_resnet.data import fake_photos
-from keras_resnet.evaluation.image_sources import image_sources
-from keras_resnet.exporting.stock import stock_model
-from keras_resnet.layers import channel_axis
-from keras_resnet.models.model import to_probabilities
 from keras_resnet.runtimes.artifact import Artifact
+from keras_resnet.runtimes.image_sources import image_sources
 from keras_resnet.runtimes.metadata import Metadata
-from keras_resnet.transforms.views import center_view
+from keras_resnet.runtimes.views import center_view
 from keras_resnet.view import View
 
 IMAGES = 16  # at most
@@ -78,19 +73,18 @@ class Difference:
         return not (self.relative <= limit.difference or self.agreeing >= limit.agreement * self.images)
 
 
-def verify(model: keras.Model, artifact: Artifact, images: Sequence[np.ndarray]) -> Difference:
+def verify(model: Artifact, artifact: Artifact, images: Sequence[np.ndarray]) -> Difference:
     """Compares an artifact with its model, at a batch size of 1 and of 3.
 
     Args:
-        model: the original one.
+        model: the original one, in float32.
         artifact: opened in its runtime.
         images: each (height, width, channels), float32 in 0 to 255.
 
     Raises:
         ValueError: the difference is large for the artifact's precision.
     """
-    model = in_float32(model)
-    pairs = [(_probabilities(model, batch), artifact(batch)) for batch in _batches(images)]
+    pairs = [(model(batch), artifact(batch)) for batch in _batches(images)]
     expected, found = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
     largest = float(np.abs(found - expected).max())
     agreeing = int((found.argmax(axis=1) == expected.argmax(axis=1)).sum())
@@ -102,25 +96,6 @@ def verify(model: keras.Model, artifact: Artifact, images: Sequence[np.ndarray])
             f"{difference}. Nothing was written; export it in another format or precision."
         )
     return difference
-
-
-def in_float32(model: keras.Model) -> keras.Model:
-    """The model itself if it computes in float32, else an equal one that does."""
-    return model if all(layer.compute_dtype == "float32" for layer in _layers(model)) else stock_model(model)
-
-
-def _layers(model: keras.Model) -> Iterator[keras.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
-
-
-def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    images = images if channel_axis() == -1 else np.moveaxis(images, -1, 1)
-    scores = keras.ops.convert_to_numpy(model(images, training=False))
-    return to_probabilities(model, np.asarray(scores, "float64"))
 
 
 def _batches(images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
@@ -156,5 +131,5 @@ def verification_images(source: Any, metadata: Metadata) -> list[np.ndarray]:
         raise ValueError("There are no images to verify the exported model with.")
     images = [image.load(channels) for image in sources]
     if view:
-        images = [center_view(tf.constant(image), view)[0].numpy() for image in images]
+        images = [center_view(image, view) for image in images]
     return [image.astype("float32") for image in images]

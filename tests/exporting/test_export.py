@@ -180,7 +180,7 @@ def test_run_directory(model, tmp_path):
     assert metadata.accuracy == {"split": "test", "images": 10, "top1_correct": 9}
     assert metadata.class_names[0] == "class 0"
     again = open_artifact(export(tmp_path / "net.keras", tmp_path / "again")).metadata
-    assert (again.source, again.class_names, again.view) == (metadata.source, metadata.class_names, metadata.view)
+    assert (again.class_names, again.view) == (metadata.class_names, metadata.view)
 
 
 def test_logits_get_a_softmax_and_probabilities_do_not(tmp_path):

@@ -1,0 +1,82 @@
+"""Pillow's decoding against TensorFlow's; formats, orientations and damage are in tests/data/test_decoding.py."""
+
+import csv
+import io
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_resnet.data.decoding import decode_bytes
+from keras_resnet.runtimes.decoding import decode_as_stored, decode_image, upright_rgb
+from keras_resnet.runtimes.quiet_pillow import quiet_pillow
+from tests.photos import encode, scene
+
+
+def test_photos_are_tensorflows(local_data):
+    paths = sorted((local_data / "photos").rglob("*.[jJ]*"))
+    for path in [*paths[::100], *sorted((local_data / "photos" / "full_size").glob("*"))]:
+        content = path.read_bytes()
+        np.testing.assert_array_equal(decode_as_stored(content), decode_bytes(content), err_msg=path.name)
+
+
+def test_odd_images_are_tensorflows(local_data):
+    """Equal pixels, but for the rounding of CMYK, and the same files are refused."""
+    with open(local_data / "odd_images" / "MANIFEST.tsv", newline="") as table:
+        rows = list(csv.DictReader(table, delimiter="\t"))
+    for row in rows:
+        content = (local_data / "odd_images" / row["file"]).read_bytes()
+        try:
+            expected = decode_bytes(content)
+        except ValueError as error:
+            with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is compared)
+                decode_as_stored(content)
+            assert str(caught.value) == str(error)
+        else:
+            difference = np.abs(decode_as_stored(content).astype(int) - expected)
+            assert difference.max() <= (1 if row["mode"] == "CMYK" else 0), row["file"]
+
+
+def test_damaged_metadata_leave_the_pixels():
+    image = scene(8, 6)
+    content = encode(image, "PNG", exif=b"Exif\0\0noise")
+    np.testing.assert_array_equal(decode_image(content), image)
+
+
+def test_one_pil_image_in_several_threads():
+    """It reads its file when it is first used."""
+    expected = scene(300, 400)
+    for _ in range(5):
+        image, found = Image.open(io.BytesIO(encode(expected))), []
+        threads = [threading.Thread(target=lambda image=image: found.append(upright_rgb(image))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(found) == 8
+        for one in found:
+            np.testing.assert_array_equal(one, expected)
+
+
+def test_warnings_are_shown_again_after_overlapping_threads():
+    first_inside, second_inside, first_outside = (threading.Event() for _ in range(3))
+
+    def first():
+        with quiet_pillow():
+            first_inside.set()
+            second_inside.wait()
+        first_outside.set()
+
+    thread = threading.Thread(target=first)
+    before = list(warnings.filters)
+    thread.start()
+    first_inside.wait()
+    with quiet_pillow():  # begins before the other thread's context ends, and ends after it
+        assert warnings.filters != before
+        second_inside.set()
+        first_outside.wait()
+        assert warnings.filters != before
+    thread.join()
+    assert warnings.filters == before
