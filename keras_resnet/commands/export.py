@@ -23,8 +23,8 @@ def define_flags() -> None:
 
 def check_flags() -> None:
     """Refuses flags that contradict each other."""
-    names = [name for name in ("data_dir", "data", "split") if FLAGS[name].present]
-    refuse([(names and not FLAGS.evaluate, f"--{''.join(names[:1])} needs --evaluate.")])
+    for name in ("data_dir", "data", "split"):
+        refuse([(FLAGS[name].present and not FLAGS.evaluate, f"--{name} needs --evaluate.")])
     for name in ("calibration", "images"):
         refuse([(FLAGS[name].value == "", f"--{name} is empty.")])
 

@@ -40,7 +40,7 @@ def decode(content: tf.Tensor, channels: int = 3) -> tf.Tensor:
         tf.reduce_any(matches), ["The image is not a JPEG, PNG, GIF or BMP file, or its header is damaged."]
     )
     with tf.control_dependencies([known]):
-        branch = tf.argmax(tf.stack(matches), output_type=tf.int32)
+        branch = tf.argmax(tf.cast(matches, tf.int32), output_type=tf.int32)
     image = tf.switch_case(branch, [lambda read=read: read(content) for _, read in readers])
     image = tf.ensure_shape(image, (None, None, 3))
     return image if channels == 3 else _gray(image)

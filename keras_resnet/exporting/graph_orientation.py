@@ -101,18 +101,16 @@ def _of_exif(content, start):
 
 def _of_directory(content, start, order):
     directory = start + unsigned(content, start + 4, 4, order)
-    first, count = directory + ENTRIES, unsigned(content, directory, 2, order)
+    first = directory + ENTRIES
+    end = tf.minimum(
+        first + unsigned(content, directory, 2, order) * ENTRY, tf.cast(tf.strings.length(content), tf.int64)
+    )
 
     def is_other_entry(position):
-        inside = position < first + count * ENTRY
-        return inside & (unsigned(content, position, 2, order) != ORIENTATION)
+        return (position < end) & (unsigned(content, position, 2, order) != ORIENTATION)
 
     position = _search(first, is_other_entry, lambda position: position + ENTRY)
     is_long = unsigned(content, position + 2, 2, order) == 4
-    value = tf.cond(
-        is_long,
-        lambda: unsigned(content, position + 8, 4, order),
-        lambda: unsigned(content, position + 8, 2, order),
-    )
-    is_valid = (position < first + count * ENTRY) & (value >= 1) & (value <= 8)
-    return tf.cond(is_valid, lambda: tf.cast(value, tf.int32), lambda: 1)
+    value = tf.where(is_long, *(unsigned(content, position + 8, width, order) for width in (4, 2)))
+    is_valid = (position < end) & (value >= 1) & (value <= 8)
+    return tf.where(is_valid, tf.cast(value, tf.int32), 1)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-UNSIGNED = {1: tf.uint8, 2: tf.uint16, 4: tf.uint32}  # by their number of bytes
+TYPES = {1: tf.uint8, 2: tf.uint16, 4: tf.int32}  # that TensorFlow reads, by their number of bytes
 
 
 def unsigned(content: tf.Tensor, position: tf.Tensor | int, width: int, order: str) -> tf.Tensor:
@@ -20,9 +20,9 @@ def unsigned(content: tf.Tensor, position: tf.Tensor | int, width: int, order: s
         1
     """
     number = tf.io.decode_raw(
-        text(content, position, width), UNSIGNED[width], little_endian=order == "little", fixed_length=width
+        text(content, position, width), TYPES[width], little_endian=order == "little", fixed_length=width
     )
-    return tf.cast(number[0], tf.int64)
+    return tf.cast(number[0], tf.int64) % 256**width
 
 
 def text(content: tf.Tensor, position: tf.Tensor | int, width: int) -> tf.Tensor:

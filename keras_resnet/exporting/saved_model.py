@@ -78,10 +78,9 @@ class _Module(tf.Module):
         function = traceable(model)
         self.network = function.get_concrete_function()
         self.weights = list(self.network.variables)
-        self.labels = tf.saved_model.Asset(str(labels))
         self.names = tf.lookup.StaticHashTable(
             tf.lookup.TextFileInitializer(
-                self.labels.asset_path,
+                str(labels),  # which becomes an asset
                 tf.int64,
                 tf.lookup.TextFileIndex.LINE_NUMBER,
                 tf.string,
