@@ -1,6 +1,6 @@
 """Models of stock Keras layers, equal to models that hold layers of this package."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -122,3 +122,24 @@ REPLACEMENTS: dict[type, Callable[[keras.Operation, str, str], Function]] = {
     StandardizedConv2D: _standardized_convolution,
     ZeroPaddedShortcut: _zero_padded_shortcut,
 }
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """The model itself if it computes in float32, else an equal one that does.
+
+    Example:
+        >>> import keras
+        >>> from keras_resnet.exporting.stock import in_float32
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, dtype="mixed_bfloat16")])
+        >>> in_float32(model).layers[-1].compute_dtype
+        'float32'
+    """
+    return model if all(layer.compute_dtype == "float32" for layer in _layers(model)) else stock_model(model)
+
+
+def _layers(model: keras.Model) -> Iterator[keras.Layer]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer

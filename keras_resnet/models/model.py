@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +14,7 @@ import keras
 import numpy as np
 
 from keras_resnet.errors import shown
-from keras_resnet.files import write_text
+from keras_resnet.files import replace, write_text
 from keras_resnet.layers import replaces
 from keras_resnet.models.features import Feature, features_of
 from keras_resnet.preprocessing import image_sides
@@ -149,15 +148,13 @@ class Model(ReplicatedModel):
             raise FileExistsError(f"{path} exists and is not a SavedModel to overwrite; choose another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-            new, old = pathlib.Path(folder, "new"), pathlib.Path(folder, "old")
+            new = pathlib.Path(folder, "new")
             self.export(str(new), format="tf_saved_model", verbose=False)
             if self.class_names:
                 write_text(new / LABELS_FILE, "".join(f"{name}\n" for name in self.class_names))
             if self.view:
                 write_text(new / VIEW_FILE, json.dumps(dataclasses.asdict(self.view)) + "\n")
-            if path.exists():
-                shutil.move(path, old)
-            new.rename(path)
+            replace(new, path)
 
 
 def number_of_classes(model: keras.Model) -> int:
