@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from keras_resnet.data.batches import evaluation_batches
 from keras_resnet.data.examples import Examples
 from keras_resnet.data.loading import Data, load_data
 from keras_resnet.data.records import is_record_set
-from keras_resnet.evaluation.image_sources import ImageSource, image_sources
 from keras_resnet.rules import POSITIVE_INTEGER, check
 from keras_resnet.run_directory import Run
+from keras_resnet.runtimes import views
+from keras_resnet.runtimes.image_sources import ImageSource, image_sources
 from keras_resnet.runtimes.metadata import Metadata
 from keras_resnet.transforms.views import center_view
 from keras_resnet.view import View
@@ -134,7 +134,7 @@ def _of_sources(
         except ValueError as error:
             logger.warning("Skipped: %s", error)
             continue
-        images.append(center_view(tf.constant(image), view)[0].numpy() if view else image)
+        images.append(views.center_view(image, view) if view else image)
     return images
 
 

@@ -19,9 +19,10 @@ class Shifted(Artifact):
     runtime = "test"
 
     def __init__(self, model):
-        self.model, self.metadata = model, metadata_of(model, "test", "int8")
+        super().__init__(model.name, metadata_of(model, "test", "int8"), model.input_shape, model.output_shape)
+        self.model = model
 
-    def __call__(self, images):
+    def _scores(self, images):
         return np.roll(self.model.predict_on_batch(images), 1, axis=1)
 
 
