@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -139,7 +139,7 @@ def _load(model_or_run: keras.Model | str | os.PathLike) -> ModelArtifact:
             raise ValueError(
                 f"{model_or_run} is an exported model; export the run or the .keras file that it was made from."
             )
-    return open_model(model_or_run, runtime="keras")
+    return cast(ModelArtifact, open_model(model_or_run, runtime="keras"))
 
 
 def _metadata(model_or_run: keras.Model | str | os.PathLike, known: Metadata, form: str, precision: str) -> Metadata:
