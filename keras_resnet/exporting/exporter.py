@@ -90,6 +90,7 @@ def export(
     """
     path, form = _target(path, format, precision, calibration)
     model = _load(model_or_run)
+    _import_packages(form, precision)
     metadata = _metadata(model_or_run, model.metadata, form, precision)
     ranges = None if calibration is None else calibration_images(calibration, metadata)
     seen = list(ranges[:IMAGES]) if images is None and ranges is not None else verification_images(images, metadata)
@@ -114,18 +115,21 @@ def _target(path: str | os.PathLike, form: str | None, precision: str, calibrati
     check("path", path, PATH)
     path = pathlib.Path(path).expanduser()
     form = format_of(path, form)
-    row = FORMATS[form]
     check_name(f"precision of the format {form}", precision, PRECISIONS[form])
     if precision == "int8":
         required(calibration)
     elif calibration is not None:
         raise ValueError(f"calibration is for precision='int8', not {precision!r}.")
-    extra = RUNTIMES[form].extra
-    for package in row.packages + (row.int8_packages if precision == "int8" else ()):
-        import_package(package, extra or "")
     if path.exists() and not is_of(path, form):
         raise FileExistsError(f"{path} exists and is not of the format {form}; choose another name.")
     return path, form
+
+
+def _import_packages(form: str, precision: str) -> None:
+    """Raises the error for a missing package before there is any work."""
+    row = FORMATS[form]
+    for package in row.packages + (row.int8_packages if precision == "int8" else ()):
+        import_package(package, RUNTIMES[form].extra or "")
 
 
 def _load(model_or_run: keras.Model | str | os.PathLike) -> ModelArtifact:
