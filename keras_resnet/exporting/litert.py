@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import tempfile
 import zipfile
 from typing import Any
 
@@ -12,6 +13,8 @@ import tensorflow as tf
 from keras_resnet.exporting.calibration import required
 from keras_resnet.exporting.tracing import traceable
 from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, Metadata
+
+SIGNATURE = "serving_default"
 
 
 def write(
@@ -44,16 +47,30 @@ def write(
         >>> from keras_resnet.exporting.litert import write
         >>> write(model, "net.tflite", metadata, "float32")  # doctest: +SKIP
     """
-    function = traceable(model)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
+    with tempfile.TemporaryDirectory() as folder:
+        converter = _converter(model, folder)
+        content = _convert(converter, precision, calibration)
+    pathlib.Path(path).write_bytes(content)
+    _append_metadata(path, metadata)
+
+
+def _converter(model: keras.Model, folder: str) -> Any:
+    """A converter of the model, by a SavedModel in the folder, which gives the file its signature."""
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(SIGNATURE, traceable(model))
+    archive.write_out(folder, verbose=False)
+    return tf.lite.TFLiteConverter.from_saved_model(folder)
+
+
+def _convert(converter: Any, precision: str, calibration: np.ndarray | None) -> bytes:
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
         _quantize(converter, required(calibration))
-    pathlib.Path(path).write_bytes(converter.convert())
-    _append_metadata(path, metadata)
+    return converter.convert()
 
 
 def _quantize(converter: Any, calibration: np.ndarray) -> None:
