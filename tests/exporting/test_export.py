@@ -1,5 +1,6 @@
 """`export`: what it refuses before any work, what it writes, and that nothing is left of what fails."""
 
+import importlib
 import json
 import logging
 import os
@@ -13,16 +14,21 @@ import pytest
 from keras import layers
 
 import keras_resnet
-from keras_resnet import create_model, export
+from keras_resnet import create_model, export, fold_batchnorm
 from keras_resnet.exporting import exporter, keras_file
 from keras_resnet.exporting.exported import exported_model
 from keras_resnet.exporting.verification import Difference
 from keras_resnet.runtimes import open_artifact
 from keras_resnet.runtimes.scores import softmax
 from keras_resnet.view import View
-from tests.exporting.nets import in_float64, photos, relative, small_net
+from tests.exporting.artifacts import metadata_of
+from tests.exporting.nets import families, in_float64, photos, relative, small_net
 
 PATHS = {"saved_model": "net", "keras": "net.keras", "onnx": "net.onnx", "litert": "net.tflite", "openvino": "net.xml"}
+
+
+def exhaustive(name):
+    return pytest.param(name, marks=pytest.mark.exhaustive)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +58,21 @@ def test_artifact_opens_in_its_runtime_and_says_what_it_is(form, model, tmp_path
     assert f"{form} in float32, " in message
     assert "of a probability on 5 images, the same class for 5" in message
     assert {file.name for file in tmp_path.iterdir()} == {path.name, *(["net.bin"] if form == "openvino" else [])}
+
+
+@pytest.mark.parametrize("form", ["saved_model", "keras"])  # test_formats.py tests the others
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("resnetblur18", "resnext50_32x4d") else exhaustive(name) for name in families()],
+)
+def test_every_variant_is_exported(name, form, tmp_path):
+    keras.backend.clear_session()
+    model, path = small_net(name), tmp_path / PATHS[form]
+    module = importlib.import_module(f"keras_resnet.exporting.{form}")
+    module.write(fold_batchnorm(model), path, metadata_of(model, form), "float32")
+    artifact = open_artifact(path)
+    for count in (1, 3):
+        assert relative(artifact(photos(count)), in_float64(model, photos(count))) < 1e-5
 
 
 @pytest.mark.parametrize("form", PATHS)
