@@ -16,7 +16,7 @@ from keras_resnet.errors import check_name, first_line
 from keras_resnet.evaluation.opening import ModelArtifact, open_model
 from keras_resnet.exporting.calibration import calibration_images, required
 from keras_resnet.exporting.exported import exported_model
-from keras_resnet.exporting.formats import FORMATS, format_of, is_of
+from keras_resnet.exporting.formats import FORMATS, check_free, format_of
 from keras_resnet.exporting.stock import in_float32
 from keras_resnet.exporting.verification import IMAGES, verification_images, verify
 from keras_resnet.files import SCRATCH, replace
@@ -120,8 +120,7 @@ def _target(path: str | os.PathLike, form: str | None, precision: str, calibrati
         required(calibration)
     elif calibration is not None:
         raise ValueError(f"calibration is for precision='int8', not {precision!r}.")
-    if path.exists() and not is_of(path, form):
-        raise FileExistsError(f"{path} exists and is not of the format {form}; choose another name.")
+    check_free(path, form)
     return path, form
 
 

@@ -68,7 +68,7 @@ def test_artifact_opens_in_its_runtime_and_says_what_it_is(form, model, tmp_path
 def test_every_variant_is_exported(name, form, tmp_path):
     keras.backend.clear_session()
     model, path = small_net(name), tmp_path / PATHS[form]
-    module = importlib.import_module(f"keras_resnet.exporting.{form}")
+    module = importlib.import_module(exporter.FORMATS[form].module)
     module.write(fold_batchnorm(model), path, metadata_of(model, form), "float32")
     artifact = open_artifact(path)
     for count in (1, 3):
@@ -93,6 +93,13 @@ def test_artifact_of_the_same_format_is_overwritten_and_others_are_kept(form, mo
         with pytest.raises(FileExistsError, match=f"exists and is not of the format {form}; choose another name"):
             export(model, place)
         assert "my notes" in [file.read_text() for file in place.parent.rglob("*") if file.is_file()]
+
+
+def test_file_with_the_name_of_the_weights_is_kept(model, tmp_path):
+    (tmp_path / "net.bin").write_text("my notes")
+    with pytest.raises(FileExistsError, match=r"net.bin exists and is not of the format openvino"):
+        export(model, tmp_path / "net.xml")
+    assert (tmp_path / "net.bin").read_text() == "my notes"
 
 
 @pytest.mark.parametrize(
