@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,20 +14,20 @@ import keras
 import numpy as np
 
 from keras_resnet.errors import shown
-from keras_resnet.files import write_text
+from keras_resnet.files import replace, write_text
 from keras_resnet.layers import replaces
 from keras_resnet.models.features import Feature, features_of
 from keras_resnet.preprocessing import image_sides
 from keras_resnet.rules import PATH, Rule, check
-from keras_resnet.view import View
+from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, checked_class_names
+from keras_resnet.runtimes.scores import are_probabilities, softmax
+from keras_resnet.view import View, check_view_fits
 
 if keras.backend.backend() == "tensorflow":
     from keras_resnet.distributed.replicas import ReplicatedModel
 else:  # tf.distribute is TensorFlow's
     ReplicatedModel = keras.Model  # type: ignore[misc]
 
-LABELS_FILE, VIEW_FILE = "labels.txt", "view.json"  # in a SavedModel's folder
-SUM_TOLERANCE = 1e-3  # of probabilities in float32 or bfloat16
 GLOBAL_POOLINGS = (
     keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalMaxPooling2D,
@@ -38,8 +37,16 @@ LAYERS_IN_A_ROW = 20_000  # ResNet-1202 has 4,205
 
 
 @contextlib.contextmanager
-def _recursion_limit(at_least: int) -> Iterator[None]:
-    """Raises Python's recursion limit of 1,000: Keras walks a functional graph with a frame per layer in a row."""
+def recursion_limit(at_least: int = LAYERS_IN_A_ROW) -> Iterator[None]:
+    """Raises Python's recursion limit of 1,000: Keras walks a functional graph with a frame per layer in a row.
+
+    Example:
+        >>> import sys
+        >>> from keras_resnet.models.model import recursion_limit
+        >>> with recursion_limit(5_000):
+        ...     sys.getrecursionlimit() >= 5_000
+        True
+    """
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, at_least))
     try:
@@ -71,7 +78,7 @@ class Model(ReplicatedModel):
     # Keras recreates a functional model from its configuration only if these parameters have their usual names.
     def __init__(self, *args, **kwargs):
         view, class_names = kwargs.pop("view", None), kwargs.pop("class_names", None)
-        with _recursion_limit(LAYERS_IN_A_ROW):
+        with recursion_limit():
             super().__init__(*args, **kwargs)
         self.view = View.from_json(view) if isinstance(view, Mapping) else view
         self.class_names = class_names
@@ -86,9 +93,7 @@ class Model(ReplicatedModel):
         if not (view is None or isinstance(view, View)):
             raise ValueError(f"A model's view must be a keras_resnet View or None, not {shown(view)}.")
         if view:
-            sides = image_sides(self)
-            if any(side not in (None, size) for side, size in zip(sides, view.size, strict=True)):
-                raise ValueError(f"A view of size {view.size} does not fit {self.name}, which takes images of {sides}.")
+            check_view_fits(view, self.name, image_sides(self))
         self._view = view
 
     @property
@@ -139,19 +144,17 @@ class Model(ReplicatedModel):
 
     def _save_folder(self, path: pathlib.Path, overwrite: bool) -> None:
         """Writes a SavedModel into a temporary folder, then moves it to `path`."""
-        if path.exists() and not (overwrite and (path / "saved_model.pb").is_file()):
+        if path.exists() and not (overwrite and (path / SAVED_MODEL_FILE).is_file()):
             raise FileExistsError(f"{path} exists and is not a SavedModel to overwrite; choose another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-            new, old = pathlib.Path(folder, "new"), pathlib.Path(folder, "old")
+            new = pathlib.Path(folder, "new")
             self.export(str(new), format="tf_saved_model", verbose=False)
             if self.class_names:
                 write_text(new / LABELS_FILE, "".join(f"{name}\n" for name in self.class_names))
             if self.view:
                 write_text(new / VIEW_FILE, json.dumps(dataclasses.asdict(self.view)) + "\n")
-            if path.exists():
-                shutil.move(path, old)
-            new.rename(path)
+            replace(new, path)
 
 
 def number_of_classes(model: keras.Model) -> int:
@@ -171,25 +174,6 @@ def number_of_classes(model: keras.Model) -> int:
     if not (shape and is_vector) or isinstance(model.layers[-1], GLOBAL_POOLINGS):
         raise ValueError(f"{model.name} has no classifier: its outputs are {shape}, not (batch, classes).")
     return shape[1]
-
-
-def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
-    """Class names as a tuple.
-
-    Raises:
-        ValueError: they are not strings, or not one for each class.
-
-    Example:
-        >>> from keras_resnet.models.model import checked_class_names
-        >>> checked_class_names(["cat", "dog"], classes=2)
-        ('cat', 'dog')
-    """
-    listed = tuple(names) if isinstance(names, Iterable) and not isinstance(names, (str, bytes)) else ()
-    if not listed or not all(isinstance(name, str) for name in listed):
-        raise ValueError(f"Class names must be a list of strings, not {shown(names)}.")
-    if len(listed) != classes:
-        raise ValueError(f"{len(listed)} class names do not fit a model of {classes} classes.")
-    return tuple(map(str, listed))
 
 
 def ends_in_softmax(model: keras.Model) -> bool:
@@ -219,7 +203,4 @@ def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
     activation = getattr(model.layers[-1], "activation", None)
     if ends_in_softmax(model) or ends_in_sigmoid(model):
         return scores
-    if activation is None and (scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < SUM_TOLERANCE).all():
-        return scores
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    return scores if activation is None and are_probabilities(scores) else softmax(scores)

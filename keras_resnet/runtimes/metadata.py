@@ -2,13 +2,17 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from keras_resnet.errors import shown
 from keras_resnet.view import View
 
 METADATA_KEY = "keras_resnet"  # the name of the metadata inside an artifact
 METADATA_FILE = "keras_resnet.json"  # in an artifact that is a folder or an archive
+SAVED_MODEL_FILE, LABELS_FILE, VIEW_FILE = "saved_model.pb", "labels.txt", "view.json"  # in a SavedModel's folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,3 +67,40 @@ class Metadata:
             return cls(**known)
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"The metadata of the model are damaged ({error}).") from None
+
+
+def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
+    """Class names as a tuple.
+
+    Raises:
+        ValueError: they are not strings, or not one for each class.
+
+    Example:
+        >>> from keras_resnet.runtimes.metadata import checked_class_names
+        >>> checked_class_names(["cat", "dog"], classes=2)
+        ('cat', 'dog')
+    """
+    listed = tuple(names) if isinstance(names, Iterable) and not isinstance(names, (str, bytes)) else ()
+    if not listed or not all(isinstance(name, str) for name in listed):
+        raise ValueError(f"Class names must be a list of strings, not {shown(names)}.")
+    if len(listed) != classes:
+        raise ValueError(f"{len(listed)} class names do not fit a model of {classes} classes.")
+    return tuple(map(str, listed))
+
+
+def metadata_in_zip(path: str | os.PathLike) -> Metadata | None:
+    """The metadata in a file that is a zip archive, or at whose end there is one; None without.
+
+    Raises:
+        ValueError: the archive or the metadata are damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if METADATA_FILE not in archive.namelist():
+                return None
+            text = archive.read(METADATA_FILE).decode("utf-8")
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise ValueError(f"The metadata of the model are damaged ({error}).") from None
+    return Metadata.from_json(text)

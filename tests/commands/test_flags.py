@@ -33,10 +33,11 @@ FLAGS = {
         "model", "weights", "data", "data_dir", "split", "protocol", "scales", "image_size", "crop_fraction",
         "interpolation", "per_class", "real_labels", "recalibrate_batchnorm", "classes", "class_list",
     },
+    "export": {"format", "precision", "calibration", "images", "evaluate", "data_dir", "data", "split"},
     "finetune": {*TRAINING, *SETTINGS, "freeze"},
     "launch": {"workers"},
     "list": {"weights", "recipes", "licence", "commercial", "image_size", "min_top1"},
-    "predict": {"top", "json", "csv", "on_error"},
+    "predict": {"top", "json", "csv", "on_error", "runtime"},
     "prepare": {*UNREADABLE, "short_side", "validation_fraction"},
     "train": {
         *TRAINING, *SETTINGS, *UNREADABLE, "data", "data_dir", "manual_dir", "download", "fake_data",
