@@ -1,0 +1,113 @@
+"""Images of requests as arrays for a model: encoded files and numbers."""
+
+import base64
+import binascii
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from keras_resnet.errors import shown
+from keras_resnet.runtimes import Metadata
+from keras_resnet.runtimes.decoding import decode
+from keras_resnet.runtimes.views import center_view
+from keras_resnet.serving.limits import MAX_PIXELS
+
+INTEGERS, FLOATS = "iu", "f"  # kinds of NumPy types
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImage:
+    """The content of an image file, of which the model sees its view."""
+
+    content: bytes
+
+    def array(self, metadata: Metadata) -> np.ndarray:
+        """What the model sees, uint8 (height, width, channels).
+
+        Raises:
+            ValueError: the image cannot be decoded, has too many pixels, or its size does not fit the model.
+        """
+        return viewed(self.pixels(metadata), metadata)
+
+    def pixels(self, metadata: Metadata) -> np.ndarray:
+        """The upright image, uint8 (height, width, channels).
+
+        Raises:
+            ValueError: the image cannot be decoded, or has too many pixels.
+        """
+        return decode(self.content, metadata.image_shape[-1], max_pixels=MAX_PIXELS)
+
+
+@dataclasses.dataclass(frozen=True)
+class NumberImage:
+    """Numbers in 0 to 255, nested as (height, width, channels): the model sees them as they are."""
+
+    numbers: Any
+
+    def array(self, metadata: Metadata) -> np.ndarray:
+        """The numbers: uint8 if all are integers, else float32.
+
+        Raises:
+            ValueError: they are not an image in 0 to 255 of the model's shape.
+        """
+        try:
+            image = np.asarray(self.numbers)
+        except (ValueError, OverflowError):
+            raise ValueError("has rows of different lengths, or numbers that are too large") from None
+        return checked_values(fitting(image, metadata))
+
+
+def viewed(pixels: np.ndarray, metadata: Metadata) -> np.ndarray:
+    """The view of an upright image; the whole image for a model without a view.
+
+    Raises:
+        ValueError: the model has no view, and takes another size.
+    """
+    return center_view(pixels, metadata.view) if metadata.view else fitting(pixels, metadata)
+
+
+def fitting(image: np.ndarray, metadata: Metadata) -> np.ndarray:
+    """The image, if it has the model's shape.
+
+    Raises:
+        ValueError: it has another shape.
+    """
+    expected = metadata.image_shape
+    fits = image.ndim == 3 and all(
+        size > 0 and known in (None, size) for size, known in zip(image.shape, expected, strict=True)
+    )
+    if not fits:
+        sides = ", ".join("any" if side is None else str(side) for side in expected)
+        raise ValueError(f"has the shape {image.shape}, but the model takes (height, width, channels) = ({sides})")
+    return image
+
+
+def checked_values(image: np.ndarray) -> np.ndarray:
+    """Numbers in 0 to 255: uint8 if they are integers, else float32.
+
+    Raises:
+        ValueError: they are not numbers in 0 to 255.
+    """
+    if image.dtype.kind not in INTEGERS + FLOATS:
+        raise ValueError("has values that are not numbers")
+    low, high = image.min(), image.max()
+    if not (low >= 0 and high <= 255):  # also NaN
+        raise ValueError(f"has values from {low:g} to {high:g}, not in 0 to 255")
+    if image.dtype.kind == FLOATS and 0 < high <= 1:
+        raise ValueError(f"has values up to {high:g}; multiply it by 255, since models take values in 0 to 255")
+    return image.astype("uint8" if image.dtype.kind in INTEGERS else "float32")
+
+
+def from_base64(text: Any) -> EncodedImage:
+    """The image of a base64 text.
+
+    Raises:
+        ValueError: it is not base64.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"must be base64 text, not {shown(text)}")
+    try:
+        return EncodedImage(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"is not valid base64 ({error})") from None

@@ -1,0 +1,91 @@
+"""`ServedModel`: an artifact with its queue."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from starlette.exceptions import HTTPException
+
+from keras_resnet.runtimes import Artifact, Metadata
+from keras_resnet.serving.batching import BatchingQueue
+from keras_resnet.serving.images import EncodedImage, NumberImage
+from keras_resnet.serving.limits import Limits
+from keras_resnet.serving.metrics import Metrics
+
+
+class ServedModel:
+    """An artifact with its queue; a context in which it computes.
+
+    Args:
+        name: by which requests call it.
+        artifact: the loaded model.
+        limits: of the service.
+        decoders: threads in which images are decoded.
+        metrics: of the service.
+    """
+
+    def __init__(
+        self, name: str, artifact: Artifact, limits: Limits, decoders: ThreadPoolExecutor, metrics: Metrics
+    ) -> None:
+        self.name = name
+        self.artifact = artifact
+        self.limits = limits
+        self.decoders = decoders
+        self.metrics = metrics
+        self.queue = BatchingQueue(artifact, limits, self._count)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the model says about itself."""
+        return self.artifact.metadata
+
+    def _count(self, images: int) -> None:
+        self.metrics.images.add(self.name, count=images)
+        self.metrics.batches.add(self.name, measured=images)
+
+    async def probabilities(self, images: Sequence[EncodedImage | NumberImage]) -> np.ndarray:
+        """The probabilities (images, classes) of the images of a request.
+
+        Raises:
+            HTTPException: 400 with a sentence for the first bad image; 413 or 429 for too many images; 500 if the model
+                fails.
+        """
+        with self.queue.admitted(len(images)):
+            made = (self.decoded(image.array, _subject(index, images)) for index, image in enumerate(images))
+            prepared = await asyncio.gather(*made, return_exceptions=True)
+            for image in prepared:
+                if isinstance(image, BaseException):
+                    raise image
+            return await self.computed(prepared)
+
+    async def decoded(self, make: Callable[[Metadata], Any], subject: str) -> Any:
+        """What `make` returns for the model's metadata; it runs in a thread.
+
+        Raises:
+            HTTPException: 400 with `subject` and the text of a ValueError.
+        """
+        try:
+            return await in_thread(self.decoders, make, self.metadata)
+        except ValueError as error:
+            raise HTTPException(400, f"{subject} {error}.") from None
+
+    async def computed(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """The probabilities of admitted images (height, width, channels)."""
+        return np.stack(await asyncio.gather(*map(self.queue.compute, images)))
+
+    def best(self, row: np.ndarray, top: int) -> list[tuple[str, float]]:
+        """The `top` most probable classes with their probabilities, the most probable first."""
+        order = np.argsort(-row, kind="stable")[:top]
+        return [(self.metadata.class_names[index], float(row[index])) for index in order]
+
+
+def _subject(index: int, images: Sequence) -> str:
+    return f"Image {index}" if len(images) > 1 else "The image"
+
+
+async def in_thread(threads: ThreadPoolExecutor, function: Callable, *arguments: Any) -> Any:
+    """The result of a function that runs in one of the threads."""
+    return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(function, *arguments))

@@ -1,0 +1,185 @@
+"""The REST API of TensorFlow Serving.
+
+Source: https://www.tensorflow.org/tfx/serving/api_rest
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from keras_resnet.errors import shown, unknown_name
+from keras_resnet.serving.images import EncodedImage, NumberImage, from_base64
+from keras_resnet.serving.json_requests import json_object
+from keras_resnet.serving.served_model import ServedModel
+from keras_resnet.serving.service import VERSION, requested_model
+
+TOP = 5  # classes that the signature serve_bytes returns
+
+Outputs = dict[str, list]  # a list of one value per image, by the name of the output
+
+
+class Signature(NamedTuple):
+    """A signature of a SavedModel that `keras_resnet.export` writes.
+
+    Attributes:
+        input: name of its input.
+        input_type: of its values.
+        input_shape: a function of the model: the sides of the input; None for any.
+        outputs: a function of the model and the probabilities (images, classes).
+        output_types: of the outputs, by their names.
+    """
+
+    input: str
+    input_type: str
+    input_shape: Callable[[ServedModel], tuple[int | None, ...]]
+    outputs: Callable[[ServedModel, np.ndarray], Outputs]
+    output_types: dict[str, str]
+
+
+def _all_classes(model: ServedModel, probabilities: np.ndarray) -> Outputs:
+    names = model.metadata.class_names
+    return {
+        "probabilities": probabilities.tolist(),
+        "classes": [names[index] for index in probabilities.argmax(-1)],
+    }
+
+
+def _top_classes(model: ServedModel, probabilities: np.ndarray) -> Outputs:
+    best = [model.best(row, TOP) for row in probabilities]
+    return {
+        "classes": [[name for name, _ in pairs] for pairs in best],
+        "probabilities": [[probability for _, probability in pairs] for pairs in best],
+    }
+
+
+SIGNATURES = {
+    "serving_default": Signature(
+        "images",
+        "DT_FLOAT",
+        lambda model: (None, *model.metadata.image_shape),
+        _all_classes,
+        {"probabilities": "DT_FLOAT", "classes": "DT_STRING"},
+    ),
+    "serve_bytes": Signature(
+        "bytes",
+        "DT_STRING",
+        lambda model: (None,),
+        _top_classes,
+        {"classes": "DT_STRING", "probabilities": "DT_FLOAT"},
+    ),
+}
+
+
+async def models(request: Request) -> JSONResponse:
+    """The served models; TensorFlow Serving has no such list."""
+    described = [
+        {"name": name, "runtime": model.artifact.runtime, "precision": model.metadata.precision}
+        for name, model in request.app.state.service.models.items()
+    ]
+    return JSONResponse({"models": described})
+
+
+async def status(request: Request) -> JSONResponse:
+    """The state of a model."""
+    requested_model(request)
+    state = {"version": VERSION, "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    return JSONResponse({"model_version_status": [state]})
+
+
+async def metadata(request: Request) -> JSONResponse:
+    """The signatures of a model."""
+    model = requested_model(request)
+    return JSONResponse(
+        {
+            "model_spec": {"name": model.name, "signature_name": "", "version": VERSION},
+            "metadata": {
+                "signature_def": {
+                    "signature_def": {name: _described(signature, model) for name, signature in SIGNATURES.items()}
+                }
+            },
+        }
+    )
+
+
+def _described(signature: Signature, model: ServedModel) -> dict[str, Any]:
+    inputs = {signature.input: _tensor(signature.input_type, signature.input_shape(model), signature.input)}
+    of_a_few = signature.outputs(model, np.zeros((1, len(model.metadata.class_names)), "float32"))
+    outputs = {
+        name: _tensor(signature.output_types[name], (None, *np.shape(values)[1:]), name)
+        for name, values in of_a_few.items()
+    }
+    return {"inputs": inputs, "outputs": outputs, "method_name": "tensorflow/serving/predict"}
+
+
+def _tensor(dtype: str, shape: tuple[int | None, ...], name: str) -> dict[str, Any]:
+    sides = [{"size": "-1" if side is None else str(side), "name": ""} for side in shape]
+    return {"dtype": dtype, "tensor_shape": {"dim": sides, "unknown_rank": False}, "name": name}
+
+
+async def predict(request: Request) -> JSONResponse:
+    """Answers instances by row ("predictions"), or inputs by column ("outputs")."""
+    model = requested_model(request)
+    content = await json_object(request, model)
+    name = content.get("signature_name") or "serving_default"
+    if not (isinstance(name, str) and name in SIGNATURES):
+        raise HTTPException(400, str(unknown_name("signature_name", name, SIGNATURES)))
+    signature = SIGNATURES[name]
+    images, by_row = _images(content, signature)
+    outputs = signature.outputs(model, await model.probabilities(images))
+    if not by_row:
+        return JSONResponse({"outputs": outputs})
+    rows = [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
+    return JSONResponse({"predictions": rows})
+
+
+def _images(content: dict[str, Any], signature: Signature) -> tuple[list[EncodedImage | NumberImage], bool]:
+    """The images of a request, and whether they came by row.
+
+    Raises:
+        HTTPException: 400 if the request has another form.
+    """
+    if ("instances" in content) == ("inputs" in content):
+        raise HTTPException(400, 'The body must have either "instances" or "inputs".')
+    by_row = "instances" in content
+    values = content["instances"] if by_row else _named(content["inputs"], signature)
+    if not by_row and isinstance(values, dict):  # {"b64": ...}, a batch of one
+        values = [values]
+    if not isinstance(values, list) or not values:
+        raise HTTPException(400, f'"{"instances" if by_row else "inputs"}" must be a list of images, not empty.')
+    return [_image(value, index, signature) for index, value in enumerate(values)], by_row
+
+
+def _named(value: Any, signature: Signature) -> Any:
+    """The value of the signature's input, by its name or alone."""
+    return value[signature.input] if isinstance(value, dict) and value.keys() == {signature.input} else value
+
+
+def _image(value: Any, index: int, signature: Signature) -> EncodedImage | NumberImage:
+    value = _named(value, signature)
+    if isinstance(value, list):
+        return NumberImage(value)
+    try:
+        if isinstance(value, dict) and value.keys() == {"b64"}:
+            return from_base64(value["b64"])
+        raise ValueError(f'must be nested lists of numbers, or {{"b64": "..."}}, not {shown(value)}')
+    except ValueError as error:
+        raise HTTPException(400, f"Image {index} {error}.") from None
+
+
+ROUTES = [
+    Route("/v1/models", models),
+    *(
+        route
+        for path in ("/v1/models/{name}", "/v1/models/{name}/versions/{version}")
+        for route in (
+            Route(f"{path}:predict", predict, methods=["POST"]),
+            Route(f"{path}/metadata", metadata),
+            Route(path, status),
+        )
+    ),
+]
