@@ -16,6 +16,7 @@ from keras_resnet.choices import CLASS_LISTS, IMAGENET_LISTS
 from keras_resnet.errors import check_name, shown
 from keras_resnet.layers import channel_axis
 from keras_resnet.rules import POSITIVE_INTEGER, check
+from keras_resnet.runtimes.keras_model import COMPILED_CALL
 
 # Mean and standard deviation of ImageNet's training images, RGB, in units of 0 to 255: 255 times
 # (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) of fb.resnet.torch and torchvision.
@@ -23,7 +24,6 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 NORMALIZATION_LAYER = "normalization"  # its name in a model
-COMPILED_CALL = "compiled_call"  # the attribute of a model in which `predict` keeps its compiled function
 COMPILED_FUNCTIONS = ("train_function", "test_function", "predict_function", COMPILED_CALL)
 
 Statistic = float | Sequence[float] | np.ndarray

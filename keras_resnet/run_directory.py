@@ -15,12 +15,12 @@ import keras
 
 from keras_resnet.errors import first_line
 from keras_resnet.files import SCRATCH, write_text
-from keras_resnet.models.model import LABELS_FILE, VIEW_FILE, Model
+from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, recipe_from_json
 from keras_resnet.rules import PATH, check
+from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE
 from keras_resnet.view import View
 
-SAVED_MODEL_FILE = "saved_model.pb"
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
 
 

@@ -194,8 +194,8 @@ def find_source(data_dir: str | None, name: str) -> tuple[str | pathlib.Path, pa
         >>> find_source(None, "cifar10")
         ('cifar10', None)
     """
-    from keras_resnet.data.folders import SUFFIXES
     from keras_resnet.data.records import MANIFEST
+    from keras_resnet.runtimes.decoding import SUFFIXES
 
     refuse([(data_dir == "", "--data_dir is empty."), (not name, "--data is empty.")])
     if data_dir is None:

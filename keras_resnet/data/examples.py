@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.data.decoding import EncodedImage, printable, read_bytes
+from keras_resnet.data.decoding import EncodedImage
 from keras_resnet.data.fingerprints import fingerprint_of_files
 from keras_resnet.errors import first_line
+from keras_resnet.runtimes.decoding import printable, read_bytes
 from keras_resnet.transforms.crops import DecodedImage, LazyImage
 
 Handle = tuple[tf.Tensor, ...]

@@ -5,10 +5,9 @@ import re
 
 import numpy as np
 
-from keras_resnet.data.decoding import printable
 from keras_resnet.data.examples import Examples, Files
+from keras_resnet.runtimes.decoding import SUFFIXES, printable
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 LAYOUT = "photos must be in a folder for each class: train/<class>/*.jpg and val/<class>/*.jpg, or <class>/*.jpg"
 FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}  # of each split
 # Label files for a flat folder of validation images: Caffe's, those of TensorFlow's slim, Kaggle's.

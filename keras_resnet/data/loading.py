@@ -12,7 +12,6 @@ import tensorflow as tf
 from keras_resnet.choices import SPLITS
 from keras_resnet.data.arrays import from_arrays, names_of_classes
 from keras_resnet.data.batches import evaluation_batches, scaled_shape
-from keras_resnet.data.decoding import printable
 from keras_resnet.data.examples import Arrays, Examples
 from keras_resnet.data.folders import from_folder
 from keras_resnet.data.hold_out import hold_out
@@ -21,6 +20,7 @@ from keras_resnet.data.tf_data import from_dataset
 from keras_resnet.data.tfds import from_tfds
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.rules import PATH, Rule, check
+from keras_resnet.runtimes.decoding import printable
 from keras_resnet.transforms.views import View, center_view
 
 NAMES_SHOWN = 5  # of classes, in the repr

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, JpegImagePlugin
 
-from keras_resnet.data.decoding import FORMATS, JPEG_START, PNG_START, decode_bytes
+from keras_resnet.data.decoding import JPEG_START, PNG_START, decode_bytes
 from keras_resnet.data.examples import Files
 from keras_resnet.data.loading import Data
 from keras_resnet.data.records import MANIFEST
@@ -22,6 +22,7 @@ from keras_resnet.data.unreadable import UnreadableImages, limit_of_unreadable
 from keras_resnet.files import SCRATCH, checksum, write_atomically, write_text
 from keras_resnet.progress import bar_shown
 from keras_resnet.rules import PATH, POSITIVE_INTEGER, VERBOSE, check
+from keras_resnet.runtimes.decoding import FORMATS
 
 IMAGES_IN_SHARD = 1024
 PLAN, UNREADABLE = "plan.json", "bad_images.tsv"

@@ -8,12 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from keras_resnet.data.decoding import decode_image, read_image
-from keras_resnet.data.folders import SUFFIXES
-from keras_resnet.errors import first_line
 from keras_resnet.rules import PATH
+from keras_resnet.runtimes.decoding import SUFFIXES, decode_image, read_image, upright_rgb
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R 601, as Pillow converts to grayscale
 FORMS = "a path, an array, a PIL image, or the bytes of an image file"
@@ -100,21 +98,10 @@ def _load(content: Any, channels: int) -> np.ndarray:
     if isinstance(content, (bytes, bytearray, memoryview)):
         return decode_image(bytes(content), channels)
     if isinstance(content, Image.Image):
-        return _with_channels(_from_pillow(content), channels)
+        return _with_channels(upright_rgb(content), channels)
     if not hasattr(content, "__array__"):
         raise ValueError(f"is not {FORMS}, but {type(content).__name__}")
     return _with_channels(_checked(np.asarray(content)), channels)
-
-
-def _from_pillow(image: Image.Image) -> np.ndarray:
-    """The pixels of a PIL image as those of a file: upright, without alpha, 16 bits reduced to 8."""
-    try:
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):
-            return np.clip(np.asarray(image, "int64") >> 8, 0, 255).astype("uint8")[..., None]
-        return np.asarray(image.convert("RGB"))
-    except Exception as error:  # Pillow's readers, which may only run now, raise errors of any type
-        raise ValueError(f"is damaged ({first_line(error)})") from error
 
 
 def _checked(image: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ from keras_resnet.layers import replaces
 from keras_resnet.models.features import Feature, features_of
 from keras_resnet.preprocessing import image_sides
 from keras_resnet.rules import PATH, Rule, check
+from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE
+from keras_resnet.runtimes.scores import are_probabilities, softmax
 from keras_resnet.view import View
 
 if keras.backend.backend() == "tensorflow":
@@ -27,8 +29,6 @@ if keras.backend.backend() == "tensorflow":
 else:  # tf.distribute is TensorFlow's
     ReplicatedModel = keras.Model  # type: ignore[misc]
 
-LABELS_FILE, VIEW_FILE = "labels.txt", "view.json"  # in a SavedModel's folder
-SUM_TOLERANCE = 1e-3  # of probabilities in float32 or bfloat16
 GLOBAL_POOLINGS = (
     keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalMaxPooling2D,
@@ -139,7 +139,7 @@ class Model(ReplicatedModel):
 
     def _save_folder(self, path: pathlib.Path, overwrite: bool) -> None:
         """Writes a SavedModel into a temporary folder, then moves it to `path`."""
-        if path.exists() and not (overwrite and (path / "saved_model.pb").is_file()):
+        if path.exists() and not (overwrite and (path / SAVED_MODEL_FILE).is_file()):
             raise FileExistsError(f"{path} exists and is not a SavedModel to overwrite; choose another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
@@ -219,7 +219,4 @@ def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
     activation = getattr(model.layers[-1], "activation", None)
     if ends_in_softmax(model) or ends_in_sigmoid(model):
         return scores
-    if activation is None and (scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < SUM_TOLERANCE).all():
-        return scores
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    return scores if activation is None and are_probabilities(scores) else softmax(scores)

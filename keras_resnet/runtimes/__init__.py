@@ -1,6 +1,8 @@
-"""Exported models, and the runtimes that run them. Nothing here imports Keras, and only SavedModels need TensorFlow."""
+"""Exported models, and the runtimes that run them. Nothing here imports Keras or TensorFlow before it is needed."""
 
 from keras_resnet.runtimes.artifact import Artifact
 from keras_resnet.runtimes.metadata import Metadata
+from keras_resnet.runtimes.opening import open_artifact, runtime_of
+from keras_resnet.runtimes.table import RUNTIMES
 
-__all__ = ["Artifact", "Metadata"]
+__all__ = ["RUNTIMES", "Artifact", "Metadata", "open_artifact", "runtime_of"]

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,7 @@ from keras_resnet.view import View
 
 METADATA_KEY = "keras_resnet"  # the name of the metadata inside an artifact
 METADATA_FILE = "keras_resnet.json"  # in an artifact that is a folder or an archive
+SAVED_MODEL_FILE, LABELS_FILE, VIEW_FILE = "saved_model.pb", "labels.txt", "view.json"  # in a SavedModel's folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,3 +66,21 @@ class Metadata:
             return cls(**known)
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"The metadata of the model are damaged ({error}).") from None
+
+
+def metadata_in_zip(path: str | os.PathLike) -> Metadata | None:
+    """The metadata in a file that is a zip archive, or at whose end there is one; None without.
+
+    Raises:
+        ValueError: the archive or the metadata are damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if METADATA_FILE not in archive.namelist():
+                return None
+            text = archive.read(METADATA_FILE).decode("utf-8")
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise ValueError(f"The metadata of the model are damaged ({error}).") from None
+    return Metadata.from_json(text)

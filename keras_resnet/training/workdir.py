@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from keras_resnet.files import SCRATCH, write_text
-from keras_resnet.models.model import LABELS_FILE
 from keras_resnet.recipes import RENAMED_FIELDS, Recipe, settings
 from keras_resnet.run_directory import Run, environment
+from keras_resnet.runtimes.metadata import LABELS_FILE
 
 # The parts of recipe.json that must be equal to resume a run; the others are only a record.
 IDENTITY = ("model", "optimizer", "recipe", "augmentation", "teacher", "data")

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from keras_resnet.data.decoding import EncodedImage, decode_bytes, read_image
+from keras_resnet.data.decoding import EncodedImage, decode_bytes
+from keras_resnet.runtimes.decoding import read_image
 from keras_resnet.transforms.boxes import whole_box
 from tests.photos import encode, scene
 

@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet import Model, create_model, evaluate, load_data
-from keras_resnet.data.decoding import read_image
 from keras_resnet.evaluation.class_matching import match_classes
 from keras_resnet.preprocessing import imagenet_classes
+from keras_resnet.runtimes.decoding import read_image
 from keras_resnet.transforms.views import center_view
 from keras_resnet.weights import find_weights, pretrained
 from tests.commands.running import keras_resnet_command

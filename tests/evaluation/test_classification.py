@@ -9,9 +9,9 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet import Recipe, ResNet, create_model, evaluate, load_data
-from keras_resnet.data.decoding import read_image
 from keras_resnet.evaluation.protocols import _grouped
 from keras_resnet.models.surgery import fully_convolutional
+from keras_resnet.runtimes.decoding import read_image
 from keras_resnet.transforms.views import View, resize_to_cover
 from tests.photos import scene, write_scenes
 
