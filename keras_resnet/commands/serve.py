@@ -8,7 +8,8 @@ from absl import flags
 
 from keras_resnet.commands.flags import DEFINE, FLAGS, group, refuse
 from keras_resnet.runtimes import open_artifact
-from keras_resnet.serving.limits import Limits
+from keras_resnet.serving import Limits, serve
+from keras_resnet.serving.service import check_names
 
 TOKEN_VARIABLE = "KERAS_RESNET_TOKEN"
 
@@ -37,9 +38,8 @@ def main(argv: list[str]) -> None:
     Raises:
         ValueError: two models have the same name, or a model is damaged.
     """
-    from keras_resnet.serving import serve  # needs the extra "serve"
-
     paths = named_paths(argv[1:])
+    check_names(paths)
     artifacts = {name: open_artifact(path, threads=FLAGS.threads) for name, path in paths.items()}
     serve(artifacts, FLAGS.host, FLAGS.port, _token(), _limits())
 

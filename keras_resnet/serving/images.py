@@ -3,13 +3,16 @@
 import base64
 import binascii
 import dataclasses
+import io
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from keras_resnet.errors import shown
 from keras_resnet.runtimes import Metadata
-from keras_resnet.runtimes.decoding import decode
+from keras_resnet.runtimes.decoding import FORMATS, decode_image
+from keras_resnet.runtimes.quiet_pillow import quiet_pillow
 from keras_resnet.runtimes.views import center_view
 from keras_resnet.serving.limits import MAX_PIXELS
 
@@ -36,7 +39,23 @@ class EncodedImage:
         Raises:
             ValueError: the image cannot be decoded, or has too many pixels.
         """
-        return decode(self.content, metadata.image_shape[-1], max_pixels=MAX_PIXELS)
+        _check_pixels(self.content)
+        return decode_image(self.content, metadata.image_shape[-1])
+
+
+def _check_pixels(content: bytes) -> None:
+    """Checks the size in an image's header, before any pixel is decoded.
+
+    Raises:
+        ValueError: the image has too many pixels.
+    """
+    try:
+        with quiet_pillow():
+            width, height = Image.open(io.BytesIO(content), formats=FORMATS).size
+    except Exception:  # Pillow's readers raise errors of any type; `decode_image` says what is wrong
+        return
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"has {width} x {height} pixels; this service takes at most {MAX_PIXELS:,}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +70,19 @@ class NumberImage:
         Raises:
             ValueError: they are not an image in 0 to 255 of the model's shape.
         """
-        try:
-            image = np.asarray(self.numbers)
-        except (ValueError, OverflowError):
-            raise ValueError("has rows of different lengths, or numbers that are too large") from None
-        return checked_values(fitting(image, metadata))
+        return checked_values(fitting(as_array(self.numbers), metadata))
+
+
+def as_array(numbers: Any) -> np.ndarray:
+    """Nested lists as an array.
+
+    Raises:
+        ValueError: they are ragged.
+    """
+    try:
+        return np.asarray(numbers)
+    except (ValueError, OverflowError):
+        raise ValueError("has rows of different lengths, or numbers that are too large") from None
 
 
 def viewed(pixels: np.ndarray, metadata: Metadata) -> np.ndarray:

@@ -25,7 +25,7 @@ class Limits:
         max_delay_ms: how long an idle model waits for images that are being decoded, milliseconds.
         max_body_mb: size of a request's body, megabytes.
         max_queue: number of images that wait for a model, and of requests that are under way.
-        timeout_s: time to receive a request, and time to answer it, seconds.
+        timeout_s: time to receive a request and to compute its answer, seconds.
 
     Raises:
         ValueError: a value is out of range.
@@ -43,7 +43,7 @@ class Limits:
     max_body_mb: float = _limit(16.0, "Maximum size of a request, megabytes.", NUMBER, ABOVE_ZERO)
     max_queue: int = _limit(256, "Maximum number of images that wait for a model.", POSITIVE_INTEGER)
     timeout_s: float = _limit(
-        30.0, "Maximum time to receive a request, and to answer it, seconds.", NUMBER, ABOVE_ZERO
+        30.0, "Maximum time to receive a request and to compute its answer, seconds.", NUMBER, ABOVE_ZERO
     )
 
     def __post_init__(self) -> None:

@@ -10,6 +10,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # limits of the buckets
 IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
 
+Values = Mapping[tuple[str, ...], float]  # a number by the values of the labels
+
 
 class Metric(abc.ABC):
     """A measured quantity: a value for each combination of labels.
@@ -77,17 +79,17 @@ class Counter(Metric):
 
 
 class Gauge(Metric):
-    """Current values, which a function returns by the value of the label."""
+    """Current values, which the function `read` returns by the values of the labels."""
 
     kind = "gauge"
 
-    def __init__(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        super().__init__(name, text, label)
+    def __init__(self, name: str, text: str, read: Callable[[], Values], *labels: str) -> None:
+        super().__init__(name, text, *labels)
         self.read = read
 
     def samples(self) -> Iterator[str]:
-        for value, number in self.read().items():
-            yield self.sample((value,), number)
+        for values, number in self.read().items():
+            yield self.sample(values, number)
 
 
 class Histogram(Metric):
@@ -127,24 +129,27 @@ class Metrics:
     """What a service measures.
 
     Args:
+        under_way: a function that returns the number of requests under way, without labels.
         waiting: a function that returns the number of images that wait for each model, by its name.
 
     Example:
         >>> from keras_resnet.serving.metrics import Metrics
-        >>> print(Metrics(lambda: {"net": 3}).text().splitlines()[-1])
+        >>> print(Metrics(lambda: {(): 1}, lambda: {("net",): 3}).text().splitlines()[-1])
         keras_resnet_queue_images{model="net"} 3
     """
 
-    def __init__(self, waiting: Callable[[], Mapping[str, float]]) -> None:
-        self.requests = Counter("keras_resnet_requests_total", "Number of requests.", "path", "code")
+    def __init__(self, under_way: Callable[[], Values], waiting: Callable[[], Values]) -> None:
+        prefix = "keras_resnet"
+        self.requests = Counter(f"{prefix}_requests_total", "Number of requests.", "path", "code")
         self.seconds = Histogram(
-            "keras_resnet_request_duration_seconds", "Time to answer a request, seconds.", SECONDS, "path"
+            f"{prefix}_request_duration_seconds", "Time to answer a request, seconds.", SECONDS, "path"
         )
-        self.images = Counter("keras_resnet_images_total", "Number of images that a model has computed.", "model")
-        self.batches = Histogram("keras_resnet_batch_images", "Number of images in a batch.", IMAGES, "model")
-        self.waiting = Gauge("keras_resnet_queue_images", "Number of images that wait for a model.", "model", waiting)
+        self.images = Counter(f"{prefix}_images_total", "Number of images that a model has computed.", "model")
+        self.batches = Histogram(f"{prefix}_batch_images", "Number of images in a batch.", IMAGES, "model")
+        self.under_way = Gauge(f"{prefix}_requests_under_way", "Number of requests under way.", under_way)
+        self.waiting = Gauge(f"{prefix}_queue_images", "Number of images that wait for a model.", waiting, "model")
 
     def text(self) -> str:
         """All metrics in the text format."""
-        metrics: tuple[Metric, ...] = (self.requests, self.seconds, self.images, self.batches, self.waiting)
+        metrics = (self.requests, self.seconds, self.images, self.batches, self.under_way, self.waiting)
         return "\n".join([*(line for metric in metrics for line in metric.lines()), ""])

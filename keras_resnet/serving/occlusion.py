@@ -1,5 +1,6 @@
 """Occlusion maps: how much the probability of a class drops when a part of the image is covered."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,10 +16,14 @@ def patches(size: tuple[int, int], grid: int) -> Iterator[tuple[slice, slice]]:
         >>> next(patches((32, 32), grid=4))
         (slice(0, 8, None), slice(0, 8, None))
     """
-    rows, columns = (np.linspace(0, side, grid + 1).round().astype(int).tolist() for side in size)
-    for top, bottom in zip(rows, rows[1:], strict=False):
-        for left, right in zip(columns, columns[1:], strict=False):
-            yield slice(top, bottom), slice(left, right)
+    rows, columns = (_parts(side, grid) for side in size)
+    return itertools.product(rows, columns)
+
+
+def _parts(side: int, count: int) -> list[slice]:
+    """A side of an image in this number of parts of nearly the same size."""
+    borders = np.linspace(0, side, count + 1).round().astype(int).tolist()
+    return [slice(start, end) for start, end in itertools.pairwise(borders)]
 
 
 def occluded(image: np.ndarray, grid: int) -> Iterator[np.ndarray]:

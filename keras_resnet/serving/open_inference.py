@@ -15,7 +15,7 @@ from starlette.routing import Route
 import keras_resnet
 from keras_resnet.errors import shown, unknown_name
 from keras_resnet.rules import POSITIVE_INTEGER
-from keras_resnet.serving.images import EncodedImage, NumberImage, from_base64
+from keras_resnet.serving.images import EncodedImage, NumberImage, as_array, from_base64
 from keras_resnet.serving.json_requests import json_object
 from keras_resnet.serving.served_model import ServedModel
 from keras_resnet.serving.service import VERSION, requested_model
@@ -142,10 +142,7 @@ def _encoded_images(shape: list[int], data: list) -> list[EncodedImage | NumberI
 
 def _number_images(shape: list[int], data: list, datatype: str) -> list[EncodedImage | NumberImage]:
     """Numbers, flat or nested as their shape says."""
-    try:
-        numbers = np.asarray(data)
-    except (ValueError, OverflowError):
-        raise ValueError("has rows of different lengths, or numbers that are too large") from None
+    numbers = as_array(data)
     if len(shape) != 4 or numbers.size != math.prod(shape):
         raise ValueError(f"has the shape {shown(shape)}, but {numbers.size} values")
     if datatype == "UINT8" and numbers.dtype.kind != "i":

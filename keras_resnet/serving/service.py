@@ -4,7 +4,7 @@ import contextlib
 import hmac
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from starlette.exceptions import HTTPException
@@ -44,12 +44,13 @@ class Service:
     ) -> None:
         if not artifacts:
             raise ValueError("There are no models to serve.")
-        for name in artifacts:
-            if not NAME.fullmatch(name):
-                raise ValueError(f"The name {shown(name)} of a model must be letters, digits, '.', '-' or '_'.")
+        check_names(artifacts)
         self.limits = limits or Limits()
         self.token = token
-        self.metrics = Metrics(lambda: {name: len(model.queue.waiting) for name, model in self.models.items()})
+        self.metrics = Metrics(
+            under_way=lambda: {(): self.under_way},
+            waiting=lambda: {(name,): len(model.queue.waiting) for name, model in self.models.items()},
+        )
         self.decoders = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="decoder")
         self.models = {
             name: ServedModel(name, artifact, self.limits, self.decoders, self.metrics)
@@ -114,6 +115,21 @@ class Service:
         self.body_bytes += size
         if size > 0 and self.body_bytes > BODIES_IN_MEMORY * self.limits.max_body:
             raise HTTPException(429, "Too many large requests are under way; try again later.", RETRY_AFTER)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Checks the names of models.
+
+    Raises:
+        ValueError: one does not fit into a URL.
+
+    Example:
+        >>> from keras_resnet.serving.service import check_names
+        >>> check_names(["resnet50-v1.5"])
+    """
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"The name {shown(name)} of a model must be letters, digits, '.', '-' or '_'.")
 
 
 def requested_model(request: Request) -> ServedModel:
