@@ -4,6 +4,7 @@ SPLITS = ("train", "validation", "test")  # their names in TFDS and in this pack
 PROTOCOLS = ("center", "flip", "ten_crop", "multi_scale")  # of `evaluate`
 ON_BAD_IMAGE = ("skip", "error")  # what an unreadable image does to a training
 ON_ERROR = ("raise", "skip", "return")  # what an unreadable image does to `predict`
+RUNTIMES = ("keras", "saved_model", "litert", "onnx", "openvino")  # keys of runtimes.table.RUNTIMES
 INTERPOLATIONS = ("bilinear", "bicubic")  # of test images
 IMAGENET_LISTS = ("imagenet-1k", "imagenet-12k", "imagenet-21k")
 CLASS_LISTS = (*IMAGENET_LISTS, "cifar10")  # files in the folder class_names

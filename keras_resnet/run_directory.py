@@ -8,6 +8,7 @@ import pathlib
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -18,9 +19,10 @@ from keras_resnet.files import SCRATCH, write_text
 from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, recipe_from_json
 from keras_resnet.rules import PATH, check
-from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE
+from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, metadata_in_zip
 from keras_resnet.view import View
 
+KERAS_FILES = ("best.keras", "final.keras")  # of a run, the first that exists is its model
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
 
 
@@ -144,7 +146,7 @@ class SavedModel(NamedTuple):
     """
 
     model: keras.Model
-    class_names: list[str] | None = None
+    class_names: Sequence[str] | None = None
     view: View | None = None
 
 
@@ -167,6 +169,11 @@ def load_model(run: str | os.PathLike) -> keras.Model:
     return load_saved_model(run).model
 
 
+def has_keras_model(run: str | os.PathLike) -> bool:
+    """Whether a folder is a run directory with a model."""
+    return any((pathlib.Path(run).expanduser() / name).is_file() for name in KERAS_FILES)
+
+
 def load_saved_model(run: str | os.PathLike) -> SavedModel:
     """Loads a model as `load_model`, with the class names and the view of the files beside it.
 
@@ -177,7 +184,7 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
     check("run", run, PATH)
     path = pathlib.Path(run).expanduser()
     if path.is_dir():
-        files = (path / name for name in ("best.keras", "final.keras", SAVED_MODEL_FILE))
+        files = (path / name for name in (*KERAS_FILES, SAVED_MODEL_FILE))
         path = next((file for file in files if file.is_file()), path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -190,7 +197,10 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
             view = View.from_json(folder.read_json(VIEW_FILE)) if folder.file(VIEW_FILE).is_file() else None
             return SavedModel(_served_model(path.parent), class_names, view)
         view = folder.view() if folder.file("recipe.json").is_file() else None
-        return SavedModel(keras.saving.load_model(path, compile=False), class_names, view)
+        model, exported = keras.saving.load_model(path, compile=False), metadata_in_zip(path)
+        if exported:
+            return SavedModel(model, exported.class_names, exported.view)
+        return SavedModel(model, class_names, view)
     except Exception as error:  # Keras raises the errors of its zip, JSON and HDF5 readers
         raise ValueError(f"{path} cannot be loaded as a Keras model ({first_line(error)}).") from error
 

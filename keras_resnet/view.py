@@ -65,3 +65,13 @@ class View:
 
 def _is_size(size: object) -> bool:
     return isinstance(size, tuple) and len(size) == 2 and all(map(POSITIVE_INTEGER.holds, size))
+
+
+def check_view_fits(view: View, name: str, sides: tuple[int | None, int | None]) -> None:
+    """Checks that a model called `name`, which takes images of these (height, width), takes the images of a view.
+
+    Raises:
+        ValueError: it does not; None among its sides fits any.
+    """
+    if any(side not in (None, size) for side, size in zip(sides, view.size, strict=True)):
+        raise ValueError(f"A view of size {view.size} does not fit {name}, which takes images of {sides}.")

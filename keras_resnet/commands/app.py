@@ -58,7 +58,7 @@ def _run(command: Command, argv: list[str], defaults: dict[str, Any]) -> int | N
         return 0
     _check_arguments(command, arguments)
     _call_if_defined(module, "check_flags")
-    if command.needs_tensorflow:
+    if getattr(module, "needs_tensorflow", lambda _: command.needs_tensorflow)(arguments):
         with ctrl_c_exits():
             start_tensorflow()
     if not flags.FLAGS["verbosity"].present:

@@ -1,5 +1,6 @@
 """Predicts the most probable classes of images."""
 
+import contextlib
 import csv
 import io
 import json
@@ -10,8 +11,7 @@ from typing import Any
 
 from absl import flags
 
-import keras_resnet
-from keras_resnet.choices import ON_ERROR
+from keras_resnet.choices import ON_ERROR, RUNTIMES
 from keras_resnet.commands.app import usage_error
 
 CSV_COLUMNS = ("image", "rank", "class", "probability", "error")
@@ -22,26 +22,50 @@ def define_flags() -> None:
     flags.DEFINE_integer("top", 5, "Number of classes to print for each image.", lower_bound=1)
     flags.DEFINE_bool("json", False, "Print one JSON object per image and line.")
     flags.DEFINE_bool("csv", False, "Print CSV: a header, then a row per image and class.")
+    flags.DEFINE_enum("runtime", None, RUNTIMES, "Runtime of an exported model [that of the file].")
     flags.DEFINE_enum("on_error", "return", ON_ERROR, "Print, skip, or stop at unreadable images.")
     flags.register_multi_flags_validator(
         ("json", "csv"), lambda values: not all(values.values()), "choose one of --json and --csv"
     )
 
 
+def needs_tensorflow(argv: list[str]) -> bool:
+    """Whether the model's runtime is TensorFlow's; the others start sooner."""
+    from keras_resnet.runtimes import RUNTIMES, runtime_of
+
+    runtime = flags.FLAGS.runtime or runtime_of(argv[1])
+    return runtime is None or RUNTIMES[runtime].needs_tensorflow
+
+
 def main(argv: list[str]) -> int:
-    """Prints the classes of each image; the exit code is 1 if an image is unreadable."""
+    """Prints the classes of each image as soon as they are known; the exit code is 1 if an image is unreadable."""
     if len(argv) < 3:
         raise usage_error(argv, "RUN IMAGE... [--top=5] [--json | --csv] [--on_error=return]")
     for handler in logging.getLogger("keras_resnet").handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(sys.stderr)  # only predictions on stdout
-    predictions = keras_resnet.predict(argv[1], argv[2:], top=flags.FLAGS.top, on_error=flags.FLAGS.on_error, verbose=0)
     if flags.FLAGS.csv:
         print(",".join(CSV_COLUMNS))
     describe = _as_json if flags.FLAGS.json else _as_csv if flags.FLAGS.csv else _as_line
-    for prediction in predictions:
-        print(describe(prediction))
-    return int(any(prediction.error for prediction in predictions))
+    unreadable = 0
+    with contextlib.closing(_predictions(argv[1], argv[2:])) as predictions:
+        for prediction in predictions:
+            print(describe(prediction), flush=True)
+            unreadable += prediction.error is not None
+    return int(unreadable > 0)
+
+
+def _predictions(model: str, images: list[str]) -> Any:
+    from keras_resnet.runtimes import classify
+
+    if needs_tensorflow(["", model]):
+        from keras_resnet.evaluation.opening import open_model as opened
+    else:
+        from keras_resnet.runtimes import open_artifact as opened
+    bar_on = sys.stderr if sys.stderr.isatty() and not sys.stdout.isatty() else None  # the lines show it on a terminal
+    return classify(
+        opened(model, flags.FLAGS.runtime), images, top=flags.FLAGS.top, on_error=flags.FLAGS.on_error, bar_on=bar_on
+    )
 
 
 def _name(prediction: Any) -> str:

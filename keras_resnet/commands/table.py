@@ -8,14 +8,15 @@ class Command:
     """A command.
 
     Its module has `define_flags()` and `main(argv)`, which returns the exit code or None for 0. It may have
-    `complete_flags()`, which sets the defaults that depend on other flags, and `check_flags()`, which refuses flags.
+    `complete_flags()`, which sets the defaults that depend on other flags, and `check_flags()`, which refuses flags;
+    and `needs_tensorflow(argv)`, where that depends on the arguments.
     Only `main` may import Keras and TensorFlow, because the other functions also run for `--help`.
 
     Attributes:
         module: name of the module.
         summary: what the command does, in one line.
         arguments: names of the positional arguments: NAME, [NAME] if it may be missing, NAME... for one or more.
-        needs_tensorflow: whether TensorFlow is imported before `main`.
+        needs_tensorflow: whether TensorFlow is imported before `main`, if the module does not say it.
     """
 
     module: str

@@ -7,7 +7,6 @@ reported; no other batch changes.
 
 import functools
 import math
-import os
 from collections.abc import Callable, Sequence
 
 import keras
@@ -20,11 +19,11 @@ from keras_resnet.data.python_calls import call_python
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.distributed.sharding import shard_bounds
 from keras_resnet.recipes import Recipe
+from keras_resnet.runtimes.cores import CORES
 from keras_resnet.transforms.crops import DecodedImage, resized_batch
 from keras_resnet.transforms.pipeline import augment, augment_batch, example_seed
 
 BATCHES_AT_ONCE = 2  # the next batch is started while the last images of the current one are decoded
-THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def training_batches(
@@ -210,7 +209,7 @@ def _batch(examples, requests, substitutes, prepare, unreadable):
     def read(handle, number):
         return prepare(examples.image(handle), handle, number)
 
-    prepared = elements.map(read, num_parallel_calls=THREADS, deterministic=True)
+    prepared = elements.map(read, num_parallel_calls=CORES, deterministic=True)
     if not isinstance(examples, Encoded):
         return prepared.batch(count)
 
@@ -239,7 +238,7 @@ def _read_with_fallback(elements, read, examples, prepare, unreadable):
         decoded = element.map(read_with_pillow).filter(lambda image, ok, handle, number: ok)
         return element.map(read).ignore_errors().concatenate(decoded.map(prepare_decoded)).take(1)
 
-    return elements.interleave(none_or_one, THREADS, num_parallel_calls=THREADS, deterministic=True)
+    return elements.interleave(none_or_one, CORES, num_parallel_calls=CORES, deterministic=True)
 
 
 def _decode_or_report(examples, handle, unreadable):

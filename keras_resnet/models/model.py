@@ -20,9 +20,9 @@ from keras_resnet.layers import replaces
 from keras_resnet.models.features import Feature, features_of
 from keras_resnet.preprocessing import image_sides
 from keras_resnet.rules import PATH, Rule, check
-from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE
+from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, checked_class_names
 from keras_resnet.runtimes.scores import are_probabilities, softmax
-from keras_resnet.view import View
+from keras_resnet.view import View, check_view_fits
 
 if keras.backend.backend() == "tensorflow":
     from keras_resnet.distributed.replicas import ReplicatedModel
@@ -86,9 +86,7 @@ class Model(ReplicatedModel):
         if not (view is None or isinstance(view, View)):
             raise ValueError(f"A model's view must be a keras_resnet View or None, not {shown(view)}.")
         if view:
-            sides = image_sides(self)
-            if any(side not in (None, size) for side, size in zip(sides, view.size, strict=True)):
-                raise ValueError(f"A view of size {view.size} does not fit {self.name}, which takes images of {sides}.")
+            check_view_fits(view, self.name, image_sides(self))
         self._view = view
 
     @property
@@ -171,25 +169,6 @@ def number_of_classes(model: keras.Model) -> int:
     if not (shape and is_vector) or isinstance(model.layers[-1], GLOBAL_POOLINGS):
         raise ValueError(f"{model.name} has no classifier: its outputs are {shape}, not (batch, classes).")
     return shape[1]
-
-
-def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
-    """Class names as a tuple.
-
-    Raises:
-        ValueError: they are not strings, or not one for each class.
-
-    Example:
-        >>> from keras_resnet.models.model import checked_class_names
-        >>> checked_class_names(["cat", "dog"], classes=2)
-        ('cat', 'dog')
-    """
-    listed = tuple(names) if isinstance(names, Iterable) and not isinstance(names, (str, bytes)) else ()
-    if not listed or not all(isinstance(name, str) for name in listed):
-        raise ValueError(f"Class names must be a list of strings, not {shown(names)}.")
-    if len(listed) != classes:
-        raise ValueError(f"{len(listed)} class names do not fit a model of {classes} classes.")
-    return tuple(map(str, listed))
 
 
 def ends_in_softmax(model: keras.Model) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_resnet.runtimes.artifact import Artifact
+from keras_resnet.runtimes.cores import CORES
 from keras_resnet.runtimes.metadata import metadata_in_zip
 from keras_resnet.runtimes.outputs import the_input, the_probabilities
 from keras_resnet.runtimes.scores import converted
@@ -27,7 +28,7 @@ class LiteRTArtifact(Artifact):
     runtime = "litert"
 
     def __init__(self, path: pathlib.Path, threads: int | None = None) -> None:
-        self._interpreter = Interpreter(os.fspath(path), num_threads=threads or len(os.sched_getaffinity(0)))
+        self._interpreter = Interpreter(os.fspath(path), num_threads=threads or CORES)
         self._lock = threading.Lock()  # the interpreter holds the tensors of one call
         self._input = the_input(self._interpreter.get_input_details())
         self._output = the_probabilities(

@@ -4,9 +4,10 @@ import dataclasses
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from keras_resnet.errors import shown
 from keras_resnet.view import View
 
 METADATA_KEY = "keras_resnet"  # the name of the metadata inside an artifact
@@ -66,6 +67,25 @@ class Metadata:
             return cls(**known)
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"The metadata of the model are damaged ({error}).") from None
+
+
+def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
+    """Class names as a tuple.
+
+    Raises:
+        ValueError: they are not strings, or not one for each class.
+
+    Example:
+        >>> from keras_resnet.runtimes.metadata import checked_class_names
+        >>> checked_class_names(["cat", "dog"], classes=2)
+        ('cat', 'dog')
+    """
+    listed = tuple(names) if isinstance(names, Iterable) and not isinstance(names, (str, bytes)) else ()
+    if not listed or not all(isinstance(name, str) for name in listed):
+        raise ValueError(f"Class names must be a list of strings, not {shown(names)}.")
+    if len(listed) != classes:
+        raise ValueError(f"{len(listed)} class names do not fit a model of {classes} classes.")
+    return tuple(map(str, listed))
 
 
 def metadata_in_zip(path: str | os.PathLike) -> Metadata | None:

@@ -2,6 +2,7 @@
 
 import pathlib
 import threading
+from typing import Any
 
 import numpy as np
 import openvino
@@ -34,7 +35,7 @@ class OpenVinoArtifact(Artifact):
         metadata = Metadata.from_json(_text(model)) if model.has_rt_info(METADATA_KEY) else None
         images = the_input(model.inputs)
         scores = the_probabilities({name: output for output in model.outputs for name in _names(output)})
-        settings = {"PERFORMANCE_HINT": "LATENCY"}  # each call is one batch, computed by all threads
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}  # each call is one batch, computed by all threads
         if metadata and metadata.precision in HINTS:
             settings["INFERENCE_PRECISION_HINT"] = HINTS[metadata.precision]
         if threads:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.runtimes.artifact import Artifact
-from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, VIEW_FILE, Metadata
+from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, VIEW_FILE, Metadata, checked_class_names
 from keras_resnet.runtimes.outputs import the_input, the_probabilities
 from keras_resnet.runtimes.scores import converted
 from keras_resnet.runtimes.tensorflow_threads import set_threads
@@ -41,7 +41,7 @@ class SavedModelArtifact(Artifact):
         self._output = the_probabilities({name: name for name in outputs})
         self._dtype = spec.dtype.as_numpy_dtype
         super().__init__(path.name, _metadata(path), _sides(spec), _sides(outputs[self._output]))
-        self.metadata = dataclasses.replace(self.metadata, **_known_beside(path))
+        self.metadata = dataclasses.replace(self.metadata, **_known_beside(path, len(self.metadata.class_names)))
 
     def _scores(self, images: np.ndarray) -> np.ndarray:
         tensor = tf.constant(converted(images, self._dtype))
@@ -53,12 +53,12 @@ def _metadata(path):
     return Metadata.from_json(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def _known_beside(path):
+def _known_beside(path, classes):
     """The metadata in the files labels.txt and view.json, which a user may write."""
     labels, view = path / LABELS_FILE, path / VIEW_FILE
     known = {}
     if labels.is_file():
-        known["class_names"] = tuple(labels.read_text(encoding="utf-8").splitlines())
+        known["class_names"] = checked_class_names(labels.read_text(encoding="utf-8").splitlines(), classes)
     if view.is_file():
         known["view"] = View.from_json(json.loads(view.read_text(encoding="utf-8")))
     return known

@@ -4,10 +4,10 @@ import math
 
 import tensorflow as tf
 
+from keras_resnet.runtimes.views import ELONGATION, KERNELS
 from keras_resnet.view import View
 
-ELONGATION = 8  # long side / short side beyond which an image is not resized as a whole
-KERNELS = {"bilinear": ("triangle", 1), "bicubic": ("keyscubic", 2)}  # of ScaleAndTranslate, and their radius
+KERNEL_TYPES = {"bilinear": "triangle", "bicubic": "keyscubic"}  # of ScaleAndTranslate
 
 
 def resize_to_cover(image: tf.Tensor, size: tuple[int, int], interpolation: str = "bilinear") -> tf.Tensor:
@@ -149,10 +149,9 @@ def _crops_of_resized(image, view, corners_of):
 
 def _resized_part(image, covering, corner, view):
     """The crop at `corner` of the image resized to `covering`, from the pixels that it depends on."""
-    kernel, radius = KERNELS[view.interpolation]
     corner, sides = tf.cast(corner, tf.float64), tf.cast(tf.shape(image)[:2], tf.float64)
     scale = tf.cast(covering, tf.float64) / sides
-    reach = radius * tf.maximum(1 / scale, 1) + 1  # of the kernel, in pixels of the image
+    reach = KERNELS[view.interpolation].radius * tf.maximum(1 / scale, 1) + 1  # of the kernel, in pixels of the image
     start = tf.maximum(tf.floor(corner / scale - reach), 0)
     end = tf.minimum(tf.math.ceil((corner + view.size) / scale + reach), sides)
     (top, left), (bottom, right) = tf.unstack(tf.cast(start, tf.int64)), tf.unstack(tf.cast(end, tf.int64))
@@ -162,7 +161,7 @@ def _resized_part(image, covering, corner, view):
             size=view.size,
             scale=tf.cast(scale, tf.float32),
             translation=tf.cast(start * scale - corner, tf.float32),
-            kernel_type=kernel,
+            kernel_type=KERNEL_TYPES[view.interpolation],
             antialias=True,
         )
     )

@@ -36,7 +36,7 @@ FLAGS = {
     "finetune": {*TRAINING, *SETTINGS, "freeze"},
     "launch": {"workers"},
     "list": {"weights", "recipes", "licence", "commercial", "image_size", "min_top1"},
-    "predict": {"top", "json", "csv", "on_error"},
+    "predict": {"top", "json", "csv", "on_error", "runtime"},
     "prepare": {*UNREADABLE, "short_side", "validation_fraction"},
     "train": {
         *TRAINING, *SETTINGS, *UNREADABLE, "data", "data_dir", "manual_dir", "download", "fake_data",

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet import Recipe, create_model, decode_predictions, load_data, predict, train
-from keras_resnet.evaluation.prediction import BATCH_SIZE
 from keras_resnet.preprocessing import imagenet_classes, set_normalization
+from keras_resnet.runtimes.prediction import BATCH_SIZE
 from keras_resnet.transforms.views import center_view
 from keras_resnet.view import View
 
@@ -347,7 +347,7 @@ def test_mistakes_are_one_clear_sentence(model, tmp_path):
         (5, image, {}, TypeError, "predict takes a Keras model, .* not int"),
         (None, image, {}, TypeError, "predict takes a Keras model, .* not NoneType"),
         (tmp_path / "broken.keras", image, {}, ValueError, r"broken\.keras cannot be loaded as a Keras model"),
-        (tmp_path / "saved", image, {}, ValueError, r"saved_model\.pb cannot be loaded as a Keras model"),
+        (tmp_path / "saved", image, {}, ValueError, r"saved cannot be opened in TensorFlow"),
         (model, image, dict(top=0), ValueError, "top=0 must be a positive integer"),
         (model, image, dict(top=1.5), ValueError, "top=1.5 must be a positive integer"),
         (model, image, dict(top="a"), ValueError, "top='a' must be a positive integer"),
