@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from keras_resnet.serving import image_api, open_inference, tensorflow_serving
@@ -31,7 +32,7 @@ def application(service: Service) -> Gateway:
 
     app = Starlette(
         routes=[*image_api.ROUTES, *tensorflow_serving.ROUTES, *open_inference.ROUTES],
-        exception_handlers={HTTPException: _handle, Exception: _handle},
+        exception_handlers=dict.fromkeys((HTTPException, ClientDisconnect, Exception), _handle),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
@@ -40,7 +41,7 @@ def application(service: Service) -> Gateway:
     return Gateway(app, service)
 
 
-async def _handle(request: Request, error: Exception):
+async def _handle(request: Request, error: Exception) -> JSONResponse:
     return error_response(request, error)
 
 

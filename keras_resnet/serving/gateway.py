@@ -4,7 +4,7 @@ import asyncio
 import http
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +14,7 @@ from keras_resnet.serving.service import Service
 # Answered without a token, and while the service stops or is full.
 PROBES = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
 OPEN_PATHS = {"/", *PROBES}  # without a token
+NO_ANSWER = 499  # as nginx logs requests whose client has gone
 
 
 class Gateway:
@@ -54,9 +55,6 @@ class Gateway:
             if exchange.status == NO_ANSWER:  # else the connection ends
                 error = exchange.too_late()
                 await error_response(exchange.request, error)(exchange.scope, exchange.receive, exchange.send)
-
-
-NO_ANSWER = 499  # as nginx logs requests whose client has gone
 
 
 class _Exchange:
@@ -105,8 +103,8 @@ class _Exchange:
         message = await self.next_message()
         size = len(message.get("body", b""))
         self.body_bytes += size
-        self._check_size(self.body_bytes)
         self.service.hold(size)
+        self._check_size(self.body_bytes)
         self.received = not message.get("more_body", False)
         return message
 
@@ -133,6 +131,8 @@ class _Exchange:
 
 def error_response(request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that failed: a JSON object with the sentence of the error."""
+    if isinstance(error, ClientDisconnect):
+        return JSONResponse({"error": "The client has gone."}, NO_ANSWER)
     if not isinstance(error, HTTPException):
         return JSONResponse({"error": "The service failed; see its log."}, 500)
     sentence = error.detail

@@ -66,7 +66,7 @@ class _Seen:
 def _seen(image: EncodedImage, metadata: Metadata) -> _Seen:
     pixels = image.pixels(metadata)
     height, width, _ = pixels.shape
-    return _Seen(viewed(pixels, metadata), occlusion.seen_part((height, width), metadata.view))
+    return _Seen(viewed(pixels, metadata), occlusion.seen_part((height, width), metadata.default_view))
 
 
 def _class_index(model: ServedModel, row: np.ndarray, name: str | None) -> int:

@@ -12,11 +12,10 @@ from PIL import Image
 from keras_resnet.errors import shown
 from keras_resnet.runtimes import Metadata
 from keras_resnet.runtimes.decoding import FORMATS, decode_image
+from keras_resnet.runtimes.image_sources import checked_image
 from keras_resnet.runtimes.quiet_pillow import quiet_pillow
 from keras_resnet.runtimes.views import center_view
 from keras_resnet.serving.limits import MAX_PIXELS
-
-INTEGERS, FLOATS = "iu", "f"  # kinds of NumPy types
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +28,7 @@ class EncodedImage:
         """What the model sees, uint8 (height, width, channels).
 
         Raises:
-            ValueError: the image cannot be decoded, has too many pixels, or its size does not fit the model.
+            ValueError: the image cannot be decoded, or has too many pixels.
         """
         return viewed(self.pixels(metadata), metadata)
 
@@ -65,12 +64,12 @@ class NumberImage:
     numbers: Any
 
     def array(self, metadata: Metadata) -> np.ndarray:
-        """The numbers: uint8 if all are integers, else float32.
+        """The numbers, float32.
 
         Raises:
             ValueError: they are not an image in 0 to 255 of the model's shape.
         """
-        return checked_values(fitting(as_array(self.numbers), metadata))
+        return fitting(checked_image(as_array(self.numbers)), metadata)
 
 
 def as_array(numbers: Any) -> np.ndarray:
@@ -86,44 +85,22 @@ def as_array(numbers: Any) -> np.ndarray:
 
 
 def viewed(pixels: np.ndarray, metadata: Metadata) -> np.ndarray:
-    """The view of an upright image; the whole image for a model without a view.
-
-    Raises:
-        ValueError: the model has no view, and takes another size.
-    """
-    return center_view(pixels, metadata.view) if metadata.view else fitting(pixels, metadata)
+    """What the model sees of an upright image: its view; the whole image if it takes any size."""
+    return center_view(pixels, metadata.default_view) if metadata.default_view else pixels
 
 
 def fitting(image: np.ndarray, metadata: Metadata) -> np.ndarray:
-    """The image, if it has the model's shape.
+    """The image (height, width, channels), if it has the model's shape.
 
     Raises:
         ValueError: it has another shape.
     """
     expected = metadata.image_shape
-    fits = image.ndim == 3 and all(
-        size > 0 and known in (None, size) for size, known in zip(image.shape, expected, strict=True)
-    )
+    fits = all(known in (None, size) for size, known in zip(image.shape, expected, strict=True))
     if not fits:
         sides = ", ".join("any" if side is None else str(side) for side in expected)
         raise ValueError(f"has the shape {image.shape}, but the model takes (height, width, channels) = ({sides})")
     return image
-
-
-def checked_values(image: np.ndarray) -> np.ndarray:
-    """Numbers in 0 to 255: uint8 if they are integers, else float32.
-
-    Raises:
-        ValueError: they are not numbers in 0 to 255.
-    """
-    if image.dtype.kind not in INTEGERS + FLOATS:
-        raise ValueError("has values that are not numbers")
-    low, high = image.min(), image.max()
-    if not (low >= 0 and high <= 255):  # also NaN
-        raise ValueError(f"has values from {low:g} to {high:g}, not in 0 to 255")
-    if image.dtype.kind == FLOATS and 0 < high <= 1:
-        raise ValueError(f"has values up to {high:g}; multiply it by 255, since models take values in 0 to 255")
-    return image.astype("uint8" if image.dtype.kind in INTEGERS else "float32")
 
 
 def from_base64(text: Any) -> EncodedImage:

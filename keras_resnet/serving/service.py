@@ -2,7 +2,6 @@
 
 import contextlib
 import hmac
-import os
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from starlette.requests import Request
 
 from keras_resnet.errors import shown, unknown_name
 from keras_resnet.runtimes import Artifact
+from keras_resnet.runtimes.cores import CORES
 from keras_resnet.serving.batching import RETRY_AFTER
 from keras_resnet.serving.limits import BODIES_IN_MEMORY, Limits
 from keras_resnet.serving.metrics import Metrics
@@ -51,7 +51,7 @@ class Service:
             under_way=lambda: {(): self.under_way},
             waiting=lambda: {(name,): len(model.queue.waiting) for name, model in self.models.items()},
         )
-        self.decoders = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="decoder")
+        self.decoders = ThreadPoolExecutor(max_workers=CORES, thread_name_prefix="decoder")
         self.models = {
             name: ServedModel(name, artifact, self.limits, self.decoders, self.metrics)
             for name, artifact in artifacts.items()
@@ -89,8 +89,8 @@ class Service:
         Raises:
             HTTPException: 401 if it does not carry the token.
         """
-        expected = f"Bearer {self.token}"
-        if self.token and not hmac.compare_digest((header or "").encode(), expected.encode()):
+        sent = (header or "").encode("latin-1")  # the bytes that were sent
+        if self.token and not hmac.compare_digest(sent, f"Bearer {self.token}".encode()):
             raise HTTPException(
                 401, "This service needs a token: send 'Authorization: Bearer TOKEN'.", {"WWW-Authenticate": "Bearer"}
             )
