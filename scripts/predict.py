@@ -2,7 +2,8 @@
 
     python scripts/predict.py RUN IMAGE... [--top=5]
 
-RUN is a run directory or the path of a model: .keras, SavedModel, .onnx, .tflite, or OpenVINO's .xml. The exit code is 1 if an image is unreadable.
+RUN is a run directory, or the path of a model: a .keras, .onnx or .tflite file, the .xml file of an OpenVINO model, or
+a SavedModel folder. The exit code is 1 if an image is unreadable.
 """
 
 import sys

@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import threading
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -26,6 +27,7 @@ TURNS = {  # from the other EXIF orientations to the upright image
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_one_image = threading.Lock()  # threads may get the same PIL image, which reads its file when it is first used
 INVERSE = {6: 8, 8: 6}  # of EXIF orientations; every other one is its own inverse
 
 
@@ -113,7 +115,7 @@ def upright_rgb(image: Image.Image) -> np.ndarray:
         ValueError: the image is damaged, which Pillow may only find out now.
     """
     try:
-        with quiet_pillow():
+        with _one_image, quiet_pillow():
             image.load()
             return np.asarray(_turned(_rgb(image), _orientation(image)))
     except Exception as error:  # Pillow's readers raise errors of any type
@@ -171,4 +173,4 @@ def _rgb(image: Image.Image) -> Image.Image:
     """An image of any mode as RGB: alpha is dropped, and 16 bits are reduced to 8."""
     if image.mode.startswith("I"):  # 16 bits
         image = Image.fromarray(np.clip(np.asarray(image, "int64") >> 8, 0, 255).astype("uint8"))
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
