@@ -14,10 +14,9 @@ from keras_resnet.serving.images import EncodedImage, viewed
 from keras_resnet.serving.json_requests import whole_number
 from keras_resnet.serving.limits import MAX_GRID
 from keras_resnet.serving.open_inference import live, ready
-from keras_resnet.serving.served_model import ServedModel
+from keras_resnet.serving.served_model import TOP, ServedModel
 from keras_resnet.serving.service import requested_model
 
-TOP = 5  # classes to return
 GRID = 7  # patches along a side of an occlusion map
 
 

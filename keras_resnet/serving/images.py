@@ -17,6 +17,8 @@ from keras_resnet.runtimes.quiet_pillow import quiet_pillow
 from keras_resnet.runtimes.views import center_view
 from keras_resnet.serving.limits import MAX_PIXELS
 
+INPUT = "images"  # the name of a model's input in the protocols
+
 
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:
@@ -59,15 +61,18 @@ def _check_pixels(content: bytes) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class NumberImage:
-    """Numbers in 0 to 255, nested as (height, width, channels): the model sees them as they are."""
+    """Numbers in 0 to 255, nested as (height, width, channels).
+
+    The model sees them as they are if they have its size, else their view, as in an exported SavedModel.
+    """
 
     numbers: Any
 
     def array(self, metadata: Metadata) -> np.ndarray:
-        """The numbers, float32.
+        """What the model sees, float32 (height, width, channels).
 
         Raises:
-            ValueError: they are not an image in 0 to 255 of the model's shape.
+            ValueError: they are not an image in 0 to 255 with the model's number of channels.
         """
         return fitting(checked_image(as_array(self.numbers)), metadata)
 
@@ -90,17 +95,16 @@ def viewed(pixels: np.ndarray, metadata: Metadata) -> np.ndarray:
 
 
 def fitting(image: np.ndarray, metadata: Metadata) -> np.ndarray:
-    """The image (height, width, channels), if it has the model's shape.
+    """The image (height, width, channels), or its view if its size is not the model's.
 
     Raises:
-        ValueError: it has another shape.
+        ValueError: it has another number of channels.
     """
-    expected = metadata.image_shape
-    fits = all(known in (None, size) for size, known in zip(image.shape, expected, strict=True))
-    if not fits:
-        sides = ", ".join("any" if side is None else str(side) for side in expected)
-        raise ValueError(f"has the shape {image.shape}, but the model takes (height, width, channels) = ({sides})")
-    return image
+    *sides, channels = metadata.image_shape
+    if image.shape[-1] != channels:
+        raise ValueError(f"has {image.shape[-1]} channels, but the model takes {channels}")
+    fits = all(known in (None, side) for side, known in zip(image.shape[:2], sides, strict=True))
+    return image if fits else viewed(image, metadata)
 
 
 def from_base64(text: Any) -> EncodedImage:

@@ -15,14 +15,14 @@ from starlette.routing import Route
 import keras_resnet
 from keras_resnet.errors import shown, unknown_name
 from keras_resnet.rules import POSITIVE_INTEGER
-from keras_resnet.serving.images import EncodedImage, NumberImage, as_array, from_base64
+from keras_resnet.serving.images import INPUT, EncodedImage, NumberImage, as_array, from_base64
 from keras_resnet.serving.json_requests import json_object
-from keras_resnet.serving.served_model import ServedModel
+from keras_resnet.serving.served_model import TOP, ServedModel
 from keras_resnet.serving.service import VERSION, requested_model
 
-INPUT = "images"
 NUMBERS = {"FP32": "float32", "UINT8": "uint8"}  # NumPy's types of the datatypes
 BYTES = "BYTES"
+OUTPUTS = ("probabilities", "classes")
 
 
 async def server(_: Request) -> JSONResponse:
@@ -59,7 +59,7 @@ async def model_metadata(request: Request) -> JSONResponse:
             "inputs": [{"name": INPUT, "datatype": "FP32", "shape": shape}],
             "outputs": [
                 {"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]},
-                {"name": "classes", "datatype": BYTES, "shape": [-1]},
+                {"name": "classes", "datatype": BYTES, "shape": [-1, min(TOP, classes)]},
             ],
         }
     )
@@ -78,21 +78,16 @@ async def infer(request: Request) -> JSONResponse:
     return JSONResponse({**answer, "id": content["id"]} if "id" in content else answer)
 
 
-OUTPUTS = ("probabilities", "classes")
-
-
 def _outputs(model: ServedModel, probabilities: np.ndarray) -> dict[str, dict[str, Any]]:
-    names = model.metadata.class_names
-    best = [names[index] for index in probabilities.argmax(-1)]
-    probabilities_of_all = probabilities.ravel().tolist()
+    names = np.array(model.top_names(probabilities), object)
     return {
-        "probabilities": _tensor("probabilities", "FP32", list(probabilities.shape), probabilities_of_all),
-        "classes": _tensor("classes", BYTES, [len(best)], best),
+        "probabilities": _tensor("probabilities", "FP32", probabilities),
+        "classes": _tensor("classes", BYTES, names),
     }
 
 
-def _tensor(name: str, datatype: str, shape: list[int], data: list) -> dict[str, Any]:
-    return {"name": name, "datatype": datatype, "shape": shape, "data": data}
+def _tensor(name: str, datatype: str, values: np.ndarray) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": list(values.shape), "data": values.ravel().tolist()}
 
 
 def _wanted_outputs(content: dict[str, Any]) -> list[str]:

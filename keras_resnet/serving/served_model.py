@@ -15,6 +15,8 @@ from keras_resnet.serving.images import EncodedImage, NumberImage
 from keras_resnet.serving.limits import Limits
 from keras_resnet.serving.metrics import Metrics
 
+TOP = 5  # most probable classes in an answer, or all if there are fewer
+
 
 class ServedModel:
     """An artifact with its queue; a context in which it computes.
@@ -76,10 +78,14 @@ class ServedModel:
         """The probabilities of admitted images (height, width, channels)."""
         return np.stack(await asyncio.gather(*map(self.queue.compute, images)))
 
-    def best(self, row: np.ndarray, top: int) -> list[tuple[str, float]]:
+    def best(self, row: np.ndarray, top: int = TOP) -> list[tuple[str, float]]:
         """The `top` most probable classes with their probabilities, the most probable first."""
         order = np.argsort(-row, kind="stable")[:top]
         return [(self.metadata.class_names[index], float(row[index])) for index in order]
+
+    def top_names(self, probabilities: np.ndarray) -> list[list[str]]:
+        """The names of the most probable classes of each image."""
+        return [[name for name, _ in self.best(row)] for row in probabilities]
 
 
 def _subject(index: int, images: Sequence) -> str:

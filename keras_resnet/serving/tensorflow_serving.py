@@ -13,13 +13,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from keras_resnet.errors import shown, unknown_name
-from keras_resnet.serving.images import EncodedImage, NumberImage, from_base64
+from keras_resnet.serving.images import INPUT, EncodedImage, NumberImage, from_base64
 from keras_resnet.serving.json_requests import json_object
 from keras_resnet.serving.served_model import ServedModel
 from keras_resnet.serving.service import VERSION, requested_model
 
-TOP = 5  # classes that the signature serve_bytes returns
-
+Shape = tuple[int | None, ...]
 Outputs = dict[str, list]  # a list of one value per image, by the name of the output
 
 
@@ -31,48 +30,40 @@ class Signature(NamedTuple):
         input_type: of its values.
         input_shape: a function of the model: the sides of the input; None for any.
         outputs: a function of the model and the probabilities (images, classes).
-        output_types: of the outputs, by their names.
     """
 
     input: str
     input_type: str
-    input_shape: Callable[[ServedModel], tuple[int | None, ...]]
+    input_shape: Callable[[ServedModel], Shape]
     outputs: Callable[[ServedModel, np.ndarray], Outputs]
-    output_types: dict[str, str]
 
 
-def _all_classes(model: ServedModel, probabilities: np.ndarray) -> Outputs:
-    names = model.metadata.class_names
-    return {
-        "probabilities": probabilities.tolist(),
-        "classes": [names[index] for index in probabilities.argmax(-1)],
-    }
+def _probabilities_and_classes(model: ServedModel, probabilities: np.ndarray) -> Outputs:
+    return {"probabilities": probabilities.tolist(), "classes": model.top_names(probabilities)}
 
 
 def _top_classes(model: ServedModel, probabilities: np.ndarray) -> Outputs:
-    best = [model.best(row, TOP) for row in probabilities]
+    best = [model.best(row) for row in probabilities]
     return {
         "classes": [[name for name, _ in pairs] for pairs in best],
         "probabilities": [[probability for _, probability in pairs] for pairs in best],
     }
 
 
+def _batch_of_images(model: ServedModel) -> Shape:
+    return None, *model.metadata.image_shape
+
+
+def _of_images(input_type: str) -> Signature:
+    return Signature(INPUT, input_type, _batch_of_images, _probabilities_and_classes)
+
+
 SIGNATURES = {
-    "serving_default": Signature(
-        "images",
-        "DT_FLOAT",
-        lambda model: (None, *model.metadata.image_shape),
-        _all_classes,
-        {"probabilities": "DT_FLOAT", "classes": "DT_STRING"},
-    ),
-    "serve_bytes": Signature(
-        "bytes",
-        "DT_STRING",
-        lambda model: (None,),
-        _top_classes,
-        {"classes": "DT_STRING", "probabilities": "DT_FLOAT"},
-    ),
+    "serving_default": _of_images("DT_FLOAT"),
+    "serve_uint8": _of_images("DT_UINT8"),
+    "serve_bytes": Signature("bytes", "DT_STRING", lambda model: (None,), _top_classes),
 }
+OUTPUT_TYPES = {"probabilities": "DT_FLOAT", "classes": "DT_STRING"}
 
 
 async def models(request: Request) -> JSONResponse:
@@ -108,15 +99,14 @@ async def metadata(request: Request) -> JSONResponse:
 
 def _described(signature: Signature, model: ServedModel) -> dict[str, Any]:
     inputs = {signature.input: _tensor(signature.input_type, signature.input_shape(model), signature.input)}
-    of_a_few = signature.outputs(model, np.zeros((1, len(model.metadata.class_names)), "float32"))
+    example = signature.outputs(model, np.zeros((1, len(model.metadata.class_names)), "float32"))
     outputs = {
-        name: _tensor(signature.output_types[name], (None, *np.shape(values)[1:]), name)
-        for name, values in of_a_few.items()
+        name: _tensor(OUTPUT_TYPES[name], (None, *np.shape(values)[1:]), name) for name, values in example.items()
     }
     return {"inputs": inputs, "outputs": outputs, "method_name": "tensorflow/serving/predict"}
 
 
-def _tensor(dtype: str, shape: tuple[int | None, ...], name: str) -> dict[str, Any]:
+def _tensor(dtype: str, shape: Shape, name: str) -> dict[str, Any]:
     sides = [{"size": "-1" if side is None else str(side), "name": ""} for side in shape]
     return {"dtype": dtype, "tensor_shape": {"dim": sides, "unknown_rank": False}, "name": name}
 

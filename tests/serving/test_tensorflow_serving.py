@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.photos import encode
-from tests.serving.nets import CLASSES, probabilities
+from tests.serving.nets import CLASSES, colored, probabilities
 
 PREDICT = "/v1/models/colors:predict"
 
@@ -34,7 +34,8 @@ def test_metadata_describe_the_signatures(client):
         name: (tensor["dtype"], [side["size"] for side in tensor["tensor_shape"]["dim"]])
         for name, tensor in default["outputs"].items()
     }
-    assert outputs == {"probabilities": ("DT_FLOAT", ["-1", "3"]), "classes": ("DT_STRING", ["-1"])}
+    assert outputs == {"probabilities": ("DT_FLOAT", ["-1", "3"]), "classes": ("DT_STRING", ["-1", "3"])}
+    assert signatures["serve_uint8"]["inputs"]["images"]["dtype"] == "DT_UINT8"
     (serve_bytes,) = signatures["serve_bytes"]["inputs"].values()
     assert (serve_bytes["dtype"], serve_bytes["tensor_shape"]["dim"]) == ("DT_STRING", [{"size": "-1", "name": ""}])
 
@@ -51,7 +52,7 @@ def test_instances_are_answered_by_row(client, images, named):
         expected = probabilities(image)
         assert row.keys() == {"probabilities", "classes"}
         np.testing.assert_allclose(row["probabilities"], expected, atol=1e-6)
-        assert row["classes"] == CLASSES[expected.argmax()]
+        assert row["classes"] == [CLASSES[index] for index in np.argsort(-expected)]
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -64,7 +65,7 @@ def test_inputs_are_answered_by_column(client, images, named):
 
 def test_encoded_images_have_the_answer_of_their_pixels(client, images):
     instances = [b64(encode(image)) for image in images]
-    for signature in ({}, {"signature_name": "serving_default"}):
+    for signature in ({}, {"signature_name": "serving_default"}, {"signature_name": "serve_uint8"}):
         answer = client.post(PREDICT, json={**signature, "instances": instances}).json()["predictions"]
         expected = [probabilities(image) for image in images]
         np.testing.assert_allclose([row["probabilities"] for row in answer], expected, atol=1e-6)
@@ -115,7 +116,9 @@ DEEP = "[" * 100_000
         (b'{"instances": [{"b64": "?"}]}', "Image 0 is not valid base64 ("),
         (b'{"instances": [{"b64": ""}]}', "The image is empty."),
         (b'{"instances": [{"b64": "aGVsbG8="}]}', "The image is not an image in a known format"),
-        (b'{"instances": [[[[1, 2]]]]}', "The image has the shape (1, 1, 2), but the model takes "),
+        (b'{"instances": [[[[1, 2]]]]}', "The image has 2 channels, but the model takes 3."),
+        (b'{"instances": [[[[[1]]]]]}', "The image has the shape (1, 1, 1, 1), not (height, width, channels)."),
+        (b'{"instances": [[[[]]]]}', "The image has the shape (1, 1, 0), not (height, width, channels)."),
         (b'{"instances": [[[[1, 2, 3], [1, 2]]]]}', "The image has rows of different lengths"),
         (b'{"instances": [[[["a", "b", "c"]]]]}', "The image has values of type <U1, not numbers in 0 to 255."),
         (b'{"instances": [[[[true, true, true]]]]}', "The image has values of type bool, not numbers in 0 to 255."),
@@ -135,13 +138,11 @@ def test_bad_requests_get_a_sentence(client, body, sentence):
     assert answer.json()["error"].startswith(sentence)
 
 
-def test_an_image_of_another_size_than_the_models_is_refused_but_a_photo_is_cropped(client, images):
-    answer = client.post("/v1/models/center:predict", json={"instances": [images[0].tolist()]})
-    assert answer.status_code == 400
-    assert answer.json()["error"] == (
-        "The image has the shape (12, 10, 3), but the model takes (height, width, channels) = (8, 8, 3)."
-    )
-    assert client.post("/v1/models/center:predict", json={"instances": [b64(encode(images[0]))]}).status_code == 200
+def test_an_image_of_another_size_than_the_models_is_cropped(client):
+    image = colored((200, 0, 0), 8, 16)
+    for instance in (image.tolist(), b64(encode(image))):
+        [row] = client.post("/v1/models/center:predict", json={"instances": [instance]}).json()["predictions"]
+        np.testing.assert_allclose(row["probabilities"], probabilities(image[:, 4:12]), atol=1e-6)
 
 
 def test_the_first_bad_image_is_named(client, images):
