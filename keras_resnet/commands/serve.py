@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+from typing import Any
 
 from absl import flags
 
@@ -45,7 +46,8 @@ def main(argv: list[str]) -> None:
 
 
 def _limits() -> Limits:
-    return Limits(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Limits)})
+    values: dict[str, Any] = {field.name: FLAGS[field.name].value for field in dataclasses.fields(Limits)}
+    return Limits(**values)
 
 
 def _token() -> str | None:

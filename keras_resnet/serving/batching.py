@@ -40,8 +40,8 @@ class BatchingQueue:
         >>> from keras_resnet.serving.batching import BatchingQueue
         >>> async def brightness(image):
         ...     async with BatchingQueue(lambda images: images.mean((1, 2, 3)), Limits()) as queue:
-        ...         with queue.admitted(1):
-        ...             return await queue.compute(image)
+        ...         with queue.admitted(1) as admission:
+        ...             return await admission.compute(image)
         >>> print(asyncio.run(brightness(np.full((8, 8, 3), 5.0))))
         5.0
     """
@@ -55,7 +55,8 @@ class BatchingQueue:
         self.function = function
         self.limits = limits
         self.computed = computed
-        self.admitted_images = 0  # that are being decoded, waiting or computed
+        self.admitted_images = 0  # of requests that have no answer yet
+        self.coming = 0  # of these, images that are still being decoded
         self.waiting: collections.deque[_Waiting] = collections.deque()
         self.arrival = asyncio.Event()
 
@@ -71,8 +72,8 @@ class BatchingQueue:
         self.thread.shutdown()
 
     @contextlib.contextmanager
-    def admitted(self, images: int) -> Iterator[None]:
-        """A context in which a request may decode and compute this number of images.
+    def admitted(self, images: int) -> Iterator["Admission"]:
+        """A context in which a request may decode this number of images, and then compute them.
 
         Raises:
             HTTPException: 413 for more images than the queue holds; 429 if there is no room now.
@@ -81,23 +82,21 @@ class BatchingQueue:
             raise HTTPException(413, f"A request can have {self.limits.max_queue} images, not {images}.")
         if self.admitted_images + images > self.limits.max_queue:
             raise HTTPException(429, "Too many images are waiting; try again later.", RETRY_AFTER)
+        admission = Admission(self, images)
         self.admitted_images += images
+        self.coming += images
         try:
-            yield
+            yield admission
         finally:
             self.admitted_images -= images
+            self.coming -= admission.coming
             self.arrival.set()  # a batch no longer waits for these
 
-    async def compute(self, image: np.ndarray) -> np.ndarray:
-        """The row of the function's result for an image (height, width, channels) that was admitted.
-
-        If the caller is canceled while the image waits, it is not computed.
-
-        Raises:
-            HTTPException: 500 if the function fails.
-        """
+    async def add(self, image: np.ndarray) -> np.ndarray:
+        """The row of the function's result for an admitted image; it waits for its turn."""
         answer = asyncio.get_running_loop().create_future()
         self.waiting.append(_Waiting(image, answer))
+        self.coming -= 1
         self.arrival.set()
         return await answer
 
@@ -114,7 +113,7 @@ class BatchingQueue:
             await self._next_arrival()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.limits.max_delay_ms / 1000):
-                while len(self.waiting) < min(self.limits.max_batch, self.admitted_images):
+                while self.coming and len(self.waiting) < self.limits.max_batch:
                     await self._next_arrival()
 
     async def _next_arrival(self) -> None:
@@ -150,6 +149,29 @@ class BatchingQueue:
 
     def _rows(self, images: list[np.ndarray]) -> np.ndarray:
         return self.function(np.stack(images))
+
+
+class Admission:
+    """The room for the images of one request in a queue.
+
+    Attributes:
+        coming: number of its images that the queue has not yet got.
+    """
+
+    def __init__(self, queue: BatchingQueue, images: int) -> None:
+        self.queue = queue
+        self.coming = images
+
+    async def compute(self, image: np.ndarray) -> np.ndarray:
+        """The row of the queue's function for an image (height, width, channels).
+
+        If the caller is canceled while the image waits, it is not computed.
+
+        Raises:
+            HTTPException: 500 if the function fails.
+        """
+        self.coming -= 1
+        return await self.queue.add(image)
 
 
 def _key(image: np.ndarray) -> tuple:

@@ -50,11 +50,10 @@ class Gateway:
             async with asyncio.timeout(self.service.limits.timeout_s):
                 await self.app(exchange.scope, exchange.receive, exchange.send)
         except HTTPException as error:
-            await error_response(exchange.request, error)(exchange.scope, exchange.receive, exchange.send)
+            await exchange.refuse(error)
         except TimeoutError:
             if exchange.status == NO_ANSWER:  # else the connection ends
-                error = exchange.too_late()
-                await error_response(exchange.request, error)(exchange.scope, exchange.receive, exchange.send)
+                await exchange.refuse(exchange.too_late())
 
 
 class _Exchange:
@@ -120,6 +119,10 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
         await self.send_message(message)
+
+    async def refuse(self, error: HTTPException) -> None:
+        """Answers with an error."""
+        await error_response(self.request, error)(self.scope, self.receive, self.send)
 
     def too_late(self) -> HTTPException:
         """The error of a request that took longer than the limit."""

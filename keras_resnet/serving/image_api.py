@@ -14,7 +14,7 @@ from keras_resnet.serving.images import EncodedImage, viewed
 from keras_resnet.serving.json_requests import whole_number
 from keras_resnet.serving.limits import MAX_GRID
 from keras_resnet.serving.open_inference import live, ready
-from keras_resnet.serving.served_model import TOP, ServedModel
+from keras_resnet.serving.served_model import TOP, ServedModel, all_rows
 from keras_resnet.serving.service import requested_model
 
 GRID = 7  # patches along a side of an occlusion map
@@ -38,9 +38,9 @@ async def explain(request: Request) -> JSONResponse:
     model = requested_model(request)
     grid = whole_number(request.query_params.get("grid", str(GRID)), "grid", 2, MAX_GRID)
     image = await _image(request)
-    with model.queue.admitted(1):
+    with model.queue.admitted(1) as admission:
         seen = await model.decoded(lambda metadata: _seen(image, metadata), "The image")
-        [row] = await model.computed([seen.image])
+        row = await admission.compute(seen.image)
     index = _class_index(model, row, request.query_params.get("class"))
     covered = await _covered_probabilities(model, seen.image, grid, index)
     drops = (row[index] - covered).reshape(grid, grid)
@@ -84,8 +84,8 @@ async def _covered_probabilities(model: ServedModel, image: np.ndarray, grid: in
     found = []
     for start in range(0, len(covered), size):
         batch = covered[start : start + size]
-        with model.queue.admitted(len(batch)):
-            found.append((await model.computed(batch))[:, index])
+        with model.queue.admitted(len(batch)) as admission:
+            found.append((await all_rows(admission, batch))[:, index])
     return np.concatenate(found)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from starlette.exceptions import HTTPException
 
 from keras_resnet.runtimes import Artifact, Metadata
-from keras_resnet.serving.batching import BatchingQueue
+from keras_resnet.serving.batching import Admission, BatchingQueue
 from keras_resnet.serving.images import EncodedImage, NumberImage
 from keras_resnet.serving.limits import Limits
 from keras_resnet.serving.metrics import Metrics
@@ -55,13 +55,10 @@ class ServedModel:
             HTTPException: 400 with a sentence for the first bad image; 413 or 429 for too many images; 500 if the model
                 fails.
         """
-        with self.queue.admitted(len(images)):
+        with self.queue.admitted(len(images)) as admission:
             made = (self.decoded(image.array, _subject(index, images)) for index, image in enumerate(images))
-            prepared = await asyncio.gather(*made, return_exceptions=True)
-            for image in prepared:
-                if isinstance(image, BaseException):
-                    raise image
-            return await self.computed(prepared)
+            arrays = [_unless_error(array) for array in await asyncio.gather(*made, return_exceptions=True)]
+            return await all_rows(admission, arrays)
 
     async def decoded(self, make: Callable[[Metadata], Any], subject: str) -> Any:
         """What `make` returns for the model's metadata; it runs in a thread.
@@ -73,10 +70,6 @@ class ServedModel:
             return await in_thread(self.decoders, make, self.metadata)
         except ValueError as error:
             raise HTTPException(400, f"{subject} {error}.") from None
-
-    async def computed(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """The probabilities of admitted images (height, width, channels)."""
-        return np.stack(await asyncio.gather(*map(self.queue.compute, images)))
 
     def best(self, row: np.ndarray, top: int = TOP) -> list[tuple[str, float]]:
         """The `top` most probable classes with their probabilities, the most probable first."""
@@ -90,6 +83,17 @@ class ServedModel:
 
 def _subject(index: int, images: Sequence) -> str:
     return f"Image {index}" if len(images) > 1 else "The image"
+
+
+def _unless_error(array: np.ndarray | BaseException) -> np.ndarray:
+    if isinstance(array, BaseException):
+        raise array
+    return array
+
+
+async def all_rows(admission: Admission, images: Iterable[np.ndarray]) -> np.ndarray:
+    """The rows of admitted images, in their order."""
+    return np.stack(await asyncio.gather(*map(admission.compute, images)))
 
 
 async def in_thread(threads: ThreadPoolExecutor, function: Callable, *arguments: Any) -> Any:

@@ -69,7 +69,7 @@ class Service:
                 await stack.enter_async_context(model.queue)
             yield
 
-    def find(self, name: str | None, version: str = VERSION) -> ServedModel:
+    def find(self, name: str | None = None, version: str = VERSION) -> ServedModel:
         """The model of this name; without a name, the first one.
 
         Raises:

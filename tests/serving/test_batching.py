@@ -16,8 +16,8 @@ PATIENT = Limits(max_batch=4, max_delay_ms=60_000, timeout_s=120)  # only full b
 
 async def computed(queue: BatchingQueue, images: list[np.ndarray]) -> list[np.ndarray]:
     """The rows of images that arrive at the same time."""
-    with queue.admitted(len(images)):
-        return await asyncio.gather(*map(queue.compute, images))
+    with queue.admitted(len(images)) as admission:
+        return await asyncio.gather(*map(admission.compute, images))
 
 
 def test_batches_give_the_digits_of_single_images(net_file):
@@ -92,9 +92,9 @@ def test_canceled_images_are_not_computed(gated):
             gated.gate.set()
             await first
             await others[4]
-            return queue.admitted_images, len(queue.waiting)
+            return queue.admitted_images, queue.coming, len(queue.waiting)
 
-    assert asyncio.run(run()) == (0, 0)
+    assert asyncio.run(run()) == (0, 0, 0)
     assert gated.batches == [1, 1]
 
 
@@ -107,8 +107,8 @@ def test_a_failing_batch_fails_its_images_only(caplog):
     async def run():
         async with BatchingQueue(function, Limits(max_batch=1)) as queue:
             pair = [np.full((2, 2, 3), value) for value in (-1.0, 5.0)]
-            with queue.admitted(2):
-                return await asyncio.gather(*map(queue.compute, pair), return_exceptions=True)
+            with queue.admitted(2) as admission:
+                return await asyncio.gather(*map(admission.compute, pair), return_exceptions=True)
 
     failed, row = asyncio.run(run())
     assert isinstance(failed, HTTPException)

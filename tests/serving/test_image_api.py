@@ -1,6 +1,7 @@
 """An image as the body, the occlusion map, health, and metrics."""
 
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -53,11 +54,21 @@ def test_unreadable_images_get_a_sentence(client, body, sentence):
     assert answer.json()["error"].startswith(sentence)
 
 
-def test_images_with_too_many_pixels_are_refused_by_their_header(client):
-    header = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (20_000).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00\0\0\0\0"
+@pytest.mark.parametrize(
+    ("side", "sentence"),
+    [
+        (8_000, "The image has 8000 x 8000 pixels; this service takes at most 50,000,000."),
+        (20_000, "The image has more than 178,956,970 pixels."),
+    ],
+)
+def test_images_with_too_many_pixels_are_refused_by_their_header(client, side, sentence):
+    sides = side.to_bytes(4, "big") * 2
+    chunks = [b"IHDR" + sides + b"\x08\x02\x00\x00\x00", b"IDAT"]
+    sealed = [(len(chunk) - 4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") for chunk in chunks]
+    header = b"".join([b"\x89PNG\r\n\x1a\n", *sealed])
     answer = client.post("/predict", content=header)
     assert answer.status_code == 400
-    assert answer.json()["error"] == "The image has 20000 x 20000 pixels; this service takes at most 50,000,000."
+    assert answer.json()["error"] == sentence
 
 
 def test_forms_and_compressed_bodies_are_refused(client):

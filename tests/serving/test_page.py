@@ -151,7 +151,6 @@ def give(browser, script: str, content: bytes, name: str = "photo.png", kind: st
     browser.run(script, base64.b64encode(content).decode(), kind, name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("script", [DROP, PASTE])
 def test_a_photo_that_is_dropped_or_pasted_shows_its_classes(opened, script):
     give(opened, script, encode(PHOTO))
@@ -165,7 +164,6 @@ def test_a_photo_that_is_dropped_or_pasted_shows_its_classes(opened, script):
     assert opened.run("return document.querySelector('.photo img').naturalWidth") == 90
 
 
-@pytest.mark.slow
 def test_the_map_lies_on_the_part_that_the_model_sees(opened):
     opened.run("document.getElementById('model').value = 'center'")
     give(opened, DROP, encode(PHOTO))
@@ -182,7 +180,6 @@ def test_the_map_lies_on_the_part_that_the_model_sees(opened):
     assert "red" in opened.run("return document.querySelector('.note').textContent")
 
 
-@pytest.mark.slow
 def test_the_page_works_by_keyboard(opened, tmp_path):
     photo = tmp_path / "photo.png"
     photo.write_bytes(encode(PHOTO))
@@ -204,7 +201,6 @@ def test_the_page_works_by_keyboard(opened, tmp_path):
     opened.wait("return document.querySelectorAll('.card').length === 0")
 
 
-@pytest.mark.slow
 def test_the_page_fits_a_phone(opened):
     opened.resize(500, 900)  # Chromium's narrowest window
     give(opened, DROP, encode(PHOTO), name="a_very_long_name_of_a_photo_" * 8 + ".png")
@@ -216,7 +212,6 @@ def test_the_page_fits_a_phone(opened):
     assert list_ > photo
 
 
-@pytest.mark.slow
 def test_a_broken_photo_shows_the_sentence(browser, service):
     browser.open(f"http://127.0.0.1:{service.port}/")
     browser.wait("return document.getElementById('status').textContent === 'Ready.'")
@@ -227,7 +222,6 @@ def test_a_broken_photo_shows_the_sentence(browser, service):
     assert [message for message in browser.messages() if "400 (Bad Request)" not in message] == []
 
 
-@pytest.mark.slow
 def test_a_token_is_asked_for(browser, net_file):
     with running_service(net_file, "--token=secret") as service:
         browser.open(f"http://127.0.0.1:{service.port}/")
