@@ -13,6 +13,7 @@ from absl import flags
 
 from keras_resnet.choices import ON_ERROR, RUNTIMES
 from keras_resnet.commands.app import usage_error
+from keras_resnet.commands.quiet_start import quiet_stderr
 
 CSV_COLUMNS = ("image", "rank", "class", "probability", "error")
 
@@ -62,10 +63,10 @@ def _predictions(model: str, images: list[str]) -> Any:
         from keras_resnet.evaluation.opening import open_model as opened
     else:
         from keras_resnet.runtimes import open_artifact as opened
+    with quiet_stderr():
+        artifact = opened(model, flags.FLAGS.runtime)
     bar_on = sys.stderr if sys.stderr.isatty() and not sys.stdout.isatty() else None  # the lines show it on a terminal
-    return classify(
-        opened(model, flags.FLAGS.runtime), images, top=flags.FLAGS.top, on_error=flags.FLAGS.on_error, bar_on=bar_on
-    )
+    return classify(artifact, images, top=flags.FLAGS.top, on_error=flags.FLAGS.on_error, bar_on=bar_on)
 
 
 def _name(prediction: Any) -> str:

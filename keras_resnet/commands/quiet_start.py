@@ -1,8 +1,8 @@
-"""Imports TensorFlow without the log lines that it prints at every start.
+"""Starts TensorFlow and LiteRT without the log lines that they print at every start.
 
-TensorFlow prints them from C++, before its log levels are set. While it starts, standard error therefore goes through a
-filter: this file, run as a program. It drops only the lines of `NOISE`. As another process, it still passes on the last
-words of a TensorFlow that aborts.
+They print them from C++, before log levels are set. While they start, standard error therefore goes through a filter:
+this file, run as a program. It drops only the lines of `NOISE`. As another process, it still passes on the last words
+of a TensorFlow that aborts.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|[IW]\d{4} \d\d[\d:.]+ "  # information and warnings in the format of absl's logs
+    rb"|INFO: Created TensorFlow Lite XNNPACK delegate"
     rb"|E\d{4} .*failed call to cuInit: .*UNKNOWN ERROR \(303\)"  # a machine without a GPU's driver
 )
 
@@ -27,13 +28,18 @@ def start_tensorflow() -> None:
     Raises:
         ImportError: TensorFlow cannot be imported.
     """
-    filtered = sys.stderr is not None and os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0"
-    with _filtered_stderr() if filtered else contextlib.nullcontext():
+    with quiet_stderr():
         import tensorflow as tf
 
         import keras_resnet.models  # noqa: F401 (registers its layers with Keras)
 
         tf.config.list_physical_devices()  # looks for GPUs, which logs what it finds
+
+
+def quiet_stderr() -> contextlib.AbstractContextManager[None]:
+    """A context in which runtimes start quietly; the environment variable TF_CPP_MIN_LOG_LEVEL=0 shows everything."""
+    filtered = sys.stderr is not None and os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") != "0"
+    return _filtered_stderr() if filtered else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -40,6 +40,8 @@ class LiteRTArtifact(Artifact):
         super().__init__(path.stem, metadata_in_zip(path), *shapes)
         if self._output["dtype"] != np.float32:  # each probability is rounded to a multiple of the scale
             self.sum_tolerance += scale / 2 * len(self.metadata.class_names)
+        if None not in self.metadata.image_shape:
+            self._allocate((self._batch or 1, *self.metadata.image_shape))  # a file that cannot run is refused now
 
     def _scores(self, images: np.ndarray) -> np.ndarray:
         with self._lock:

@@ -9,15 +9,15 @@ import openvino
 
 from keras_resnet.runtimes.artifact import Artifact
 from keras_resnet.runtimes.metadata import METADATA_KEY, Metadata
-from keras_resnet.runtimes.outputs import the_input, the_probabilities
+from keras_resnet.runtimes.outputs import PROBABILITIES, the_input, the_probabilities
 from keras_resnet.runtimes.scores import converted
 
-# Without a hint, OpenVINO computes float32 models in bfloat16 where the processor can.
-HINTS = {"float32": "f32", "float16": "f32", "bfloat16": "bf16"}
+# Without a hint, OpenVINO computes in bfloat16 where the processor can: right for what is not int8 in an int8 model.
+HINTS = {"bfloat16": "bf16", "int8": None}
 
 
 class OpenVinoArtifact(Artifact):
-    """An OpenVINO model, an .xml file with its .bin file, on the CPU, in the precision that its metadata name.
+    """An OpenVINO model, an .xml file with its .bin file, on the CPU, in the precision of its metadata, else float32.
 
     Args:
         path: of the .xml file.
@@ -34,10 +34,11 @@ class OpenVinoArtifact(Artifact):
         model = core.read_model(path)
         metadata = Metadata.from_json(_text(model)) if model.has_rt_info(METADATA_KEY) else None
         images = the_input(model.inputs)
-        scores = the_probabilities({name: output for output in model.outputs for name in _names(output)})
+        scores = the_probabilities({_name(output): output for output in model.outputs})
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}  # each call is one batch, computed by all threads
-        if metadata and metadata.precision in HINTS:
-            settings["INFERENCE_PRECISION_HINT"] = HINTS[metadata.precision]
+        hint = HINTS.get(metadata.precision, "f32") if metadata else "f32"
+        if hint:
+            settings["INFERENCE_PRECISION_HINT"] = hint
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
@@ -56,8 +57,10 @@ def _text(model) -> str:
     return model.get_rt_info(METADATA_KEY).astype(str)
 
 
-def _names(output) -> set[str]:
-    return output.get_names() or {""}
+def _name(output) -> str:
+    """One of the names of an output."""
+    names = output.get_names()
+    return PROBABILITIES if PROBABILITIES in names else min(names, default=output.node.friendly_name)
 
 
 def _shape(port) -> list[int | None]:

@@ -1,4 +1,4 @@
-"""The part of an image that a model is tested on, in NumPy: the same pixels as those of `transforms.views`."""
+"""The part of an image that a model is tested on, in NumPy. Its pixels equal those of `transforms.views` to the bit."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 from keras_resnet.view import View
 
 ELONGATION = 8  # long side / short side beyond which an image is not resized as a whole
-BLOCK = 16  # rows of the result that are computed together: fast for BLAS, with few weights that are 0
+BLOCK_BYTES = 2**18  # of the result are computed together: they stay in a core's cache
 
 
 class Kernel(NamedTuple):
@@ -105,33 +105,30 @@ def _taps(outputs: np.ndarray, side: int, scale: float, translation: float, kern
     positions = first[:, None] + np.arange(int((last - first).max()) + 1, dtype="float32")
     weights = kernel.weights((positions + np.float32(0.5) - centers[:, None]) * (np.float32(1) / width))
     weights = np.where(positions <= last[:, None], weights, 0).astype("float32")
-    return Taps(first.astype("int64"), weights * (np.float32(1) / weights.sum(axis=1, keepdims=True)))
+    sums = weights.cumsum(axis=1, dtype="float32")[:, -1:]  # one after the other, unlike np.sum
+    return Taps(first.astype("int64"), weights * (np.float32(1) / sums))
 
 
 def _resampled(image: np.ndarray, rows: Taps, columns: Taps) -> np.ndarray:
     """The weighted means of rows, then of columns: float32 (height, width, C)."""
-    left, right = _extent(columns, image.shape[1])
-    image = image[:, left:right]
-    means = _means(image, rows)
+    left, right = int(columns.first.min()), int(columns.first.max()) + columns.weights.shape[1]
+    means = _means(image[:, left:right], rows)
     means = _means(np.ascontiguousarray(means.swapaxes(0, 1)), Taps(columns.first - left, columns.weights))
     return means.swapaxes(0, 1)
 
 
-def _extent(taps: Taps, side: int) -> tuple[int, int]:
-    return int(taps.first.min()), min(int(taps.first.max()) + taps.weights.shape[1], side)
-
-
 def _means(image: np.ndarray, taps: Taps) -> np.ndarray:
-    """The weighted means of rows, by one matrix product for each block of the result."""
+    """The weighted means of rows, summed up in ScaleAndTranslate's order."""
     size, number = taps.weights.shape
-    means = np.empty((size, *image.shape[1:]), "float32")
-    for start in range(0, size, BLOCK):
-        block = Taps(*(values[start : start + BLOCK] for values in taps))
-        low, high = _extent(block, len(image))
-        matrix = np.zeros((len(block.first), int(block.first.max()) + number - low), "float32")
-        np.put_along_axis(matrix, (block.first - low)[:, None] + np.arange(number), block.weights, axis=1)
-        pixels = image[low:high].astype("float32").reshape(high - low, -1)
-        np.matmul(matrix[:, : high - low], pixels, out=means[start : start + BLOCK].reshape(len(matrix), -1))
+    means = np.zeros((size, *image.shape[1:]), "float32")
+    block = max(BLOCK_BYTES // means[0].nbytes, 1)
+    for start in range(0, size, block):
+        part = slice(start, start + block)
+        first, weights = taps.first[part], taps.weights[part, :, None, None]
+        for tap in range(number):
+            pixels = image[np.minimum(first + tap, len(image) - 1)].astype("float32")
+            pixels *= weights[:, tap]
+            means[part] += pixels
     return means
 
 

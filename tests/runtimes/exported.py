@@ -44,7 +44,7 @@ def write(model: keras.Model, runtime: str, folder: pathlib.Path, metadata: Meta
     if runtime == "keras":
         model.save(path)
     else:
-        model.export(path, format="tf_saved_model" if runtime == "saved_model" else runtime, verbose=False)
+        model.export(str(path), format="tf_saved_model" if runtime == "saved_model" else runtime, verbose=False)
     if metadata:
         ADD_METADATA[runtime](path, dataclasses.replace(metadata, format=runtime).to_json())
     return path
