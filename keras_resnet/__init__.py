@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keras_resnet.data.loading import Data, load_data
     from keras_resnet.data.record_writer import prepare_records
     from keras_resnet.evaluation import evaluate, predict, recalibrate_batchnorm
+    from keras_resnet.exporting import export, fold_batchnorm
     from keras_resnet.models.complexity import multiply_adds
     from keras_resnet.models.constructors import create_model, list_models
     from keras_resnet.models.model import Model
@@ -43,7 +44,9 @@ _MODULES = {  # of each public name but the constructors
     "decode_predictions": "preprocessing",
     "dry_run": "training",
     "evaluate": "evaluation",
+    "export": "exporting",
     "find_weights": "weights",
+    "fold_batchnorm": "exporting",
     "freeze": "models.surgery",
     "get_recipe": "recipes",
     "list_models": "models",
@@ -71,7 +74,9 @@ __all__ = [
     "decode_predictions",
     "dry_run",
     "evaluate",
+    "export",
     "find_weights",
+    "fold_batchnorm",
     "freeze",
     "get_recipe",
     "layers",
@@ -109,6 +114,7 @@ _SCRIPTS = {  # of the repository
     "demo.py",
     "draw_recipes.py",
     "evaluate.py",
+    "export.py",
     "finetune.py",
     "launch_local.py",
     "list_models.py",

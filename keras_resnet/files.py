@@ -43,6 +43,26 @@ def write_text(path: pathlib.Path, text: str) -> None:
     write_atomically(path, lambda scratch: pathlib.Path(scratch).write_text(text, encoding="utf-8"))
 
 
+def replace(new: pathlib.Path, path: pathlib.Path) -> None:
+    """Renames a file or folder to a path on the same disk, where there may be an older one.
+
+    Example:
+        >>> import pathlib
+        >>> from keras_resnet.files import replace
+        >>> new, old = pathlib.Path("new"), pathlib.Path("old")
+        >>> new.mkdir()
+        >>> replace(new, old)
+        >>> old.is_dir(), new.exists()
+        (True, False)
+    """
+    if not path.is_dir():
+        new.replace(path)
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
+        path.rename(pathlib.Path(folder, path.name))
+        new.rename(path)
+
+
 def checksum(path: str | os.PathLike, algorithm: str = "sha256", prefix: bytes = b"") -> str:
     """The checksum of a file's content, as hexadecimal digits.
 

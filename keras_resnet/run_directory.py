@@ -20,6 +20,7 @@ from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, recipe_from_json
 from keras_resnet.rules import PATH, check
 from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, metadata_in_zip
+from keras_resnet.runtimes.outputs import the_input, the_probabilities
 from keras_resnet.view import View
 
 KERAS_FILES = ("best.keras", "final.keras")  # of a run, the first that exists is its model
@@ -154,7 +155,7 @@ def load_model(run: str | os.PathLike) -> keras.Model:
     """Loads the model of a run directory (best.keras, or without it final.keras), a `.keras` file or a SavedModel.
 
     The model of a SavedModel folder can predict, but not be trained or inspected: its one layer calls the folder's
-    signature `serving_default`, which must have one batch of images as input, and one output.
+    signature `serving_default`, which must have one batch of images as input, and one output or `probabilities`.
 
     Raises:
         FileNotFoundError: there is no such run or file.
@@ -210,11 +211,7 @@ def _served_model(folder: pathlib.Path) -> keras.Model:
     import tensorflow as tf
 
     signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    _, inputs = signature.structured_input_signature
-    if len(inputs) != 1 or len(signature.structured_outputs) != 1:
-        raise ValueError(f"it has {len(inputs)} inputs and {len(signature.structured_outputs)} outputs, not one each")
-    ((name, spec),) = inputs.items()
+    name, spec = the_input(list(signature.structured_input_signature[1].items()))
     images = keras.Input(batch_shape=spec.shape, dtype=spec.dtype.name, name=name)
     layer = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")
-    (output,) = layer(images).values()
-    return Model(images, output, name=folder.name)
+    return Model(images, the_probabilities(layer(images)), name=folder.name)

@@ -30,6 +30,7 @@ COMMANDS = {
     "finetune": Command("keras_resnet.commands.finetune", "Fine-tune published weights on photos.", "PHOTOS"),
     "evaluate": Command("keras_resnet.commands.evaluate", "Measure the accuracy of a model on a data set."),
     "predict": Command("keras_resnet.commands.predict", "Print the most probable classes of images.", "RUN IMAGE..."),
+    "export": Command("keras_resnet.commands.export", "Export a model for another runtime.", "RUN PATH"),
     "list": Command(
         "keras_resnet.commands.list_models",
         "List the variants, published weights, or recipes as a Markdown table.",

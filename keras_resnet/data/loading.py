@@ -32,7 +32,8 @@ class Data:
     """The examples that a model is trained and tested on, split by split. `validation` and `test` may be None.
 
     `view` is the part of a test image that the model sees, and its size. `held_out` is whether the validation images
-    were held out from the training images, because the source has no validation split.
+    were held out from the training images, because the source has no validation split. `source` has the arguments of
+    `load_data` that find the images again, as recipe.json records them; it is empty for data from memory.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -52,6 +53,7 @@ class Data:
     class_names: tuple[str, ...]
     view: View
     held_out: bool = False
+    source: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -166,14 +168,32 @@ def load_data(
         if class_names is not None:
             raise ValueError(f"class_names are only for arrays and tf.data; {source} has its own.")
         name, splits, names = _from_files(source, settings.image_size, data_dir, download, manual_dir)
+        found = _arguments(source, data_dir)
     else:
         name, splits, names = _from_memory(source, settings.image_size, class_names)
+        found = {}
     _check_splits(splits, name)
     held_out = "validation" not in splits and settings.validation_fraction > 0
     if held_out:
         splits["train"], splits["validation"] = hold_out(splits["train"], settings.validation_fraction, settings.seed)
     view = _view(splits["train"], settings)
-    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, view, held_out)
+    return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, view, held_out, found)
+
+
+def _arguments(source, data_dir):
+    """The arguments that find the same files in another working directory."""
+    if is_name(source):
+        return {"source": source, "data_dir": data_dir and _absolute(data_dir)}
+    return {"source": _absolute(source)}
+
+
+def is_name(source: str | os.PathLike) -> bool:
+    """Whether a source of `load_data` is the name of a TFDS data set rather than a path."""
+    return isinstance(source, str) and "/" not in source
+
+
+def _absolute(path):
+    return os.path.abspath(os.path.expanduser(os.fspath(path)))  # noqa: PTH100, PTH111 (for an unknown user)
 
 
 def _view(examples, recipe):
@@ -188,7 +208,7 @@ def _view(examples, recipe):
 def _from_files(source, image_size, data_dir, download, manual_dir):
     """(name, the examples of each split, class names) of a path or the name of a TFDS data set."""
     image_shape = (image_size, image_size, 3)
-    if isinstance(source, str) and "/" not in source:
+    if is_name(source):
         check("source", source, Rule(PATH.holds, "must be the name of a data set, or a path"))
         return from_tfds(source, data_dir, download, manual_dir, image_shape)
     folder = pathlib.Path(os.path.expanduser(source))  # noqa: PTH111 (pathlib's raises an error for an unknown user)

@@ -39,8 +39,27 @@ def match_classes(model: keras.Model, data: Data) -> np.ndarray:
         >>> match_classes(model, keras_resnet.load_data(arrays, class_names=("owl", "cat"))).tolist()
         [2, 0]
     """
-    names, outputs, classes = getattr(model, "class_names", None), model.output_shape[1:], len(data.class_names)
-    known = _outputs_by_name(names or ())
+    return match_names(model.name, getattr(model, "class_names", None), model.output_shape[1:], data)
+
+
+def match_names(model: str, names: Sequence[str] | None, outputs: tuple[int | None, ...], data: Data) -> np.ndarray:
+    """The same as `match_classes`, for an exported model.
+
+    Args:
+        model: its name, for messages.
+        names: of its classes, or None.
+        outputs: the shape of its outputs for one image.
+        data: from `keras_resnet.load_data`.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.evaluation.class_matching import match_names
+        >>> arrays = np.zeros((2, 32, 32, 3), "uint8"), np.arange(2)
+        >>> data = keras_resnet.load_data(arrays, class_names=("owl", "cat"))
+        >>> match_names("net", ("cat", "dog", "owl"), (3,), data).tolist()
+        [2, 0]
+    """
+    classes, known = len(data.class_names), _outputs_by_name(names or ())
     if len(outputs) == 1 and all(len(known.get(name, ())) == 1 for name in data.class_names):
         return np.array([known[name][0] for name in data.class_names])
     if outputs == (classes,):
@@ -48,15 +67,15 @@ def match_classes(model: keras.Model, data: Data) -> np.ndarray:
     if not names or classes > len(names):
         hint = "" if names else ", or set its class_names to match classes by name"
         raise ValueError(
-            f"The model {model.name} has outputs of shape {outputs}, but {data.name} has {classes} classes; build it "
+            f"The model {model} has outputs of shape {outputs}, but {data.name} has {classes} classes; build it "
             f"with classes={classes}{hint}."
         )
     unknown = [name for name in data.class_names if name not in known]
     if unknown:
-        raise ValueError(f"{data.name} has classes that the model {model.name} does not know: {_listed(unknown)}.")
+        raise ValueError(f"{data.name} has classes that the model {model} does not know: {_listed(unknown)}.")
     ambiguous = [name for name in data.class_names if len(known[name]) > 1]
     raise ValueError(
-        f"The model {model.name} has several classes of the name {_listed(ambiguous)}; give {data.name} WordNet IDs as "
+        f"The model {model} has several classes of the name {_listed(ambiguous)}; give {data.name} WordNet IDs as "
         "class names."
     )
 

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +14,7 @@ import keras
 import numpy as np
 
 from keras_resnet.errors import shown
-from keras_resnet.files import write_text
+from keras_resnet.files import replace, write_text
 from keras_resnet.layers import replaces
 from keras_resnet.models.features import Feature, features_of
 from keras_resnet.preprocessing import image_sides
@@ -38,8 +37,16 @@ LAYERS_IN_A_ROW = 20_000  # ResNet-1202 has 4,205
 
 
 @contextlib.contextmanager
-def _recursion_limit(at_least: int) -> Iterator[None]:
-    """Raises Python's recursion limit of 1,000: Keras walks a functional graph with a frame per layer in a row."""
+def recursion_limit(at_least: int = LAYERS_IN_A_ROW) -> Iterator[None]:
+    """Raises Python's recursion limit of 1,000: Keras walks a functional graph with a frame per layer in a row.
+
+    Example:
+        >>> import sys
+        >>> from keras_resnet.models.model import recursion_limit
+        >>> with recursion_limit(5_000):
+        ...     sys.getrecursionlimit() >= 5_000
+        True
+    """
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, at_least))
     try:
@@ -71,7 +78,7 @@ class Model(ReplicatedModel):
     # Keras recreates a functional model from its configuration only if these parameters have their usual names.
     def __init__(self, *args, **kwargs):
         view, class_names = kwargs.pop("view", None), kwargs.pop("class_names", None)
-        with _recursion_limit(LAYERS_IN_A_ROW):
+        with recursion_limit():
             super().__init__(*args, **kwargs)
         self.view = View.from_json(view) if isinstance(view, Mapping) else view
         self.class_names = class_names
@@ -141,15 +148,13 @@ class Model(ReplicatedModel):
             raise FileExistsError(f"{path} exists and is not a SavedModel to overwrite; choose another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-            new, old = pathlib.Path(folder, "new"), pathlib.Path(folder, "old")
+            new = pathlib.Path(folder, "new")
             self.export(str(new), format="tf_saved_model", verbose=False)
             if self.class_names:
                 write_text(new / LABELS_FILE, "".join(f"{name}\n" for name in self.class_names))
             if self.view:
                 write_text(new / VIEW_FILE, json.dumps(dataclasses.asdict(self.view)) + "\n")
-            if path.exists():
-                shutil.move(path, old)
-            new.rename(path)
+            replace(new, path)
 
 
 def number_of_classes(model: keras.Model) -> int:

@@ -8,6 +8,7 @@ from keras_resnet.errors import check_name, first_line
 from keras_resnet.rules import PATH, POSITIVE_INTEGER, check
 from keras_resnet.runtimes.artifact import Artifact
 from keras_resnet.runtimes.metadata import SAVED_MODEL_FILE
+from keras_resnet.runtimes.packages import stop_telemetry
 from keras_resnet.runtimes.table import RUNTIMES
 
 
@@ -64,6 +65,7 @@ def open_artifact(path: str | os.PathLike, runtime: str | None = None, threads: 
 
 def _open(path: pathlib.Path, runtime: str, threads: int | None) -> Artifact:
     row = RUNTIMES[runtime]
+    stop_telemetry()
     try:
         module = importlib.import_module(row.module)
     except ImportError as error:

@@ -58,6 +58,7 @@ def describe_run(
         "teacher": _teacher(teacher),
         "data": {
             "name": data.name,
+            "source": dict(data.source),
             "image_shape": list(data.image_shape),
             "classes": len(data.class_names),
             "view": dataclasses.asdict(data.view),

@@ -33,6 +33,7 @@ FLAGS = {
         "model", "weights", "data", "data_dir", "split", "protocol", "scales", "image_size", "crop_fraction",
         "interpolation", "per_class", "real_labels", "recalibrate_batchnorm", "classes", "class_list",
     },
+    "export": {"format", "precision", "calibration", "images", "evaluate", "data_dir", "data", "split"},
     "finetune": {*TRAINING, *SETTINGS, "freeze"},
     "launch": {"workers"},
     "list": {"weights", "recipes", "licence", "commercial", "image_size", "min_top1"},

@@ -12,6 +12,7 @@ from tests.photos import write_scenes
 # The arguments of a command that would run, if its data were there.
 COMPLETE = {
     "evaluate": ["--model=resnet50", "--weights=imagenet", "--data_dir=nowhere"],
+    "export": ["nowhere", "net.onnx"],
     "finetune": ["nowhere", "--workdir=run"],
     "launch": ["nowhere.py"],
     "list": ["nothing"],
@@ -104,6 +105,12 @@ def test_similar_flags_are_suggested(run):
         ),
         (["evaluate", "--model=.", "--split=val"], "Unknown --split 'val'; did you mean 'validation'?"),
         (["evaluate", "--model=resnet5O"], "Unknown run directory, .keras file, or variant 'resnet5O'; did you mean"),
+        (["export", "run", "net.onnx", "--format=onxx"], "Unknown --format 'onxx'; did you mean 'onnx'?"),
+        (["export", "run", "net.onnx", "--precision=int4"], "Unknown --precision 'int4'; did you mean 'int8'?"),
+        (["export", "run", "net.onnx", "--images="], "--images is empty."),
+        (["export", "run", "net.onnx", "--precision=int8"], "int8 needs images for calibration"),
+        (["export", "run", "net.pb"], "Unknown suffix of an exported model '.pb'"),
+        (["export", "nowhere", "net.onnx"], "nowhere is neither a run directory"),
         (["predict", "run", "x.png", "--top=0"], "--top=0 must be a positive integer."),
         (["launch", "--workers=0", "x.py"], "--workers=0 must be a positive integer."),
         (["list", "resnet51"], "Unknown model 'resnet51'"),
@@ -136,6 +143,7 @@ def test_wrong_values_name_the_flag_and_what_it_takes(arguments, message, run):
             ["evaluate", "--model=resnet18", "--weights=imagenet", "--data_dir=photos", "--class_list=imagenet-1k"],
             "imagenet has its own classes; leave out --class_list.",
         ),
+        (["export", "run", "net.onnx", "--data_dir=photos"], "--data_dir needs --evaluate."),
         (["list", "--min_top1=80"], "--min_top1 needs --weights."),
         (["list", "--nocommercial"], "--commercial needs --weights."),
         (["evaluate", "--model=photos", "--scales=224"], "--scales needs --protocol=multi_scale."),
