@@ -47,7 +47,7 @@ def decode(content: tf.Tensor, channels: int = 3) -> tf.Tensor:
 
 
 def _jpeg(content):
-    with tf.control_dependencies([_not_too_large(tf.io.extract_jpeg_shape(content)[:2])]):
+    with tf.control_dependencies([_not_too_large(tf.unstack(tf.io.extract_jpeg_shape(content)[:2]))]):
         return upright(tf.io.decode_jpeg(content, **JPEG), jpeg_orientation(content))
 
 
@@ -72,8 +72,8 @@ def _bmp(content):
     header, bits, compression = at(14, 4), at(28, 2), at(30, 4)
     known = (header >= 40) & (compression == 0) & tf.reduce_any(bits == (8, 24, 32))
     text = "The BMP image is compressed or does not have 8, 24 or 32 bits; convert it to PNG."
-    sides = [at(18, 4), tf.abs(tf.cast(at(22, 4), tf.int32))]  # a height below 0: the first row comes first
-    with tf.control_dependencies([tf.debugging.Assert(known, [text]), _not_too_large(sides)]):
+    height = tf.cast(at(22, 4), tf.int32)  # below 0 if the first row comes first
+    with tf.control_dependencies([tf.debugging.Assert(known, [text]), _not_too_large([at(18, 4), tf.abs(height)])]):
         pixels = tf.io.decode_bmp(content)
         return tf.cond(bits == 8, lambda: _of_palette(content, pixels, header), lambda: pixels[..., :3])
 
@@ -88,7 +88,7 @@ def _of_palette(content, indices, header):
 
 def _not_too_large(sides):
     """An operation that fails if an image with these two sides has too many pixels."""
-    pixels = tf.reduce_prod([tf.cast(side, tf.int64) for side in tf.unstack(sides, 2)])
+    pixels = tf.reduce_prod([tf.cast(side, tf.int64) for side in sides])
     return tf.debugging.Assert((pixels > 0) & (pixels <= MAX_PIXELS), [f"The image {TOO_LARGE}, or none."])
 
 

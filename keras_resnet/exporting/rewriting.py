@@ -35,7 +35,8 @@ def rewritten(model: keras.Model, replacement: Callable[[keras.Operation, str], 
     graph = _Graph(replacement)
     graph.check(model)
     with recursion_limit():
-        inputs = keras.tree.map_structure(graph.input, model.input)
+        structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        inputs = keras.tree.map_structure(graph.input, structure)
         return keras.Model(inputs, graph.call(model, inputs), name=model.name)
 
 

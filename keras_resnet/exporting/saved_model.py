@@ -1,11 +1,13 @@
 """Writes SavedModels for TensorFlow and TensorFlow Serving."""
 
+import contextlib
 import dataclasses
 import json
+import logging
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -63,11 +65,24 @@ def write(
         file = pathlib.Path(folder, LABELS_FILE)
         write_text(file, labels)
         module = _Module(model, metadata, file)
-        tf.saved_model.save(module, os.fspath(path), module.signatures())
+        with _quiet():
+            tf.saved_model.save(module, os.fspath(path), module.signatures())
     write_text(pathlib.Path(path, LABELS_FILE), labels)
     write_text(pathlib.Path(path, METADATA_FILE), metadata.to_json() + "\n")
     if metadata.view:
         write_text(pathlib.Path(path, VIEW_FILE), json.dumps(dataclasses.asdict(metadata.view)) + "\n")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without TensorFlow's warning that the old format of collections cannot hold a table, which nothing needs."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Module(tf.Module):
@@ -107,7 +122,7 @@ class _Module(tf.Module):
     def _of_images(self, dtype):
         height, width, channels = self.metadata.image_shape
 
-        @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), dtype, name=INPUT)])
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), dtype, name=INPUT)], autograph=False)
         def serve(images):
             if height and width:
                 images = _resized(images, (height, width), self.metadata.view)
@@ -119,7 +134,7 @@ class _Module(tf.Module):
     def _of_bytes(self):
         view, channels = self.metadata.view, self.metadata.image_shape[-1]
 
-        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=BYTES)])
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=BYTES)], autograph=False)
         def serve(contents):
             if view:
                 images = tf.map_fn(

@@ -81,7 +81,7 @@ def _blur(layer: BlurPool, name: str, dtype: str) -> Function:
     blur = layers.DepthwiseConv2D(
         layer.kernel.shape[:2], layer.strides, use_bias=False, data_format=data_format, dtype=dtype, name=name
     )
-    blur.build(layer.get_build_config()["input_shape"])
+    blur.build([layer.kernel.shape[2] if axis == layer.axis % 4 else None for axis in range(4)])
     blur.set_weights([layer.kernel])
     return lambda x: blur(ops.pad(x, _of_space(((1, 1), (1, 1)), data_format), mode="reflect"))
 
