@@ -51,6 +51,12 @@ class Service:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
     def stop(self):
         """Asks it to stop; its exit code."""
         self.process.terminate()
@@ -122,21 +128,21 @@ def measure_throughput(model, photos):
     from keras_resnet.runtimes.decoding import decode_image
     from keras_resnet.runtimes.views import center_view
 
-    artifact, service = open_artifact(model), Service(model)
+    artifact = open_artifact(model)
     view = artifact.metadata.default_view
     images = np.stack([center_view(decode_image(photo), view) for photo in photos[:BATCH]])
-    bare_rate(artifact, images, WARM_UP)
-    asyncio.run(send_photos(service.port, photos, WARM_UP))
     rates, ratios, latencies = [], [], []
-    for _ in range(ROUNDS.value):
-        bare = bare_rate(artifact, images, ROUND)
-        start = time.perf_counter()
-        found = asyncio.run(send_photos(service.port, photos, ROUND))
-        rate = len(found) / (time.perf_counter() - start)
-        rates.append((bare, rate))
-        ratios.append(rate / bare)
-        latencies.append(found)
-    service.stop()
+    with Service(model) as service:
+        bare_rate(artifact, images, WARM_UP)
+        asyncio.run(send_photos(service.port, photos, WARM_UP))
+        for _ in range(ROUNDS.value):
+            bare = bare_rate(artifact, images, ROUND)
+            start = time.perf_counter()
+            found = asyncio.run(send_photos(service.port, photos, ROUND))
+            rate = len(found) / (time.perf_counter() - start)
+            rates.append((bare, rate))
+            ratios.append(rate / bare)
+            latencies.append(found)
     bare, rate = (statistics.median(column) for column in zip(*rates, strict=True))
     tails = [np.percentile(found, 99) / np.mean(found) for found in latencies]
     print(f"bare runtime, batch {BATCH}: {bare:.1f} images/s; service, {CONNECTIONS} connections: {rate:.1f} images/s")
@@ -217,15 +223,15 @@ async def send_mixture(port, photos, seconds):
 
 def measure_load(model, photos):
     """Prints what each kind of request got, and the memory over time."""
-    service = Service(model)
-    asyncio.run(send_mixture(service.port, photos, WARM_UP))
-    memory = [service.memory()]
-    parts = 4
-    answers = {}
-    for _ in range(parts):
-        for kind, found in asyncio.run(send_mixture(service.port, photos, SECONDS.value / parts)).items():
-            answers.setdefault(kind, []).extend(found)
-        memory.append(service.memory())
+    parts, answers = 4, {}
+    with Service(model) as service:
+        asyncio.run(send_mixture(service.port, photos, WARM_UP))
+        memory = [service.memory()]
+        for _ in range(parts):
+            for kind, found in asyncio.run(send_mixture(service.port, photos, SECONDS.value / parts)).items():
+                answers.setdefault(kind, []).extend(found)
+            memory.append(service.memory())
+        running, code = service.process.poll() is None, service.stop()
     print("| kind | answers | p50 ms | p99 ms |\n|---|---|---|---|")
     for kind, found in answers.items():
         statuses = [str(status) for status, _ in found]
@@ -233,14 +239,17 @@ def measure_load(model, photos):
         p50, p99 = np.percentile([seconds * 1e3 for _, seconds in found], [50, 99])
         print(f"| {kind} | {counted} | {p50:.0f} | {p99:.0f} |")
     print("memory, MB, after each quarter:", ", ".join(f"{each:.0f}" for each in memory))
-    print(f"running: {service.process.poll() is None}; exit code after SIGTERM: {service.stop()}")
+    print(f"running after the load: {running}; exit code after SIGTERM: {code}")
 
 
 def main(argv):
     """Measures the parts, and prints what they ran on."""
     if len(argv) != 2:
         raise SystemExit("usage: service.py MODEL --photos=FOLDER")
-    photos = [path.read_bytes() for path in sorted(pathlib.Path(PHOTOS.value).rglob("*.jp*g"))[:500]]
+    paths = sorted(path for path in pathlib.Path(PHOTOS.value).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+    photos = [path.read_bytes() for path in paths[:500]]
+    if not photos:
+        raise SystemExit(f"{PHOTOS.value} holds no JPEG files.")
     print(f"{rounds.machine()}; commit {rounds.commit()}; {len(photos)} photos")
     measures = {"throughput": measure_throughput, "load": measure_load}
     for part in PARTS.value:
