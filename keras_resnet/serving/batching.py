@@ -136,6 +136,7 @@ class BatchingQueue:
         loop = asyncio.get_running_loop()
         try:
             rows = await loop.run_in_executor(self.thread, self._rows, [item.image for item in batch])
+            answered = list(zip(batch, rows, strict=True))
         except Exception:  # of any runtime; the service goes on
             logger.exception("A batch of %d images %s failed.", len(batch), batch[0].image.shape)
             for item in batch:
@@ -143,7 +144,7 @@ class BatchingQueue:
                     item.answer.set_exception(HTTPException(500, "The model failed; see the log of the service."))
             return
         self.computed(len(batch))
-        for item, row in zip(batch, rows, strict=True):
+        for item, row in answered:
             if not item.answer.done():
                 item.answer.set_result(row)
 

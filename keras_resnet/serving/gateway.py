@@ -76,7 +76,7 @@ class _Exchange:
         Raises:
             HTTPException: the request is refused.
         """
-        path, headers = self.request.url.path, self.request.headers
+        path, headers = self.scope["path"], self.request.headers
         if path not in OPEN_PATHS:
             self.service.authorize(headers.get("authorization"))
         if path not in PROBES:

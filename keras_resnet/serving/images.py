@@ -4,7 +4,8 @@ import base64
 import binascii
 import dataclasses
 import io
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,9 @@ from keras_resnet.runtimes.image_sources import checked_image
 from keras_resnet.runtimes.quiet_pillow import quiet_pillow
 from keras_resnet.runtimes.views import center_view
 from keras_resnet.serving.limits import MAX_PIXELS
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 INPUT = "images"  # the name of a model's input in the protocols
 
@@ -61,12 +65,12 @@ def _check_pixels(content: bytes) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class NumberImage:
-    """Numbers in 0 to 255, nested as (height, width, channels).
+    """Numbers in 0 to 255, (height, width, channels).
 
     The model sees them as they are if they have its size, else their view, as in an exported SavedModel.
     """
 
-    numbers: Any
+    numbers: np.ndarray
 
     def array(self, metadata: Metadata) -> np.ndarray:
         """What the model sees, float32 (height, width, channels).
@@ -74,7 +78,7 @@ class NumberImage:
         Raises:
             ValueError: they are not an image in 0 to 255 with the model's number of channels.
         """
-        return fitting(checked_image(as_array(self.numbers)), metadata)
+        return fitting(checked_image(self.numbers), metadata)
 
 
 def as_array(numbers: Any) -> np.ndarray:
@@ -119,3 +123,23 @@ def from_base64(text: Any) -> EncodedImage:
         return EncodedImage(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"is not valid base64 ({error})") from None
+
+
+def named_images(values: Sequence[T], make: Callable[[T], S]) -> list[S]:
+    """What `make` returns for each image of a request.
+
+    Raises:
+        ValueError: as `make`; the message names the image.
+    """
+    made = []
+    for index, value in enumerate(values):
+        try:
+            made.append(make(value))
+        except ValueError as error:
+            raise ValueError(f"{subject(index, len(values))} {error}") from None
+    return made
+
+
+def subject(index: int, count: int) -> str:
+    """How messages name an image among all of a request."""
+    return f"Image {index}" if count > 1 else "The image"

@@ -4,7 +4,7 @@ Source: https://github.com/kserve/open-inference-protocol/blob/main/specificatio
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from starlette.exceptions import HTTPException
@@ -16,11 +16,11 @@ import keras_resnet
 from keras_resnet.errors import shown, unknown_name
 from keras_resnet.rules import POSITIVE_INTEGER
 from keras_resnet.serving.images import INPUT, EncodedImage, NumberImage, as_array, from_base64
-from keras_resnet.serving.json_requests import json_object
+from keras_resnet.serving.json_requests import json_request
 from keras_resnet.serving.served_model import TOP, ServedModel
 from keras_resnet.serving.service import VERSION, requested_model
 
-NUMBERS = {"FP32": "float32", "UINT8": "uint8"}  # NumPy's types of the datatypes
+NUMBERS = ("FP32", "UINT8")  # datatypes of images
 BYTES = "BYTES"
 OUTPUTS = ("probabilities", "classes")
 
@@ -70,12 +70,35 @@ async def infer(request: Request) -> JSONResponse:
     model = requested_model(request)
     if "inference-header-content-length" in request.headers:
         raise HTTPException(415, "Binary tensors are not supported; send tensors as JSON.")
-    content = await json_object(request, model)
-    wanted = _wanted_outputs(content)
-    images = await _images(content, model)
-    outputs = _outputs(model, await model.probabilities(images))
-    answer = {"model_name": model.name, "model_version": VERSION, "outputs": [outputs[name] for name in wanted]}
-    return JSONResponse({**answer, "id": content["id"]} if "id" in content else answer)
+    asked = await json_request(request, model, _parsed)
+    outputs = _outputs(model, await model.probabilities(asked.images))
+    answer = {"model_name": model.name, "model_version": VERSION, "outputs": [outputs[name] for name in asked.outputs]}
+    return JSONResponse({**asked.identifier, **answer})
+
+
+class _Asked(NamedTuple):
+    """The images of a request, the names of the outputs that it asks for, and its identifier, if it has one."""
+
+    images: list[EncodedImage | NumberImage]
+    outputs: list[str]
+    identifier: dict[str, Any]
+
+
+def _parsed(content: dict[str, Any]) -> _Asked:
+    """The content of a request.
+
+    Raises:
+        ValueError: the request has another form.
+    """
+    outputs = _wanted_outputs(content)
+    inputs = content.get("inputs")
+    if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
+        raise ValueError(f'"inputs" must be a list of one tensor, "{INPUT}"')
+    try:
+        images = _tensor_images(inputs[0])
+    except ValueError as error:
+        raise ValueError(f'The input "{INPUT}" {error}') from None
+    return _Asked(images, outputs, {"id": content["id"]} if "id" in content else {})
 
 
 def _outputs(model: ServedModel, probabilities: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -94,23 +117,11 @@ def _wanted_outputs(content: dict[str, Any]) -> list[str]:
     """The names of the outputs that a request asks for; all if it names none."""
     asked = content.get("outputs") or [{"name": name} for name in OUTPUTS]
     if not (isinstance(asked, list) and all(isinstance(each, dict) for each in asked)):
-        raise HTTPException(400, '"outputs" must be a list of objects with a "name".')
+        raise ValueError('"outputs" must be a list of objects with a "name"')
     for each in asked:
         if each.get("name") not in OUTPUTS:
-            raise HTTPException(400, str(unknown_name("output", each.get("name"), OUTPUTS)))
+            raise ValueError(str(unknown_name("output", each.get("name"), OUTPUTS)).rstrip("."))
     return [each["name"] for each in asked]
-
-
-async def _images(content: dict[str, Any], model: ServedModel) -> list[EncodedImage | NumberImage]:
-    """The images of the one input tensor.
-
-    Raises:
-        HTTPException: 400 if there is another number of inputs, or the tensor is malformed.
-    """
-    inputs = content.get("inputs")
-    if not (isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict)):
-        raise HTTPException(400, f'"inputs" must be a list of one tensor, "{INPUT}".')
-    return await model.decoded(lambda _: _tensor_images(inputs[0]), f'The input "{INPUT}"')
 
 
 def _tensor_images(tensor: dict[str, Any]) -> list[EncodedImage | NumberImage]:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from keras_resnet.runtimes import Artifact, Metadata
 from keras_resnet.serving.batching import Admission, BatchingQueue
-from keras_resnet.serving.images import EncodedImage, NumberImage
+from keras_resnet.serving.images import EncodedImage, NumberImage, subject
 from keras_resnet.serving.limits import Limits
 from keras_resnet.serving.metrics import Metrics
 
@@ -19,7 +19,7 @@ TOP = 5  # most probable classes in an answer, or all if there are fewer
 
 
 class ServedModel:
-    """An artifact with its queue; a context in which it computes.
+    """An artifact with its queue.
 
     Args:
         name: by which requests call it.
@@ -56,20 +56,20 @@ class ServedModel:
                 fails.
         """
         with self.queue.admitted(len(images)) as admission:
-            made = (self.decoded(image.array, _subject(index, images)) for index, image in enumerate(images))
+            made = (self.decoded(image.array, subject(index, len(images))) for index, image in enumerate(images))
             arrays = [_unless_error(array) for array in await asyncio.gather(*made, return_exceptions=True)]
             return await all_rows(admission, arrays)
 
-    async def decoded(self, make: Callable[[Metadata], Any], subject: str) -> Any:
+    async def decoded(self, make: Callable[[Metadata], Any], named: str) -> Any:
         """What `make` returns for the model's metadata; it runs in a thread.
 
         Raises:
-            HTTPException: 400 with `subject` and the text of a ValueError.
+            HTTPException: 400 with the name of the image and the text of a ValueError.
         """
         try:
             return await in_thread(self.decoders, make, self.metadata)
         except ValueError as error:
-            raise HTTPException(400, f"{subject} {error}.") from None
+            raise HTTPException(400, f"{named} {error}.") from None
 
     def best(self, row: np.ndarray, top: int = TOP) -> list[tuple[str, float]]:
         """The `top` most probable classes with their probabilities, the most probable first."""
@@ -79,10 +79,6 @@ class ServedModel:
     def top_names(self, probabilities: np.ndarray) -> list[list[str]]:
         """The names of the most probable classes of each image."""
         return [[name for name, _ in self.best(row)] for row in probabilities]
-
-
-def _subject(index: int, images: Sequence) -> str:
-    return f"Image {index}" if len(images) > 1 else "The image"
 
 
 def _unless_error(array: np.ndarray | BaseException) -> np.ndarray:

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from keras_resnet.errors import shown, unknown_name
-from keras_resnet.serving.images import INPUT, EncodedImage, NumberImage, from_base64
-from keras_resnet.serving.json_requests import json_object
+from keras_resnet.serving.images import INPUT, EncodedImage, NumberImage, as_array, from_base64, named_images
+from keras_resnet.serving.json_requests import json_request
 from keras_resnet.serving.served_model import ServedModel
 from keras_resnet.serving.service import VERSION, requested_model
 
@@ -111,15 +110,18 @@ def _tensor(dtype: str, shape: Shape, name: str) -> dict[str, Any]:
     return {"dtype": dtype, "tensor_shape": {"dim": sides, "unknown_rank": False}, "name": name}
 
 
+class _Instances(NamedTuple):
+    """The images of a request, and whether they are answered by row."""
+
+    images: list[EncodedImage | NumberImage]
+    signature: Signature
+    by_row: bool
+
+
 async def predict(request: Request) -> JSONResponse:
     """Answers instances by row ("predictions"), or inputs by column ("outputs")."""
     model = requested_model(request)
-    content = await json_object(request, model)
-    name = content.get("signature_name") or "serving_default"
-    if not (isinstance(name, str) and name in SIGNATURES):
-        raise HTTPException(400, str(unknown_name("signature_name", name, SIGNATURES)))
-    signature = SIGNATURES[name]
-    images, by_row = _images(content, signature)
+    images, signature, by_row = await json_request(request, model, _parsed)
     outputs = signature.outputs(model, await model.probabilities(images))
     if not by_row:
         return JSONResponse({"outputs": outputs})
@@ -127,21 +129,24 @@ async def predict(request: Request) -> JSONResponse:
     return JSONResponse({"predictions": rows})
 
 
-def _images(content: dict[str, Any], signature: Signature) -> tuple[list[EncodedImage | NumberImage], bool]:
-    """The images of a request, and whether they came by row.
+def _parsed(content: dict[str, Any]) -> _Instances:
+    """The images of a request.
 
     Raises:
-        HTTPException: 400 if the request has another form.
+        ValueError: the request has another form.
     """
+    name = content.get("signature_name") or "serving_default"
+    if not (isinstance(name, str) and name in SIGNATURES):
+        raise ValueError(str(unknown_name("signature_name", name, SIGNATURES)).rstrip("."))
     if ("instances" in content) == ("inputs" in content):
-        raise HTTPException(400, 'The body must have either "instances" or "inputs".')
-    by_row = "instances" in content
+        raise ValueError('The body must have either "instances" or "inputs"')
+    by_row, signature = "instances" in content, SIGNATURES[name]
     values = content["instances"] if by_row else _named(content["inputs"], signature)
     if not by_row and isinstance(values, dict):  # {"b64": ...}, a batch of one
         values = [values]
     if not isinstance(values, list) or not values:
-        raise HTTPException(400, f'"{"instances" if by_row else "inputs"}" must be a list of images, not empty.')
-    return [_image(value, index, signature) for index, value in enumerate(values)], by_row
+        raise ValueError(f'"{"instances" if by_row else "inputs"}" must be a list of images, not empty')
+    return _Instances(named_images(values, lambda value: _image(_named(value, signature))), signature, by_row)
 
 
 def _named(value: Any, signature: Signature) -> Any:
@@ -149,16 +154,12 @@ def _named(value: Any, signature: Signature) -> Any:
     return value[signature.input] if isinstance(value, dict) and value.keys() == {signature.input} else value
 
 
-def _image(value: Any, index: int, signature: Signature) -> EncodedImage | NumberImage:
-    value = _named(value, signature)
+def _image(value: Any) -> EncodedImage | NumberImage:
     if isinstance(value, list):
-        return NumberImage(value)
-    try:
-        if isinstance(value, dict) and value.keys() == {"b64"}:
-            return from_base64(value["b64"])
-        raise ValueError(f'must be nested lists of numbers, or {{"b64": "..."}}, not {shown(value)}')
-    except ValueError as error:
-        raise HTTPException(400, f"Image {index} {error}.") from None
+        return NumberImage(as_array(value))
+    if isinstance(value, dict) and value.keys() == {"b64"}:
+        return from_base64(value["b64"])
+    raise ValueError(f'must be nested lists of numbers, or {{"b64": "..."}}, not {shown(value)}')
 
 
 ROUTES = [
