@@ -42,7 +42,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["keras_resnet", "keras_resnet.*"]),
-    package_data={"keras_resnet": ["py.typed", "*/*.txt", "*/*.json", "*/*/*.safetensors"]},
+    package_data={"keras_resnet": ["py.typed", "*/*.txt", "*/*.json", "*/*.html", "*/*/*.safetensors"]},
     entry_points={"console_scripts": ["keras-resnet = keras_resnet.commands.main:main"]},
     python_requires=">=3.11",
     install_requires=[

@@ -1,11 +1,11 @@
 """ResNets for Keras: models, training and prediction.
 
-`import keras_resnet` imports Keras and the models, which register their layers with Keras. Other names are imported on
-first use, because training and evaluation need TensorFlow's data stack. A command of this package imports the models
-when it needs them, so that its `--help` answers at once.
+`import keras_resnet` imports Keras, if it is installed, and the models, which register their layers with Keras. Other
+names are imported on first use, because training and evaluation need TensorFlow's data stack. A command of this package
+imports the models when it needs them, so that its `--help` answers at once.
 """
 
-import importlib
+import importlib.util
 import pathlib
 import sys
 from typing import TYPE_CHECKING, Any
@@ -138,7 +138,8 @@ def _runs_command() -> bool:
     return is_script or program.name in ("keras-resnet", "keras-resnet.exe")
 
 
-if not _runs_command():
+# Exported models and their service also work where Keras is not installed.
+if not _runs_command() and importlib.util.find_spec("keras"):
     from keras_resnet import layers, recipes  # noqa: F401
     from keras_resnet.models import CONSTRUCTORS
 

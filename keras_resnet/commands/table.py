@@ -37,6 +37,9 @@ COMMANDS = {
         "[PATTERN]",
     ),
     "prepare": Command("keras_resnet.commands.prepare", "Pack photos into a record set.", "PHOTOS RECORDS"),
+    "serve": Command(
+        "keras_resnet.commands.serve", "Serve exported models over HTTP.", "MODEL...", needs_tensorflow=False
+    ),
     "launch": Command(
         "keras_resnet.commands.launch",
         "Run a command or script as several workers on this machine.",

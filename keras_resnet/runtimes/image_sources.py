@@ -101,11 +101,15 @@ def _load(content: Any, channels: int) -> np.ndarray:
         return _with_channels(upright_rgb(content), channels)
     if not hasattr(content, "__array__"):
         raise ValueError(f"is not {FORMS}, but {type(content).__name__}")
-    return _with_channels(_checked(np.asarray(content)), channels)
+    return _with_channels(checked_image(np.asarray(content)), channels)
 
 
-def _checked(image: np.ndarray) -> np.ndarray:
-    """An array as (height, width, channels), uint8 or float32, with values in 0 to 255."""
+def checked_image(image: np.ndarray) -> np.ndarray:
+    """An array as (height, width, channels), uint8 or float32, with values in 0 to 255.
+
+    Raises:
+        ValueError: it is not an image, or its values are not in this range.
+    """
     image = image[..., None] if image.ndim == 2 else image
     if image.ndim != 3 or 0 in image.shape:
         raise ValueError(f"has the shape {image.shape}, not (height, width, channels)")

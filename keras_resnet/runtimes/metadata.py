@@ -47,6 +47,18 @@ class Metadata:
     commit: str | None = None
     accuracy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def default_view(self) -> View | None:
+        """The view, else the center crop of the model's size; None for a model of any size, which takes whole images.
+
+        Example:
+            >>> from keras_resnet.runtimes import Metadata
+            >>> Metadata("net", "onnx", "float32", (32, 32, 3), ("cat", "dog")).default_view.size
+            (32, 32)
+        """
+        height, width, _ = self.image_shape
+        return self.view or (View((height, width)) if height and width else None)
+
     def to_json(self) -> str:
         """The metadata as JSON on one line."""
         return json.dumps(dataclasses.asdict(self))

@@ -133,9 +133,8 @@ class Classifier:
             raise ValueError(f"view must be a View or None, not {shown(view)}.")
         known = artifact.metadata
         height, width, self._channels = known.image_shape
-        fixed = View((height, width)) if height and width else None
         self._artifact, self._top = artifact, top
-        self._view = view or known.view or fixed
+        self._view = view or known.default_view
         if self._view:
             check_view_fits(self._view, known.name, (height, width))
         names = known.class_names if class_names is None else class_names

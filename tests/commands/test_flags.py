@@ -39,6 +39,9 @@ FLAGS = {
     "list": {"weights", "recipes", "licence", "commercial", "image_size", "min_top1"},
     "predict": {"top", "json", "csv", "on_error", "runtime"},
     "prepare": {*UNREADABLE, "short_side", "validation_fraction"},
+    "serve": {
+        "host", "port", "token", "threads", "max_batch", "max_delay_ms", "max_body_mb", "max_queue", "timeout_s",
+    },
     "train": {
         *TRAINING, *SETTINGS, *UNREADABLE, "data", "data_dir", "manual_dir", "download", "fake_data",
     },

@@ -1,0 +1,145 @@
+"""Images of requests as arrays for a model: encoded files and numbers."""
+
+import base64
+import binascii
+import dataclasses
+import io
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from keras_resnet.errors import shown
+from keras_resnet.runtimes import Metadata
+from keras_resnet.runtimes.decoding import FORMATS, decode_image
+from keras_resnet.runtimes.image_sources import checked_image
+from keras_resnet.runtimes.quiet_pillow import quiet_pillow
+from keras_resnet.runtimes.views import center_view
+from keras_resnet.serving.limits import MAX_PIXELS
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+INPUT = "images"  # the name of a model's input in the protocols
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImage:
+    """The content of an image file, of which the model sees its view."""
+
+    content: bytes
+
+    def array(self, metadata: Metadata) -> np.ndarray:
+        """What the model sees, uint8 (height, width, channels).
+
+        Raises:
+            ValueError: the image cannot be decoded, or has too many pixels.
+        """
+        return viewed(self.pixels(metadata), metadata)
+
+    def pixels(self, metadata: Metadata) -> np.ndarray:
+        """The upright image, uint8 (height, width, channels).
+
+        Raises:
+            ValueError: the image cannot be decoded, or has too many pixels.
+        """
+        _check_pixels(self.content)
+        return decode_image(self.content, metadata.image_shape[-1])
+
+
+def _check_pixels(content: bytes) -> None:
+    """Checks the size in an image's header, before any pixel is decoded.
+
+    Raises:
+        ValueError: the image has too many pixels.
+    """
+    try:
+        with quiet_pillow():
+            width, height = Image.open(io.BytesIO(content), formats=FORMATS).size
+    except Exception:  # Pillow's readers raise errors of any type; `decode_image` says what is wrong
+        return
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"has {width} x {height} pixels; this service takes at most {MAX_PIXELS:,}")
+
+
+@dataclasses.dataclass(frozen=True)
+class NumberImage:
+    """Numbers in 0 to 255, (height, width, channels).
+
+    The model sees them as they are if they have its size, else their view, as in an exported SavedModel.
+    """
+
+    numbers: np.ndarray
+
+    def array(self, metadata: Metadata) -> np.ndarray:
+        """What the model sees, float32 (height, width, channels).
+
+        Raises:
+            ValueError: they are not an image in 0 to 255 with the model's number of channels.
+        """
+        return fitting(checked_image(self.numbers), metadata)
+
+
+def as_array(numbers: Any) -> np.ndarray:
+    """Nested lists as an array.
+
+    Raises:
+        ValueError: they are ragged.
+    """
+    try:
+        return np.asarray(numbers)
+    except (ValueError, OverflowError):
+        raise ValueError("has rows of different lengths, or numbers that are too large") from None
+
+
+def viewed(pixels: np.ndarray, metadata: Metadata) -> np.ndarray:
+    """What the model sees of an upright image: its view; the whole image if it takes any size."""
+    return center_view(pixels, metadata.default_view) if metadata.default_view else pixels
+
+
+def fitting(image: np.ndarray, metadata: Metadata) -> np.ndarray:
+    """The image (height, width, channels), or its view if its size is not the model's.
+
+    Raises:
+        ValueError: it has another number of channels.
+    """
+    *sides, channels = metadata.image_shape
+    if image.shape[-1] != channels:
+        raise ValueError(f"has {image.shape[-1]} channels, but the model takes {channels}")
+    fits = all(known in (None, side) for side, known in zip(image.shape[:2], sides, strict=True))
+    return image if fits else viewed(image, metadata)
+
+
+def from_base64(text: Any) -> EncodedImage:
+    """The image of a base64 text.
+
+    Raises:
+        ValueError: it is not base64.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"must be base64 text, not {shown(text)}")
+    try:
+        return EncodedImage(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"is not valid base64 ({error})") from None
+
+
+def named_images(values: Sequence[T], make: Callable[[T], S]) -> list[S]:
+    """What `make` returns for each image of a request.
+
+    Raises:
+        ValueError: as `make`; the message names the image.
+    """
+    made = []
+    for index, value in enumerate(values):
+        try:
+            made.append(make(value))
+        except ValueError as error:
+            raise ValueError(f"{subject(index, len(values))} {error}") from None
+    return made
+
+
+def subject(index: int, count: int) -> str:
+    """How messages name an image among all of a request."""
+    return f"Image {index}" if count > 1 else "The image"
