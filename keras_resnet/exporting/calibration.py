@@ -138,7 +138,7 @@ def _of_sources(
     return images
 
 
-def _spread(groups: Sequence, count: int, seed: int) -> np.ndarray:
+def _spread(groups: Sequence | np.ndarray, count: int, seed: int) -> np.ndarray:
     """Positions of at most `count` members, ascending, drawn at random and as evenly as possible from all groups."""
     order = np.random.default_rng(seed).permutation(len(groups))
     _, group = np.unique(np.asarray(groups)[order], return_inverse=True)
