@@ -109,7 +109,7 @@ def _examples(source: Any) -> Examples | None:
 
 
 def _of_run(run: Run) -> Data:
-    found = run.read_json("recipe.json")["data"].get("source")
+    found = run.read_json("recipe.json").get("data_source")
     if not found:
         raise ValueError(
             f"The run {run.directory} does not record where its images are; calibrate with photos or arrays."

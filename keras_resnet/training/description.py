@@ -56,9 +56,9 @@ def describe_run(
         "recipe": settings(recipe),
         "augmentation": _configuration("augmentation", augmentation),
         "teacher": _teacher(teacher),
+        "data_source": dict(data.source),  # not compared with that of a resumed run: the files may have moved
         "data": {
             "name": data.name,
-            "source": dict(data.source),
             "image_shape": list(data.image_shape),
             "classes": len(data.class_names),
             "view": dataclasses.asdict(data.view),
