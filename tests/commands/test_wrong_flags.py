@@ -18,6 +18,7 @@ COMPLETE = {
     "list": ["nothing"],
     "predict": ["nowhere", "nothing.png"],
     "prepare": ["nowhere", "records"],
+    "serve": ["nowhere.onnx"],
     "train": ["--data_dir=nowhere", "--workdir=run"],
 }
 VALUES = ["", " ", "a", "nan", "inf", "-inf", "-1", "0", "1e999", "1,,a", "x" * 10_000, "9" * 10_000, "é\n"]
