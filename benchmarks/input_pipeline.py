@@ -8,7 +8,6 @@ measured with the Python that --torch_python names, if it has it. --memory reads
 memory that is held on the way.
 """
 
-import itertools
 import json
 import os
 import pathlib
@@ -45,16 +44,6 @@ COMPARED = (
     ("paper", "torchvision paper"),
     ("randaugment", "keras randaugment"),
 )
-
-
-def paths_of(folder, count):
-    """The folder's JPEG files, over and over."""
-    files = sorted(
-        path for path in pathlib.Path(folder).resolve().rglob("*") if path.suffix.lower() in (".jpg", ".jpeg")
-    )
-    if not files:
-        raise ValueError(f"{folder} holds no JPEG files.")
-    return [str(path) for path in itertools.islice(itertools.cycle(files), count)]
 
 
 def ours(paths, case):
@@ -130,7 +119,7 @@ def torchvisions(paths, case):
 def measure(folder, case):
     """Prints, as JSON, the images a second of a case after its first batches."""
     count = IMAGES.value // 20 if case == "keras randaugment" else IMAGES.value
-    paths = paths_of(folder, max(count + 4 * BATCH_SIZE, 8 * BATCH_SIZE))
+    paths = rounds.paths_of(folder, max(count + 4 * BATCH_SIZE, 8 * BATCH_SIZE))
     batches = iter(torchvisions(paths, case) if case.startswith("torchvision") else ours(paths, case))
     for _ in range(2):
         next(batches)
@@ -166,7 +155,7 @@ def compare(folder):
 
 def memory(folder):
     """Prints the resident memory while 20,000 images are read."""
-    batches, read = iter(ours(paths_of(folder, 4000), "crop")), 0
+    batches, read = iter(ours(rounds.paths_of(folder, 4000), "crop")), 0
     for image in range(0, 20_001, 2_000):
         while read < image:
             read += len(next(batches)[1])

@@ -1,5 +1,6 @@
-"""What the benchmarks share: each case in a fresh process, the cases in turn, medians; and what they ran on."""
+"""What the benchmarks share: each case in a fresh process, the cases in turn, medians; photos; and what they ran on."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -11,6 +12,16 @@ import sys
 from importlib import metadata
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "torchvision")
+
+
+def paths_of(folder, count):
+    """The folder's JPEG files, over and over."""
+    files = sorted(
+        path for path in pathlib.Path(folder).resolve().rglob("*") if path.suffix.lower() in (".jpg", ".jpeg")
+    )
+    if not files:
+        raise ValueError(f"{folder} holds no JPEG files.")
+    return [str(path) for path in itertools.islice(itertools.cycle(files), count)]
 
 
 def run(python, script, *arguments):

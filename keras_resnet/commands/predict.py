@@ -59,14 +59,21 @@ def main(argv: list[str]) -> int:
 def _predictions(model: str, images: list[str]) -> Any:
     from keras_resnet.runtimes import classify
 
-    if needs_tensorflow(["", model]):
-        from keras_resnet.evaluation.opening import open_model as opened
-    else:
-        from keras_resnet.runtimes import open_artifact as opened
     with quiet_stderr():
-        artifact = opened(model, flags.FLAGS.runtime)
+        artifact = _open(model)
     bar_on = sys.stderr if sys.stderr.isatty() and not sys.stdout.isatty() else None  # the lines show it on a terminal
     return classify(artifact, images, top=flags.FLAGS.top, on_error=flags.FLAGS.on_error, bar_on=bar_on)
+
+
+def _open(model: str) -> Any:
+    """The model in its runtime."""
+    if needs_tensorflow(["", model]):
+        from keras_resnet.evaluation.opening import open_model
+
+        return open_model(model, flags.FLAGS.runtime)
+    from keras_resnet.runtimes import open_artifact
+
+    return open_artifact(model, flags.FLAGS.runtime)
 
 
 def _name(prediction: Any) -> str:

@@ -34,14 +34,15 @@ class LiteRTArtifact(Artifact):
         self._output = the_probabilities(
             {details["name"]: details for details in self._interpreter.get_output_details()}
         )
-        self._input_shape: tuple[int, ...] | None = None  # of the allocated tensors
+        self._input_shape: tuple[int | None, ...] | None = None  # of the allocated tensors
         scale, _ = _quantization(self._output)
-        shapes = [_declared_shape(details) for details in (self._input, self._output)]
-        super().__init__(path.stem, metadata_in_zip(path), *shapes)
+        input_shape, output_shape = map(_declared_shape, (self._input, self._output))
+        super().__init__(path.stem, metadata_in_zip(path), input_shape, output_shape)
         if self._output["dtype"] != np.float32:  # each probability is rounded to a multiple of the scale
             self.sum_tolerance += scale / 2 * len(self.metadata.class_names)
-        if None not in self.metadata.image_shape:
-            self._allocate((self._batch or 1, *self.metadata.image_shape))  # a file that cannot run is refused now
+        batch, *image = input_shape
+        if None not in image:
+            self._allocate((batch or 1, *image))  # a file that cannot run is refused now
 
     def _scores(self, images: np.ndarray) -> np.ndarray:
         with self._lock:
@@ -53,7 +54,7 @@ class LiteRTArtifact(Artifact):
         scale, zero_point = _quantization(self._output)
         return (scores - np.float32(zero_point)) * np.float32(scale)
 
-    def _allocate(self, shape: tuple[int, ...]) -> None:
+    def _allocate(self, shape: tuple[int | None, ...]) -> None:
         """Allocates the tensors for a batch of images."""
         if shape != self._input_shape:
             self._interpreter.resize_tensor_input(self._input["index"], shape)
