@@ -91,4 +91,5 @@ def compare_accuracy(
         bar.add(len(right))
     if not counts[0]:
         raise ValueError(f"None of the {len(examples)} {split} images of {data.name} is readable.")
-    return Accuracies(split, *counts.tolist(), metadata.precision)
+    total, correct, exported_correct = counts.tolist()
+    return Accuracies(split, total, correct, exported_correct, metadata.precision)

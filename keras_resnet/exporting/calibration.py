@@ -120,7 +120,8 @@ def _of_run(run: Run) -> Data:
 def _of_examples(examples: Examples, view: View | None, count: int, seed: int) -> list[np.ndarray]:
     chosen = examples.take(_spread(examples.labels, count, seed))
     seen = (lambda image: center_view(image, view)[0]) if view else (lambda image: image)
-    return [image for images, _, _ in evaluation_batches(chosen, BATCH_SIZE, seen) for image in images.numpy()]
+    batch_size = BATCH_SIZE if view else 1  # without a view, sizes may differ
+    return [image for images, _, _ in evaluation_batches(chosen, batch_size, seen) for image in images.numpy()]
 
 
 def _of_sources(
@@ -138,7 +139,7 @@ def _of_sources(
     return images
 
 
-def _spread(groups: Sequence, count: int, seed: int) -> np.ndarray:
+def _spread(groups: Sequence[str] | np.ndarray, count: int, seed: int) -> np.ndarray:
     """Positions of at most `count` members, ascending, drawn at random and as evenly as possible from all groups."""
     order = np.random.default_rng(seed).permutation(len(groups))
     _, group = np.unique(np.asarray(groups)[order], return_inverse=True)

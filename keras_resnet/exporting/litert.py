@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import tempfile
+import warnings
 import zipfile
 from typing import Any
 
@@ -13,6 +15,8 @@ from keras_resnet.exporting.calibration import required
 from keras_resnet.exporting.tracing import traceable
 from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, Metadata
 
+SIGNATURE = "serving_default"
+
 
 def write(
     model: keras.Model,
@@ -23,9 +27,9 @@ def write(
 ) -> None:
     """Writes a model as a LiteRT file, with its metadata and labels appended as a zip archive.
 
-    "float16" stores weights in 16 bits; "dynamic" stores them in 8 bits and quantizes activations as it runs; both take
-    and return float32. "int8" also quantizes activations, by the calibration images; it takes uint8 pixels and returns
-    float32 probabilities.
+    "float16" stores weights in 16 bits; "dynamic" stores them in 8 bits and quantizes activations as it runs; "int8"
+    also quantizes activations, by the calibration images, except for the softmax. All take and return float32; the
+    first operation of an int8 file turns pixels into int8 without loss.
 
     The archive with keras_resnet.json and labels.txt is where TensorFlow Lite's own metadata library keeps associated
     files; the runtime ignores it.
@@ -44,26 +48,47 @@ def write(
         >>> from keras_resnet.exporting.litert import write
         >>> write(model, "net.tflite", metadata, "float32")  # doctest: +SKIP
     """
-    function = traceable(model)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
+    with tempfile.TemporaryDirectory() as folder:
+        converter = _converter(model, folder)
+        content = _convert(converter, precision, calibration)
+    pathlib.Path(path).write_bytes(content)
+    _append_metadata(path, metadata)
+
+
+def _converter(model: keras.Model, folder: str) -> Any:
+    """A converter of the model, by a SavedModel in the folder, which gives the file its signature."""
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(SIGNATURE, traceable(model))
+    archive.write_out(folder, verbose=False)
+    return tf.lite.TFLiteConverter.from_saved_model(folder)
+
+
+def _convert(converter: Any, precision: str, calibration: np.ndarray | None) -> bytes:
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
-        _quantize(converter, required(calibration))
-    pathlib.Path(path).write_bytes(converter.convert())
-    _append_metadata(path, metadata)
+        return _quantized(converter, required(calibration))
+    return converter.convert()
 
 
-def _quantize(converter: Any, calibration: np.ndarray) -> None:
+def _quantized(converter: Any, calibration: np.ndarray) -> bytes:
+    """Quantizes all but the softmax, whose int8 probabilities would be multiples of 1/256."""
     converter.representative_dataset = lambda: ([image[None]] for image in _with_full_range(calibration))
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.uint8
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=["SOFTMAX"])
+    with warnings.catch_warnings():
+        # The debugger opens the model in TensorFlow's interpreter, which announces its successor.
+        warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated", UserWarning)
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=converter.representative_dataset, debug_options=options
+        )
+    return debugger.get_nondebug_quantized_model()
 
 
 def _with_full_range(images: np.ndarray) -> np.ndarray:
-    """The images with a black and a white pixel, so that the input's scale is 1: its uint8 values are pixels."""
+    """The images with a black and a white pixel, so that the input's scale is 1 and no pixel is rounded."""
     images = images.copy()
     images[0, 0, 0], images[0, 0, -1] = 0, 255
     return images

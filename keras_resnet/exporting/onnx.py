@@ -68,8 +68,9 @@ def _quantize(proto: ModelProto, calibration: np.ndarray) -> ModelProto:
     quantization = import_package("onnxruntime.quantization", "onnx")
     shape_inference = import_package("onnxruntime.quantization.shape_inference", "onnx")
     with tempfile.TemporaryDirectory() as folder:
-        prepared, quantized = (str(pathlib.Path(folder, name)) for name in ("prepared.onnx", "quantized.onnx"))
-        shape_inference.quant_pre_process(proto, prepared, skip_symbolic_shape=True)
+        converted, prepared, quantized = (str(pathlib.Path(folder, f"{number}.onnx")) for number in range(3))
+        onnx.save(proto, converted)
+        shape_inference.quant_pre_process(converted, prepared, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared,
             quantized,

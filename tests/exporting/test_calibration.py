@@ -77,8 +77,8 @@ def test_record_set_and_run_lead_to_their_training_images(tmp_path, monkeypatch)
     write_scenes(tmp_path / "photos" / "train", ["a", "b"], 10)
     write_photos(tmp_path / "photos" / "val", ["a", "b"], 1)
     monkeypatch.chdir(tmp_path)
-    prepare_records("photos", "records")
     data = load_data("./photos", Recipe(image_size=32))
+    prepare_records(data, "records", verbose=0)
     train("resnet20_cifar", data, Recipe(epochs=1, batch_size=10, image_size=32), "run", verbose=0)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -109,7 +109,9 @@ def test_mistakes_are_explained(photos, tmp_path, shapes):
     with pytest.raises(ValueError, match="count=0 must be a positive integer"):
         calibration_images(photos, metadata(), count=0)
     with pytest.raises(ValueError, match="images of any size and has no view"):
-        calibration_images(photos, metadata(None, (None, None, 3)))
+        calibration_images(write_scenes(tmp_path / "scenes", ["a", "b"], 6), metadata(None, (None, None, 3)))
+    with pytest.raises(ValueError, match="images of any size and has no view"):
+        calibration_images(load_data(tmp_path / "scenes"), metadata(None, (None, None, 3)))
     train("resnet20_cifar", load_data(shapes), Recipe(epochs=1, batch_size=40), tmp_path / "run", verbose=0)
     with pytest.raises(ValueError, match="run does not record where its images are"):
         calibration_images(tmp_path / "run", metadata())
