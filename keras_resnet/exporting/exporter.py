@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ from keras_resnet.errors import check_name, first_line
 from keras_resnet.evaluation.opening import ModelArtifact, open_model
 from keras_resnet.exporting.calibration import calibration_images, required
 from keras_resnet.exporting.exported import exported_model
-from keras_resnet.exporting.formats import FORMATS, format_of, is_of
+from keras_resnet.exporting.formats import FORMATS, check_free, format_of
 from keras_resnet.exporting.stock import in_float32
 from keras_resnet.exporting.verification import IMAGES, verification_images, verify
 from keras_resnet.files import SCRATCH, replace
@@ -90,6 +90,7 @@ def export(
     """
     path, form = _target(path, format, precision, calibration)
     model = _load(model_or_run)
+    _import_packages(form, precision)
     metadata = _metadata(model_or_run, model.metadata, form, precision)
     ranges = None if calibration is None else calibration_images(calibration, metadata)
     seen = list(ranges[:IMAGES]) if images is None and ranges is not None else verification_images(images, metadata)
@@ -114,18 +115,20 @@ def _target(path: str | os.PathLike, form: str | None, precision: str, calibrati
     check("path", path, PATH)
     path = pathlib.Path(path).expanduser()
     form = format_of(path, form)
-    row = FORMATS[form]
     check_name(f"precision of the format {form}", precision, PRECISIONS[form])
     if precision == "int8":
         required(calibration)
     elif calibration is not None:
         raise ValueError(f"calibration is for precision='int8', not {precision!r}.")
-    extra = RUNTIMES[form].extra
-    for package in row.packages + (row.int8_packages if precision == "int8" else ()):
-        import_package(package, extra or "")
-    if path.exists() and not is_of(path, form):
-        raise FileExistsError(f"{path} exists and is not of the format {form}; choose another name.")
+    check_free(path, form)
     return path, form
+
+
+def _import_packages(form: str, precision: str) -> None:
+    """Raises the error for a missing package before there is any work."""
+    row = FORMATS[form]
+    for package in row.packages + (row.int8_packages if precision == "int8" else ()):
+        import_package(package, RUNTIMES[form].extra or "")
 
 
 def _load(model_or_run: keras.Model | str | os.PathLike) -> ModelArtifact:
@@ -139,7 +142,7 @@ def _load(model_or_run: keras.Model | str | os.PathLike) -> ModelArtifact:
             raise ValueError(
                 f"{model_or_run} is an exported model; export the run or the .keras file that it was made from."
             )
-    return open_model(model_or_run, runtime="keras")
+    return cast(ModelArtifact, open_model(model_or_run, runtime="keras"))
 
 
 def _metadata(model_or_run: keras.Model | str | os.PathLike, known: Metadata, form: str, precision: str) -> Metadata:

@@ -1,6 +1,7 @@
 """`fold_batchnorm`: batch normalization as part of the convolutions before it."""
 
 from collections import Counter
+from typing import Any
 
 import keras
 import numpy as np
@@ -121,7 +122,7 @@ def _channel_axis(linear: keras.Layer) -> int:
     return 1 if getattr(linear, "data_format", None) == "channels_first" else -1
 
 
-def _per_channel(statistic: object, axis: int) -> bool:
+def _per_channel(statistic: Any, axis: int) -> bool:
     """Whether the scale or offset of a Rescaling layer is a number, or one for each channel."""
     shape = np.shape(statistic)
     return len(shape) <= 1 if axis == -1 else shape in ((), (1,)) or (len(shape) == 3 and shape[1:] == (1, 1))
@@ -132,7 +133,7 @@ def _with_normalization(
 ) -> keras.Layer:
     """A linear layer that also normalizes, before or after its own computation."""
     kernel, *rest = values(linear)
-    bias = rest[0] if rest else 0.0
+    bias = rest[0] if rest else np.zeros(())
     if before:
         scale, offset = (np.ravel(np.asarray(value, "float64")) for value in (before.scale, before.offset))
         bias = bias + (kernel * offset[:, None]).sum((0, 1, 2))

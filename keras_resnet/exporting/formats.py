@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 
 from keras_resnet.errors import check_name, unknown_name
 from keras_resnet.runtimes.metadata import SAVED_MODEL_FILE
@@ -15,23 +16,31 @@ class Format:
     Attributes:
         module: has `write(model, path, metadata, precision, calibration)`, which writes a file or folder at the path.
             It is imported when it is used.
-        start: what is in the first 100 bytes of a file of this format, or the name of a file in such a folder.
+        start: how a file of this format starts, as a pattern; or the name of a file in such a folder.
+        companions: suffixes of further files that are written beside the first.
         packages: that writing and running it needs.
         int8_packages: that int8 needs as well.
     """
 
     module: str
-    start: str
+    start: bytes
+    companions: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     int8_packages: tuple[str, ...] = ()
 
 
 FORMATS = {
-    "saved_model": Format("keras_resnet.exporting.saved_model", SAVED_MODEL_FILE),
-    "keras": Format("keras_resnet.exporting.keras_file", "PK"),
-    "onnx": Format("keras_resnet.exporting.onnx", "\x08", ("onnx", "onnxruntime", "tf2onnx")),
-    "litert": Format("keras_resnet.exporting.litert", "TFL3", ("ai_edge_litert",)),
-    "openvino": Format("keras_resnet.exporting.openvino", "<net", ("openvino",), ("nncf",)),
+    "saved_model": Format("keras_resnet.exporting.saved_model", SAVED_MODEL_FILE.encode()),
+    "keras": Format("keras_resnet.exporting.keras_file", b"PK"),
+    "onnx": Format("keras_resnet.exporting.onnx", b"\x08", packages=("onnx", "onnxruntime", "tf2onnx")),
+    "litert": Format("keras_resnet.exporting.litert", b"....TFL3", packages=("ai_edge_litert",)),
+    "openvino": Format(
+        "keras_resnet.exporting.openvino",
+        rb"<\?xml[^>]*>\s*<net",
+        companions=(".bin",),
+        packages=("openvino",),
+        int8_packages=("nncf",),
+    ),
 }
 
 
@@ -66,19 +75,28 @@ def format_of(path: pathlib.Path, name: str | None = None) -> str:
     return name
 
 
-def is_of(path: pathlib.Path, name: str) -> bool:
-    """Whether there is a file or folder of a format at a path; used before it is overwritten.
+def check_free(path: pathlib.Path, name: str) -> None:
+    """Checks that an artifact may be written to a path: there is nothing, or an artifact of the same format.
+
+    Raises:
+        FileExistsError: there is something else.
 
     Example:
         >>> import pathlib
-        >>> from keras_resnet.exporting.formats import is_of
-        >>> is_of(pathlib.Path("no_such_file.onnx"), "onnx")
-        False
+        >>> from keras_resnet.exporting.formats import check_free
+        >>> check_free(pathlib.Path("no_such_file.onnx"), "onnx")
     """
+    files = [path, *map(path.with_suffix, FORMATS[name].companions)]
+    existing = next((file for file in files if file.exists()), None)
+    if existing and not _is_of(path, name):
+        raise FileExistsError(f"{existing} exists and is not of the format {name}; choose another name.")
+
+
+def _is_of(path: pathlib.Path, name: str) -> bool:
     start = FORMATS[name].start
     if not RUNTIMES[name].suffix:
-        return (path / start).is_file()
+        return (path / start.decode()).is_file()
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return start.encode() in file.read(100)
+        return re.match(start, file.read(100), re.DOTALL) is not None

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_resnet.data.decoding import JPEG, JPEG_START, PNG_START
 from keras_resnet.exporting.graph_orientation import jpeg_orientation, png_orientation, upright
-from keras_resnet.exporting.graph_reading import unsigned
+from keras_resnet.exporting.graph_reading import search, text, unsigned
 from keras_resnet.runtimes.decoding import MAX_PIXELS, TOO_LARGE
 
 GIF_START, BMP_START = b"GIF8", b"BM"
@@ -60,7 +60,27 @@ def _png(content):
 def _gif(content):
     sides = [unsigned(content, position, 2, "little") for position in (6, 8)]
     with tf.control_dependencies([_not_too_large(sides)]):
-        return tf.io.decode_image(content, channels=3, expand_animations=False)
+        return tf.io.decode_image(_opaque(content), channels=3, expand_animations=False)
+
+
+def _opaque(content):
+    """A GIF without the transparency of its first frame, whose pixels TensorFlow would paint black."""
+
+    def byte(position):
+        return unsigned(content, position, 1, "little")
+
+    def is_other_extension(position):
+        return (byte(position) == 0x21) & (byte(position + 1) != 0xF9)
+
+    def next_block(position):
+        return 1 + search(position + 2, lambda part: byte(part) != 0, lambda part: part + 1 + byte(part))
+
+    flags = byte(10)
+    palette = tf.where(flags >= 0x80, 3 * 2 ** (flags % 8 + 1), 0)
+    position = search(13 + palette, is_other_extension, next_block)
+    even = tf.gather([bytes([value & 0xFE]) for value in range(256)], byte(position + 3))
+    changed = tf.strings.join([text(content, 0, position + 3), even, text(content, position + 4, tf.int64.max)])
+    return tf.where(byte(position) == 0x21, changed, content)
 
 
 def _bmp(content):
@@ -71,9 +91,9 @@ def _bmp(content):
 
     header, bits, compression = at(14, 4), at(28, 2), at(30, 4)
     known = (header >= 40) & (compression == 0) & tf.reduce_any(bits == (8, 24, 32))
-    text = "The BMP image is compressed or does not have 8, 24 or 32 bits; convert it to PNG."
+    message = "The BMP image is compressed or does not have 8, 24 or 32 bits; convert it to PNG."
     height = tf.cast(at(22, 4), tf.int32)  # below 0 if the first row comes first
-    with tf.control_dependencies([tf.debugging.Assert(known, [text]), _not_too_large([at(18, 4), tf.abs(height)])]):
+    with tf.control_dependencies([tf.debugging.Assert(known, [message]), _not_too_large([at(18, 4), tf.abs(height)])]):
         pixels = tf.io.decode_bmp(content)
         return tf.cond(bits == 8, lambda: _of_palette(content, pixels, header), lambda: pixels[..., :3])
 
@@ -81,7 +101,7 @@ def _bmp(content):
 def _of_palette(content, indices, header):
     start = PALETTE_START + header
     end = unsigned(content, 10, 4, "little")  # where the pixels start
-    stored = tf.io.decode_raw(tf.strings.substr(content, start, end - start), tf.uint8)
+    stored = tf.io.decode_raw(text(content, start, end - start), tf.uint8)
     palette = tf.reverse(tf.reshape(stored[: 256 * COLOR_BYTES], (-1, COLOR_BYTES))[:, :3], [1])
     return tf.gather(palette, tf.cast(indices[..., 0], tf.int32))
 

@@ -5,7 +5,7 @@ Source: CIPA DC-008-2023 (Exif 3.0), sections 4.5 and 4.6.
 
 import tensorflow as tf
 
-from keras_resnet.exporting.graph_reading import text, unsigned
+from keras_resnet.exporting.graph_reading import search, text, unsigned
 
 ORIENTATION = 0x0112  # the tag
 ENTRIES, ENTRY = 2, 12  # where a directory's entries start, and their size
@@ -53,7 +53,7 @@ def jpeg_orientation(content: tf.Tensor) -> tf.Tensor:
     def next_segment(position):
         return position + 2 + tf.maximum(unsigned(content, position + 2, 2, "big"), 2)
 
-    position = _search(2, is_other_segment, next_segment)
+    position = search(2, is_other_segment, next_segment)
     found = unsigned(content, position, 2, "big") == 0xFFE1
     return tf.cond(found, lambda: _of_exif(content, position + 10), lambda: 1)
 
@@ -77,16 +77,8 @@ def png_orientation(content: tf.Tensor) -> tf.Tensor:
     def next_chunk(position):
         return position + 12 + unsigned(content, position, 4, "big")
 
-    position = _search(8, is_other_chunk, next_chunk)
+    position = search(8, is_other_chunk, next_chunk)
     return tf.cond(tf.equal(kind(position), b"eXIf"), lambda: _of_exif(content, position + 8), lambda: 1)
-
-
-def _search(start, goes_on, following):
-    """The first position for which `goes_on` does not hold."""
-    [position] = tf.while_loop(
-        goes_on, lambda position: [following(position)], [tf.cast(start, tf.int64)], parallel_iterations=1
-    )
-    return position
 
 
 def _of_exif(content, start):
@@ -109,7 +101,7 @@ def _of_directory(content, start, order):
     def is_other_entry(position):
         return (position < end) & (unsigned(content, position, 2, order) != ORIENTATION)
 
-    position = _search(first, is_other_entry, lambda position: position + ENTRY)
+    position = search(first, is_other_entry, lambda position: position + ENTRY)
     is_long = unsigned(content, position + 2, 2, order) == 4
     value = tf.where(is_long, *(unsigned(content, position + 8, width, order) for width in (4, 2)))
     is_valid = (position < end) & (value >= 1) & (value <= 8)

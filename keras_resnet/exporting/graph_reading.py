@@ -1,5 +1,7 @@
 """Reads numbers from the content of a file inside a TensorFlow graph."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 TYPES = {1: tf.uint8, 2: tf.uint16, 4: tf.int32}  # that TensorFlow reads, by their number of bytes
@@ -35,3 +37,22 @@ def text(content: tf.Tensor, position: tf.Tensor | int, width: int) -> tf.Tensor
     """
     start = tf.minimum(tf.cast(position, tf.int64), tf.cast(tf.strings.length(content), tf.int64))
     return tf.strings.substr(content, start, tf.cast(width, tf.int64))
+
+
+def search(start: tf.Tensor | int, goes_on: Callable[[tf.Tensor], tf.Tensor], following: Callable) -> tf.Tensor:
+    """The first position for which `goes_on` does not hold, int64.
+
+    Args:
+        start: the first position to look at.
+        goes_on: of a position, whether to look further.
+        following: of a position, the next one.
+
+    Example:
+        >>> from keras_resnet.exporting.graph_reading import search
+        >>> int(search(1, lambda position: position < 10, lambda position: 3 * position))
+        27
+    """
+    [position] = tf.while_loop(
+        goes_on, lambda position: [following(position)], [tf.cast(start, tf.int64)], parallel_iterations=1
+    )
+    return position

@@ -1,5 +1,6 @@
 """`export`: what it refuses before any work, what it writes, and that nothing is left of what fails."""
 
+import importlib
 import json
 import logging
 import os
@@ -13,16 +14,21 @@ import pytest
 from keras import layers
 
 import keras_resnet
-from keras_resnet import create_model, export
+from keras_resnet import create_model, export, fold_batchnorm
 from keras_resnet.exporting import exporter, keras_file
 from keras_resnet.exporting.exported import exported_model
 from keras_resnet.exporting.verification import Difference
 from keras_resnet.runtimes import open_artifact
 from keras_resnet.runtimes.scores import softmax
 from keras_resnet.view import View
-from tests.exporting.nets import in_float64, photos, relative, small_net
+from tests.exporting.artifacts import metadata_of
+from tests.exporting.nets import families, in_float64, photos, relative, small_net
 
 PATHS = {"saved_model": "net", "keras": "net.keras", "onnx": "net.onnx", "litert": "net.tflite", "openvino": "net.xml"}
+
+
+def exhaustive(name):
+    return pytest.param(name, marks=pytest.mark.exhaustive)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,21 @@ def test_artifact_opens_in_its_runtime_and_says_what_it_is(form, model, tmp_path
     assert {file.name for file in tmp_path.iterdir()} == {path.name, *(["net.bin"] if form == "openvino" else [])}
 
 
+@pytest.mark.parametrize("form", ["saved_model", "keras"])  # test_formats.py tests the others
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("resnetblur18", "resnext50_32x4d") else exhaustive(name) for name in families()],
+)
+def test_every_variant_is_exported(name, form, tmp_path):
+    keras.backend.clear_session()
+    model, path = small_net(name), tmp_path / PATHS[form]
+    module = importlib.import_module(exporter.FORMATS[form].module)
+    module.write(fold_batchnorm(model), path, metadata_of(model, form), "float32")
+    artifact = open_artifact(path)
+    for count in (1, 3):
+        assert relative(artifact(photos(count)), in_float64(model, photos(count))) < 1e-5
+
+
 @pytest.mark.parametrize("form", PATHS)
 def test_artifact_of_the_same_format_is_overwritten_and_others_are_kept(form, model, tmp_path):
     path = tmp_path / PATHS[form]
@@ -72,6 +93,13 @@ def test_artifact_of_the_same_format_is_overwritten_and_others_are_kept(form, mo
         with pytest.raises(FileExistsError, match=f"exists and is not of the format {form}; choose another name"):
             export(model, place)
         assert "my notes" in [file.read_text() for file in place.parent.rglob("*") if file.is_file()]
+
+
+def test_file_with_the_name_of_the_weights_is_kept(model, tmp_path):
+    (tmp_path / "net.bin").write_text("my notes")
+    with pytest.raises(FileExistsError, match=r"net.bin exists and is not of the format openvino"):
+        export(model, tmp_path / "net.xml")
+    assert (tmp_path / "net.bin").read_text() == "my notes"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,11 @@ def count(model, kind):
     return sum(isinstance(layer, kind) for layer in model.layers)
 
 
+def rounding_of(model, images, expected):
+    """What float32 may round: a few times what it rounds in the model itself, which group normalization amplifies."""
+    return max(ROUNDING, 4 * relative(model(images), expected))
+
+
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.exhaustive) for name in families()]
 )
@@ -38,7 +43,7 @@ def test_every_variant_is_equal_in_float64_and_float32(name):
     exact = folded(stock_model(model, "float64"), "float64")
     assert relative(exact(images.astype("float64")), expected) < 1e-12
     net = fold_batchnorm(model)
-    assert relative(net(images), expected) < ROUNDING
+    assert relative(net(images), expected) < rounding_of(model, images, expected)
     assert {kind.__module__.split(".")[0] for kind in kinds(net)} == {"keras"}
     assert not {kind for kind in kinds(net) if kind in vars(keras_resnet.layers).values()}
     assert type(net) is type(keras.Model(net.inputs, net.outputs))
@@ -64,7 +69,7 @@ def test_gates_of_squeeze_and_excitation(saturated):
     assert (outside > 0.3) if saturated else (outside == 0)
     expected = in_float64(model, images)
     assert relative(folded(stock_model(model, "float64"), "float64")(images.astype("float64")), expected) < 1e-12
-    assert relative(fold_batchnorm(model)(images), expected) < max(ROUNDING, 4 * relative(model(images), expected))
+    assert relative(fold_batchnorm(model)(images), expected) < rounding_of(model, images, expected)
 
 
 def test_mixed_precision_is_folded_to_float32():

@@ -1,6 +1,7 @@
 """The signatures of SavedModels: the same answers as `predict`, or an error, for images of every kind."""
 
 import io
+import shutil
 
 import keras
 import numpy as np
@@ -29,8 +30,13 @@ def saved(folder, **options):
 
 
 @pytest.fixture(scope="module")
-def fixed(tmp_path_factory):
-    return saved(tmp_path_factory.mktemp("fixed"))
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("fixed")
+
+
+@pytest.fixture(scope="module")
+def fixed(folder):
+    return saved(folder)
 
 
 graph_decode = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)])
@@ -73,11 +79,11 @@ def check_answers(model, signatures, contents):
     """The signature `serve_bytes` answers as `predict`."""
     found = signatures["serve_bytes"](bytes=tf.constant(contents))
     assert found["classes"].shape == found["probabilities"].shape == (len(contents), 5)
-    for prediction, classes, probabilities in zip(
-        predict(model, contents), found["classes"].numpy(), found["probabilities"].numpy(), strict=True
-    ):
-        assert [name for name, _ in prediction] == [name.decode() for name in classes]
-        np.testing.assert_allclose(probabilities, [value for _, value in prediction], rtol=1e-4, atol=1e-6)
+    predictions = predict(model, contents, top=len(NAMES))
+    answers = zip(found["classes"].numpy().astype(str), found["probabilities"].numpy(), strict=True)
+    for prediction, (names, probabilities) in zip(predictions, answers, strict=True):
+        assert probabilities == pytest.approx([dict(prediction)[name] for name in names], rel=1e-4)
+        assert probabilities == pytest.approx([probability for _, probability in prediction[:5]], rel=1e-4)
 
 
 def variants_of_photos():
@@ -105,6 +111,7 @@ def variants_of_photos():
         "16-bit png": encode(deep),
         "gif": encode(photo, "GIF"),
         "animated gif": animated.getvalue(),
+        "transparent gif": encode(photo.quantize(64), "GIF", transparency=5),
         "bmp": encode(photo, "BMP"),
         "alpha bmp": encode(alpha, "BMP"),
         "gray bmp": encode(photo.convert("L"), "BMP"),
@@ -145,17 +152,17 @@ def test_real_photos_have_the_answers_of_predict(fixed, local_data):
 
 def test_odd_images_have_the_pixels_of_predict_or_an_error(local_data):
     """Damaged images are errors in both; TensorFlow alone reads fewer formats than Pillow."""
-    equal, refused = set(), set()
+    equal = set()
     for file in sorted((local_data / "odd_images").iterdir()):
         content = file.read_bytes()
         try:
             found = graph_decode(content).numpy()
         except tf.errors.InvalidArgumentError:
-            refused.add(file.name)
             continue
-        np.testing.assert_array_equal(found, decode_image(content), err_msg=file.name)
+        rounding = 1 if "cmyk" in file.name else 0  # TensorFlow and Pillow convert CMYK with different roundings
+        difference = np.abs(found.astype(int) - decode_image(content))
+        assert difference.max() <= rounding, file.name
         equal.add(file.name)
-    print(f"equal: {sorted(equal)}; refused: {sorted(refused)}")
     assert len(equal) >= 15
 
 
@@ -164,8 +171,8 @@ def test_odd_images_have_the_pixels_of_predict_or_an_error(local_data):
     [
         (b"", "not a JPEG, PNG, GIF or BMP file"),
         (b"no image", "not a JPEG, PNG, GIF or BMP file"),
-        (encode(scene(60, 90), "JPEG")[:900], ""),
-        (encode(scene(60, 90))[:900], ""),
+        (encode(scene(60, 90), "JPEG")[:900], None),
+        (encode(scene(60, 90))[:900], None),
         (encode(scene(60, 90), "WEBP"), "not a JPEG, PNG, GIF or BMP file"),
         (
             encode(Image.fromarray(scene(60, 90)).convert("1"), "BMP"),
@@ -176,7 +183,7 @@ def test_odd_images_have_the_pixels_of_predict_or_an_error(local_data):
             TOO_LARGE,
         ),
         (b"GIF89a" + b"\xff" * 4 + b"\0" * 8, TOO_LARGE),
-        (b"\xff\xd8\xff\xe1\xff\xffExif\0\0II*\0\xff\xff\xff\x7f", ""),
+        (b"\xff\xd8\xff\xe1\xff\xffExif\0\0II*\0\xff\xff\xff\x7f", None),
     ],
 )
 def test_broken_images_are_errors(fixed, content, message):
@@ -200,7 +207,7 @@ def test_damaged_exif_data_are_ignored(exif):
 
 
 def test_gray_models_take_gray_files(tmp_path):
-    model, signatures = saved(tmp_path, input_shape=(32, 32, 1))
+    model, signatures = saved(tmp_path, input_shape=(32, 32, 1), mean=127, std=60)
     check_answers(model, signatures, [encode(scene(40, 52)), encode(scene(40, 52)[..., 0])])
 
 
@@ -210,21 +217,21 @@ def test_models_of_four_channels_have_no_signature_for_files(tmp_path):
     assert set(tf.saved_model.load(str(tmp_path / "net")).signatures) == {"serving_default", "serve_uint8"}
 
 
-def test_load_model_and_predict_take_the_folder(fixed, tmp_path):
+def test_load_model_and_predict_take_the_folder(fixed, folder):
     model, _ = fixed
-    export(model, tmp_path / "net")
-    served = keras_resnet.load_model(tmp_path / "net")
+    served = keras_resnet.load_model(folder / "net")
     assert relative(served(photos()), keras.ops.softmax(model(photos()))) < 1e-5
     contents = [encode(scene(40, 52)), encode(scene(64, 33, 1))]
-    for found, expected in zip(predict(tmp_path / "net", contents), predict(model, contents), strict=True):
-        assert [name for name, _ in found] == [name for name, _ in expected]
+    for found, expected in zip(predict(folder / "net", contents), predict(model, contents), strict=True):
+        assert dict(found) == pytest.approx(dict(expected), rel=1e-4)
 
 
-def test_names_of_classes_are_an_asset(fixed, tmp_path):
-    model, _ = fixed
-    export(model, tmp_path / "net")
-    assert (tmp_path / "net" / "assets" / "labels.txt").read_text().splitlines() == list(NAMES)
-    (tmp_path / "net" / "assets" / "labels.txt").write_text("".join(f"{name.upper()}\n" for name in NAMES))
+def test_names_of_classes_are_an_asset(fixed, folder, tmp_path):
+    del fixed
+    shutil.copytree(folder / "net", tmp_path / "net")
+    labels = tmp_path / "net" / "assets" / "labels.txt"
+    assert labels.read_text().splitlines() == list(NAMES)
+    labels.write_text("".join(f"{name.upper()}\n" for name in NAMES))
     serve = tf.saved_model.load(str(tmp_path / "net")).signatures["serve_bytes"]
     [names] = serve(bytes=tf.constant([encode(scene(40, 40))]))["classes"].numpy()
     assert all(name.isupper() for name in names)
