@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from starlette.exceptions import HTTPException
 
-from keras_resnet.serving.limits import Limits
+from keras_resnet.serving.limits import BATCHED_PIXELS, Limits
 
 RETRY_AFTER = {"Retry-After": "1"}  # seconds
 
@@ -26,8 +26,8 @@ class _Waiting(NamedTuple):
 class BatchingQueue:
     """The images that wait for a model; a thread computes them in batches, first come, first served.
 
-    Images of one batch have the same shape and type. A batch waits for others only while images that are admitted are
-    still being decoded, and at most `limits.max_delay_ms`.
+    Images of one batch have the same shape and type; large ones are computed alone. A batch waits for others only while
+    images that are admitted are still being decoded, and at most `limits.max_delay_ms`.
 
     Args:
         function: what computes a batch of images (batch, height, width, channels): a row for each.
@@ -127,10 +127,15 @@ class BatchingQueue:
         for item in self.waiting:
             if item.answer.done():  # canceled
                 continue
-            fits = not batch or _key(item.image) == _key(batch[0].image)
-            (batch if fits and len(batch) < self.limits.max_batch else others).append(item)
+            joins = not batch or (len(batch) < self._size(item.image) and _key(item.image) == _key(batch[0].image))
+            (batch if joins else others).append(item)
         self.waiting = others
         return batch
+
+    def _size(self, image: np.ndarray) -> int:
+        """The maximum number of images like this one in a batch."""
+        height, width, _ = image.shape
+        return self.limits.max_batch if height * width <= BATCHED_PIXELS else 1
 
     async def _compute(self, batch: list[_Waiting]) -> None:
         loop = asyncio.get_running_loop()

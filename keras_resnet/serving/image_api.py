@@ -1,6 +1,7 @@
 """The service's own requests: an image as the body, health, metrics, and the page."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 from starlette.exceptions import HTTPException
@@ -79,11 +80,10 @@ def _class_index(model: ServedModel, row: np.ndarray, name: str | None) -> int:
 
 async def _covered_probabilities(model: ServedModel, image: np.ndarray, grid: int, index: int) -> np.ndarray:
     """The probability of a class for each covered patch; a batch at a time, so that other requests come between."""
-    covered = list(occlusion.occluded(image, grid))
+    covered = occlusion.occluded(image, grid)
     size = min(model.limits.max_batch, model.limits.max_queue)
     found = []
-    for start in range(0, len(covered), size):
-        batch = covered[start : start + size]
+    while batch := list(itertools.islice(covered, size)):
         with model.queue.admitted(len(batch)) as admission:
             found.append((await all_rows(admission, batch))[:, index])
     return np.concatenate(found)

@@ -16,7 +16,7 @@ from keras_resnet.runtimes.decoding import FORMATS, decode_image
 from keras_resnet.runtimes.image_sources import checked_image
 from keras_resnet.runtimes.quiet_pillow import quiet_pillow
 from keras_resnet.runtimes.views import center_view
-from keras_resnet.serving.limits import MAX_PIXELS
+from keras_resnet.serving.limits import MAX_PIXELS, MAX_SEEN_PIXELS
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -94,21 +94,46 @@ def as_array(numbers: Any) -> np.ndarray:
 
 
 def viewed(pixels: np.ndarray, metadata: Metadata) -> np.ndarray:
-    """What the model sees of an upright image: its view; the whole image if it takes any size."""
-    return center_view(pixels, metadata.default_view) if metadata.default_view else pixels
+    """What the model sees of an upright image: its view; the whole image if it has none.
+
+    Raises:
+        ValueError: as `whole`.
+    """
+    view = metadata.default_view
+    return center_view(pixels, view) if view else whole(pixels, metadata)
 
 
 def fitting(image: np.ndarray, metadata: Metadata) -> np.ndarray:
-    """The image (height, width, channels), or its view if its size is not the model's.
+    """The image (height, width, channels), or its view if the model does not take its size.
 
     Raises:
-        ValueError: it has another number of channels.
+        ValueError: it has another number of channels; or as `whole`.
     """
-    *sides, channels = metadata.image_shape
+    channels = metadata.image_shape[-1]
     if image.shape[-1] != channels:
         raise ValueError(f"has {image.shape[-1]} channels, but the model takes {channels}")
-    fits = all(known in (None, side) for side, known in zip(image.shape[:2], sides, strict=True))
-    return image if fits else viewed(image, metadata)
+    return whole(image, metadata) if _fits(image, metadata) else viewed(image, metadata)
+
+
+def whole(image: np.ndarray, metadata: Metadata) -> np.ndarray:
+    """The image (height, width, channels), if the model takes its size.
+
+    Raises:
+        ValueError: the model does not, or the image is too large for any model.
+    """
+    height, width, _ = image.shape
+    if not _fits(image, metadata):
+        sides = " x ".join("any" if side is None else str(side) for side in metadata.image_shape[1::-1])
+        raise ValueError(f"has {width} x {height} pixels, but the model takes {sides}")
+    if height * width > MAX_SEEN_PIXELS:
+        raise ValueError(
+            f"has {width} x {height} pixels, and this model takes whole images: at most {MAX_SEEN_PIXELS:,} pixels"
+        )
+    return image
+
+
+def _fits(image: np.ndarray, metadata: Metadata) -> bool:
+    return all(known in (None, side) for side, known in zip(image.shape, metadata.image_shape, strict=True))
 
 
 def from_base64(text: Any) -> EncodedImage:

@@ -7,6 +7,8 @@ from keras_resnet.rules import ABOVE_ZERO, NOT_NEGATIVE, NUMBER, POSITIVE_INTEGE
 
 MEGABYTE = 1_000_000
 MAX_PIXELS = 50_000_000  # of an image; decoded, it takes three bytes a pixel
+MAX_SEEN_PIXELS = 4_000_000  # of an image as the model sees it: activations take a hundred times the memory of pixels
+BATCHED_PIXELS = 300_000  # of an image as the model sees it; larger ones are computed one at a time
 BODIES_IN_MEMORY = 16  # bodies of the maximum size that the service holds at a time
 MAX_GRID = 16  # patches along a side of an occlusion map
 

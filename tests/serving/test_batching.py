@@ -48,6 +48,17 @@ def test_images_of_several_shapes_and_types_are_computed_apart(net_file):
     np.testing.assert_array_equal(rows, [artifact(image[None])[0] for image in images])
 
 
+def test_large_images_are_computed_one_at_a_time():
+    sizes = []
+
+    async def run():
+        async with BatchingQueue(lambda images: images.mean((1, 2, 3)), PATIENT, sizes.append) as queue:
+            return await computed(queue, [np.full((600, 600, 3), value, "uint8") for value in (1, 2, 3)])
+
+    assert asyncio.run(run()) == [1, 2, 3]
+    assert sizes == [1, 1, 1]
+
+
 def test_a_batch_does_not_wait_if_no_other_image_is_under_way():
     async def run():
         async with BatchingQueue(lambda images: images.mean((1, 2, 3)), PATIENT) as queue:

@@ -71,6 +71,16 @@ def test_images_with_too_many_pixels_are_refused_by_their_header(client, side, s
     assert answer.json()["error"] == sentence
 
 
+def test_a_model_of_any_size_does_not_take_huge_images(client):
+    photo = encode(np.zeros((2_500, 2_000, 3), "uint8"))
+    answer = client.post("/predict/colors", content=photo)
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "The image has 2000 x 2500 pixels, and this model takes whole images: at most 4,000,000 pixels.",
+    )
+    assert client.post("/predict/center", content=photo).status_code == 200
+
+
 def test_forms_and_compressed_bodies_are_refused(client):
     answer = client.post("/predict", files={"image": encode(colored((1, 2, 3)))})
     assert (answer.status_code, "curl --data-binary" in answer.json()["error"]) == (415, True)

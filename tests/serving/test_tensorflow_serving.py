@@ -5,8 +5,10 @@ import base64
 import numpy as np
 import pytest
 
+from keras_resnet.runtimes import open_artifact
+from keras_resnet.view import View
 from tests.photos import encode
-from tests.serving.nets import CLASSES, colored, probabilities
+from tests.serving.nets import CLASSES, colored, probabilities, write_net
 
 PREDICT = "/v1/models/colors:predict"
 
@@ -143,6 +145,28 @@ def test_an_image_of_another_size_than_the_models_is_cropped(client):
     for instance in (image.tolist(), b64(encode(image))):
         [row] = client.post("/v1/models/center:predict", json={"instances": [instance]}).json()["predictions"]
         np.testing.assert_allclose(row["probabilities"], probabilities(image[:, 4:12]), atol=1e-6)
+
+
+def test_a_model_of_any_size_sees_arrays_whole_and_the_view_of_photos(start, tmp_path):
+    artifact = open_artifact(write_net(tmp_path / "any.onnx", view=View((8, 8))))
+    image = colored((200, 0, 0), 8, 16)
+    instances = {"instances": [image.tolist(), b64(encode(image))]}
+    rows = start({"any": artifact}).post("/v1/models/any:predict", json=instances).json()["predictions"]
+    expected = [probabilities(image), probabilities(image[:, 4:12])]
+    np.testing.assert_allclose([row["probabilities"] for row in rows], expected, atol=1e-6)
+
+
+def test_a_model_with_one_free_side_refuses_what_does_not_fit(start, tmp_path):
+    artifact = open_artifact(write_net(tmp_path / "wide.onnx", (8, None)))
+    client, image = start({"wide": artifact}), colored((200, 0, 0), 9, 16)
+    answers = [client.post("/predict", content=encode(image))]
+    answers.append(client.post("/v1/models/wide:predict", json={"instances": [image.tolist()]}))
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]) == (
+            400,
+            "The image has 16 x 9 pixels, but the model takes any x 8.",
+        )
+    assert client.post("/predict", content=encode(image[:8])).status_code == 200
 
 
 def test_the_first_bad_image_is_named(client, images):
