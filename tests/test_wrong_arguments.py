@@ -65,7 +65,9 @@ class _Call:
             "get_recipe": dict(recipe="cifar_quick"),
             "load_data": dict(source=ARRAYS),
             "prepare_records": dict(data=self.photos, folder="records", verbose=0),
-            "predict": dict(model_or_run=self.net, images=np.zeros((32, 32, 3))),
+            "fold_batchnorm": dict(model=self.net),
+            "export": dict(model_or_run=self.net, path="net.keras"),
+            "predict": dict(model_or_run_or_artifact=self.net, images=np.zeros((32, 32, 3))),
         }[function]
 
     def __call__(self, function, **change):
@@ -77,7 +79,7 @@ class _Call:
 FUNCTIONS = [
     *("ResNet", "ResNet20Cifar", "list_models", "list_weights", "find_weights", "load_weights", "freeze"),
     *("multiply_adds", "load_model", "decode_predictions", "preprocess_input", "View", "get_recipe", "load_data"),
-    *("prepare_records", "predict"),
+    *("prepare_records", "predict", "export", "fold_batchnorm"),
 ]
 
 

@@ -73,12 +73,9 @@ def compare_accuracy(
         >>> from keras_resnet.exporting.accuracy import compare_accuracy
         >>> compare_accuracy(model, open_artifact("net.onnx"), "photos/flowers")  # doctest: +SKIP
     """
-    data = data if isinstance(data, Data) else load_data(data, data_dir=data_dir)
+    data, split = data_and_split(data, split, data_dir)
     metadata = artifact.metadata
     outputs = match_names(metadata.name, metadata.class_names, (len(metadata.class_names),), data)
-    split = split or next(name for name in reversed(SPLITS) if name in data.splits)
-    if split not in data.splits:
-        raise ValueError(f"{data.name} has no split {shown(split)}; it has {', '.join(data.splits)}.")
     view, examples = metadata.view or data.view, data.splits[split]
     bar = keras.utils.Progbar(len(examples), verbose=bar_shown(verbose), unit_name="image")
     counts = np.zeros(3, int)
@@ -93,3 +90,26 @@ def compare_accuracy(
         raise ValueError(f"None of the {len(examples)} {split} images of {data.name} is readable.")
     total, correct, exported_correct = counts.tolist()
     return Accuracies(split, total, correct, exported_correct, metadata.precision)
+
+
+def data_and_split(
+    data: Data | str | os.PathLike, split: str | None = None, data_dir: str | os.PathLike | None = None
+) -> tuple[Data, str]:
+    """The data and the name of the split to classify; the arguments are those of `compare_accuracy`.
+
+    Raises:
+        FileNotFoundError: there are no such data.
+        ValueError: the data have no such split.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.exporting.accuracy import data_and_split
+        >>> data = keras_resnet.load_data((np.zeros((20, 32, 32, 3), "uint8"), np.arange(20) % 10))
+        >>> data_and_split(data)[1]
+        'train'
+    """
+    data = data if isinstance(data, Data) else load_data(data, data_dir=data_dir)
+    split = next(name for name in reversed(SPLITS) if name in data.splits) if split is None else split
+    if not isinstance(split, str) or split not in data.splits:
+        raise ValueError(f"{data.name} has no split {shown(split)}; it has {', '.join(data.splits)}.")
+    return data, split

@@ -12,8 +12,9 @@ import keras
 import numpy as np
 
 from keras_resnet.choices import PRECISIONS
-from keras_resnet.errors import check_name, first_line
+from keras_resnet.errors import check_name, first_line, shown
 from keras_resnet.evaluation.opening import ModelArtifact, open_model
+from keras_resnet.exporting.accuracy import compare_accuracy, data_and_split
 from keras_resnet.exporting.calibration import calibration_images, required
 from keras_resnet.exporting.exported import exported_model
 from keras_resnet.exporting.formats import FORMATS, check_free, format_of
@@ -89,6 +90,9 @@ def export(
         PosixPath('cats_and_dogs.keras')
     """
     path, form = _target(path, format, precision, calibration)
+    if data is None and split is not None:
+        raise ValueError(f"split={shown(split)} is a split of data, which is missing; pass data, too.")
+    counted = None if data is None else data_and_split(data, split)
     model = _load(model_or_run)
     _import_packages(form, precision)
     metadata = _metadata(model_or_run, model.metadata, form, precision)
@@ -103,8 +107,8 @@ def export(
         difference = verify(ModelArtifact(in_float32(model.model), metadata), artifact, seen)
         size = sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())
         logger.info("%s: %s in %s, %.1f MB; %s", path, form, precision, size / 1e6, difference)
-        if data is not None:
-            _log_accuracy(net, artifact, data, split)
+        if counted:
+            logger.info("%s", compare_accuracy(net, artifact, *counted))
         for file in sorted(pathlib.Path(folder).iterdir()):  # of OpenVINO's two, .bin comes before .xml
             replace(file, path.parent / file.name)
     return path
@@ -173,9 +177,3 @@ def _write(net: keras.Model, path: pathlib.Path, metadata: Metadata, calibration
         raise
     except Exception as error:  # converters raise errors of any type
         raise ValueError(f"{metadata.name} cannot be exported as {metadata.format} ({first_line(error)}).") from error
-
-
-def _log_accuracy(net: keras.Model, artifact: Any, data: Any, split: str | None) -> None:
-    from keras_resnet.exporting.accuracy import compare_accuracy
-
-    logger.info("%s", compare_accuracy(net, artifact, data, split))
