@@ -24,6 +24,7 @@ GROUPS = (
     "augmentation",
     "test view",
     "devices",
+    "limits",
     "other",
 )
 

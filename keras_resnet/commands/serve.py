@@ -23,8 +23,9 @@ def define_flags() -> None:
         flags.DEFINE_string("token", None, f"Token that requests must carry, or set {TOKEN_VARIABLE}.")
     with group("devices"):
         flags.DEFINE_integer("threads", None, "Number of threads of a model [one for each core].", lower_bound=1)
-    for field in dataclasses.fields(Limits):
-        DEFINE[field.type](field.name, field.default, field.metadata["help"])
+    with group("limits"):
+        for field in dataclasses.fields(Limits):
+            DEFINE[field.type](field.name, field.default, field.metadata["help"])
 
 
 def check_flags() -> None:

@@ -108,16 +108,21 @@ def clone(tmp_path, tiny_cifar):
     return tmp_path
 
 
-def run(line, folder):
-    """Runs a line in a shell, as a user whose home is the folder."""
+def start(line, folder):
+    """Starts a line in a shell, as a user whose home is the folder."""
     path = f"{folder / '.venv/bin'}:{os.environ['PATH']}"
     environment = {**os.environ, "HOME": str(folder), "PATH": path, "PYTHONPATH": str(REPOSITORY)}
     environment.pop("TFDS_DATA_DIR", None)
-    done = subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done
+    pipe = subprocess.PIPE
+    return subprocess.Popen(["bash", "-c", line], cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def run(line, folder):
+    """Runs a line to its end; its output on standard error."""
+    with start(line, folder) as process:
+        _, stderr = process.communicate(timeout=500)
+    assert process.returncode == 0, stderr
+    return stderr
 
 
 def shortened(line):
@@ -133,10 +138,34 @@ OTHERS = [block for block in SHELL if re.search(r"launch|--dry_run|PHOTOS RECORD
 @pytest.mark.parametrize("block", [*README, *OTHERS], ids=lambda block: block.name)
 def test_documented_commands_run_one_after_the_other(block, clone):
     for line in block.lines:
-        done = run(shortened(line), clone)
-        assert not [each for each in done.stderr.splitlines() if NOISE.match(each.encode())]
+        stderr = run(shortened(line), clone)
+        assert not [each for each in stderr.splitlines() if NOISE.match(each.encode())]
     if "--workdir=RUN" in block.text:
         assert (clone / "RUN" / "result.json").is_file()
+
+
+SHIPPING = [block for block in SHELL if "keras-resnet export" in block.text]
+
+
+@pytest.mark.exhaustive
+def test_documented_exports_and_services_run(clone):
+    """One block after the other, since services listen at the same port."""
+    run(shortened("keras-resnet train --data_dir=PHOTOS --workdir=RUN"), clone)
+    for block in SHIPPING:
+        for line in block.lines:
+            if "keras-resnet serve" in line:
+                serve_and_stop(line, clone)
+            elif "--workdir=RUN" not in line:
+                run(line, clone)
+
+
+def serve_and_stop(line, folder):
+    """Starts a service, and stops it once it listens."""
+    with start(f"exec {line}", folder) as process:
+        assert process.stdout.readline().startswith("Serving net at http://127.0.0.1:8000/")
+        process.terminate()
+        _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "")
 
 
 # Examples that do not run in a test: they read weights from the network, train for days, or need the reader's data.
