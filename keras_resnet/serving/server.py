@@ -60,9 +60,6 @@ def serve(
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=SLACK,
         )
-        address, bound, *_ = listener.getsockname()
-        shown = f"[{address}]" if ":" in address else address
-        logger.info("Serving %s at http://%s:%d/", ", ".join(service.models), shown, bound)
         _Server(config, service).run([listener])
     logger.info("Stopped.")
 
@@ -87,6 +84,14 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self.service = service
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to listen, and then says so: from here on, signals are handled."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            address, port, *_ = listener.getsockname()
+            shown = f"[{address}]" if ":" in address else address
+            logger.info("Serving %s at http://%s:%d/", ", ".join(self.service.models), shown, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Starts to stop at the first signal, and stops at once at the second.

@@ -10,10 +10,12 @@ RANGES = {"gamma": (0.1, 0.6), "moving_variance": (0.5, 1.5)}  # gammas so small
 
 
 def reduced(name):
-    """Options that make a variant shallow and narrow."""
+    """Options that make a variant shallow and narrow, with few groups."""
     row = VARIANTS[name]
     stages = len(row["depths"])
-    narrow = {} if "cifar" in name or stages == 3 else dict(stem_width=64, widths=(32, 32, 64, 64))
+    narrow = dict(widths=(16, 32, 64)) if stages == 3 else dict(stem_width=64, widths=(32, 32, 64, 64))
+    if row.get("groups", 1) > 1:
+        narrow |= dict(groups=32, base_width=4)
     return {**row, "depths": (2, *(1,) * (stages - 1)), "input_shape": (32, 32, 3), **narrow}
 
 
