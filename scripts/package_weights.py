@@ -138,10 +138,13 @@ def write(file: pathlib.Path, weights: pathlib.Path) -> None:
 
 
 def copy_records(run: "Run", folder: pathlib.Path) -> None:
-    """Copies the text files that say how the run went."""
+    """Copies the text files that say how the run went, without where its images were."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in RECORDS:
         shutil.copyfile(run.file(name), folder / name)
+    recipe = run.read_json("recipe.json")
+    recipe.pop("data_source", None)
+    type(run)(folder).write_json("recipe.json", recipe)
 
 
 def add_row(table: pathlib.Path, name: str, row: dict[str, Any]) -> None:
