@@ -22,7 +22,7 @@ from keras_resnet.runtimes import open_artifact
 from keras_resnet.runtimes.scores import softmax
 from keras_resnet.view import View
 from tests.exporting.artifacts import metadata_of
-from tests.exporting.nets import families, in_float64, photos, relative, small_net
+from tests.exporting.nets import TOLERANCE, families, in_float64, photos, relative, small_net
 
 PATHS = {"saved_model": "net", "keras": "net.keras", "onnx": "net.onnx", "litert": "net.tflite", "openvino": "net.xml"}
 
@@ -72,7 +72,7 @@ def test_every_variant_is_exported(name, form, tmp_path):
     module.write(fold_batchnorm(model), path, metadata_of(model, form), "float32")
     artifact = open_artifact(path)
     for count in (1, 3):
-        assert relative(artifact(photos(count)), in_float64(model, photos(count))) < 1e-5
+        assert relative(artifact(photos(count)), in_float64(model, photos(count))) < TOLERANCE
 
 
 @pytest.mark.parametrize("form", PATHS)
