@@ -20,7 +20,7 @@ from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, recipe_from_json
 from keras_resnet.rules import PATH, check
 from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, metadata_in_zip
-from keras_resnet.runtimes.outputs import the_input, the_probabilities
+from keras_resnet.runtimes.outputs import SIGNATURE, the_input, the_probabilities
 from keras_resnet.view import View
 
 KERAS_FILES = ("best.keras", "final.keras")  # of a run, the first that exists is its model
@@ -210,8 +210,8 @@ def _served_model(folder: pathlib.Path) -> keras.Model:
     """A model of the signature `serving_default` of a SavedModel."""
     import tensorflow as tf
 
-    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    signature = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
     name, spec = the_input(list(signature.structured_input_signature[1].items()))
     images = keras.Input(batch_shape=spec.shape, dtype=spec.dtype.name, name=name)
-    layer = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")
+    layer = keras.layers.TFSMLayer(str(folder), call_endpoint=SIGNATURE)
     return Model(images, the_probabilities(layer(images)), name=folder.name)

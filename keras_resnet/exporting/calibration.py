@@ -60,7 +60,7 @@ def calibration_images(source: Any, metadata: Metadata, count: int = COUNT, seed
     check("count", count, POSITIVE_INTEGER)
     source = required(source)
     examples = _examples(source)
-    view = _view(metadata)
+    view = metadata.default_view
     if examples is None:
         images = _of_sources(list(image_sources(source)), view, metadata.image_shape[-1], count, seed)
     else:
@@ -86,12 +86,6 @@ def required(calibration: Any) -> Any:
             "int8 needs images for calibration: pass calibration=..., a folder of photos, a run directory, or arrays."
         )
     return calibration
-
-
-def _view(metadata: Metadata) -> View | None:
-    """The view of the model, else the center crop of its size; None for a model of any size without a view."""
-    height, width, _ = metadata.image_shape
-    return metadata.view or (View((height, width)) if height and width else None)
 
 
 def _examples(source: Any) -> Examples | None:

@@ -5,11 +5,10 @@ import numpy as np
 from keras import layers
 
 from keras_resnet.exporting.fold import fold_batchnorm
-from keras_resnet.exporting.tracing import INPUT
 from keras_resnet.layers import channel_axis
 from keras_resnet.models.model import number_of_classes, to_probabilities
 from keras_resnet.preprocessing import image_sides
-from keras_resnet.runtimes.outputs import PROBABILITIES
+from keras_resnet.runtimes.outputs import INPUT, PROBABILITIES
 
 PROBE = (2, 64)  # images, and their sides if the model takes any
 

@@ -25,7 +25,6 @@ from keras_resnet.rules import PATH, check
 from keras_resnet.run_directory import Run, environment, has_keras_model
 from keras_resnet.runtimes import RUNTIMES, Metadata, open_artifact, runtime_of
 from keras_resnet.runtimes.packages import import_package
-from keras_resnet.view import View
 
 if TYPE_CHECKING:
     from keras_resnet.data.loading import Data
@@ -157,12 +156,11 @@ def _metadata(model_or_run: keras.Model | str | os.PathLike, known: Metadata, fo
         path = pathlib.Path(model_or_run).expanduser()
         run = Run(path if path.is_dir() else path.parent)
         accuracy = run.read_json(RESULT_FILE) if run.file(RESULT_FILE).is_file() else {}
-    height, width, _ = known.image_shape
     return dataclasses.replace(
         known,
         format=form,
         precision=precision,
-        view=known.view or (View((height, width)) if height and width else None),
+        view=known.default_view,
         source=source,
         commit=environment()["commit"],
         accuracy=accuracy,

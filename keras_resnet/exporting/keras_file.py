@@ -1,12 +1,11 @@
 """Writes `.keras` files of folded models, which Keras opens without this package."""
 
 import os
-import zipfile
 
 import keras
 import numpy as np
 
-from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, Metadata
+from keras_resnet.runtimes.metadata import Metadata, append_to_zip
 
 
 def write(
@@ -31,6 +30,4 @@ def write(
     """
     del precision, calibration
     model.save(os.fspath(path))
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(METADATA_FILE, metadata.to_json())
-        archive.writestr(LABELS_FILE, "".join(f"{name}\n" for name in metadata.class_names))
+    append_to_zip(path, metadata)

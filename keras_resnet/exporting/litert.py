@@ -4,7 +4,6 @@ import os
 import pathlib
 import tempfile
 import warnings
-import zipfile
 from typing import Any
 
 import keras
@@ -13,9 +12,8 @@ import tensorflow as tf
 
 from keras_resnet.exporting.calibration import required
 from keras_resnet.exporting.tracing import traceable
-from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, Metadata
-
-SIGNATURE = "serving_default"
+from keras_resnet.runtimes.metadata import Metadata, append_to_zip
+from keras_resnet.runtimes.outputs import SIGNATURE
 
 
 def write(
@@ -52,7 +50,7 @@ def write(
         converter = _converter(model, folder)
         content = _convert(converter, precision, calibration)
     pathlib.Path(path).write_bytes(content)
-    _append_metadata(path, metadata)
+    append_to_zip(path, metadata)
 
 
 def _converter(model: keras.Model, folder: str) -> Any:
@@ -92,10 +90,3 @@ def _with_full_range(images: np.ndarray) -> np.ndarray:
     images = images.copy()
     images[0, 0, 0], images[0, 0, -1] = 0, 255
     return images
-
-
-def _append_metadata(path: str | os.PathLike, metadata: Metadata) -> None:
-    labels = "".join(f"{name}\n" for name in metadata.class_names)
-    with zipfile.ZipFile(path, "a") as archive:
-        for name, text in ((METADATA_FILE, metadata.to_json()), (LABELS_FILE, labels)):
-            archive.writestr(zipfile.ZipInfo(name), text)  # without the time, so that equal models give equal files

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from keras_resnet.exporting.calibration import required
-from keras_resnet.exporting.tracing import INPUT, traceable
+from keras_resnet.exporting.tracing import traceable
 from keras_resnet.runtimes.metadata import METADATA_KEY, Metadata
+from keras_resnet.runtimes.outputs import INPUT
 from keras_resnet.runtimes.packages import import_package
 
 OPSET = 15  # the one that tf2onnx prefers

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from keras_resnet.exporting.calibration import required
-from keras_resnet.exporting.tracing import INPUT, traceable
+from keras_resnet.exporting.tracing import traceable
 from keras_resnet.runtimes.metadata import METADATA_KEY, Metadata
-from keras_resnet.runtimes.outputs import PROBABILITIES
+from keras_resnet.runtimes.outputs import INPUT, PROBABILITIES
 from keras_resnet.runtimes.packages import import_package
 
 OvModel = Any  # openvino.Model

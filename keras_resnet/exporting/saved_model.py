@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.exporting.graph_decoding import decode
-from keras_resnet.exporting.tracing import INPUT, traceable
+from keras_resnet.exporting.tracing import traceable
 from keras_resnet.files import write_text
-from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, VIEW_FILE, Metadata
-from keras_resnet.runtimes.outputs import PROBABILITIES
+from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, VIEW_FILE, Metadata, labels_text
+from keras_resnet.runtimes.outputs import INPUT, PROBABILITIES, SIGNATURE
 from keras_resnet.transforms.views import center_view
 from keras_resnet.view import View
 
@@ -60,7 +60,7 @@ def write(
         >>> write(model, "net", metadata, "float32")  # doctest: +SKIP
     """
     del precision, calibration
-    labels = "".join(f"{name}\n" for name in metadata.class_names)
+    labels = labels_text(metadata.class_names)
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, LABELS_FILE)
         write_text(file, labels)
@@ -108,7 +108,7 @@ class _Module(tf.Module):
     def signatures(self) -> dict[str, Callable]:
         """The functions by the names of their signatures."""
         functions = {
-            "serving_default": self._of_images(tf.float32),
+            SIGNATURE: self._of_images(tf.float32),
             "serve_uint8": self._of_images(tf.uint8),
         }
         if self.metadata.image_shape[-1] in (1, 3):

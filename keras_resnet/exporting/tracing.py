@@ -4,9 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.exporting.rewriting import Function, configuration, layer_like, rewritten, values
-from keras_resnet.runtimes.outputs import PROBABILITIES
+from keras_resnet.runtimes.outputs import INPUT, PROBABILITIES
 
-INPUT = "images"  # its name in an artifact
 DATA_FORMATS = {"channels_last": "NHWC", "channels_first": "NCHW"}  # Keras's name, TensorFlow's
 
 

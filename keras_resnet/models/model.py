@@ -19,7 +19,7 @@ from keras_resnet.layers import replaces
 from keras_resnet.models.features import Feature, features_of
 from keras_resnet.preprocessing import image_sides
 from keras_resnet.rules import PATH, Rule, check
-from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, checked_class_names
+from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, checked_class_names, labels_text
 from keras_resnet.runtimes.scores import are_probabilities, softmax
 from keras_resnet.view import View, check_view_fits
 
@@ -151,7 +151,7 @@ class Model(ReplicatedModel):
             new = pathlib.Path(folder, "new")
             self.export(str(new), format="tf_saved_model", verbose=False)
             if self.class_names:
-                write_text(new / LABELS_FILE, "".join(f"{name}\n" for name in self.class_names))
+                write_text(new / LABELS_FILE, labels_text(self.class_names))
             if self.view:
                 write_text(new / VIEW_FILE, json.dumps(dataclasses.asdict(self.view)) + "\n")
             replace(new, path)

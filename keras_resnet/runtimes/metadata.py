@@ -100,6 +100,25 @@ def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
     return tuple(map(str, listed))
 
 
+def labels_text(class_names: Iterable[str]) -> str:
+    r"""The content of labels.txt: a line for each class.
+
+    Example:
+        >>> from keras_resnet.runtimes.metadata import labels_text
+        >>> labels_text(["cat", "dog"])
+        'cat\ndog\n'
+    """
+    return "".join(f"{name}\n" for name in class_names)
+
+
+def append_to_zip(path: str | os.PathLike, metadata: Metadata) -> None:
+    """Adds the metadata and labels.txt to a file that is a zip archive, or appends an archive with them to another."""
+    members = {METADATA_FILE: metadata.to_json(), LABELS_FILE: labels_text(metadata.class_names)}
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, text in members.items():
+            archive.writestr(zipfile.ZipInfo(name), text)  # without the time, so that equal models give equal files
+
+
 def metadata_in_zip(path: str | os.PathLike) -> Metadata | None:
     """The metadata in a file that is a zip archive, or at whose end there is one; None without.
 

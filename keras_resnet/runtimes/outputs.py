@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-PROBABILITIES = "probabilities"  # the name of an exported model's output
+INPUT, PROBABILITIES = "images", "probabilities"  # the names of an exported model's input and output
+SIGNATURE = "serving_default"  # of a SavedModel or LiteRT file that has several
 
 T = TypeVar("T")
 

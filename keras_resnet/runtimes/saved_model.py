@@ -9,12 +9,10 @@ import tensorflow as tf
 
 from keras_resnet.runtimes.artifact import Artifact
 from keras_resnet.runtimes.metadata import LABELS_FILE, METADATA_FILE, VIEW_FILE, Metadata, checked_class_names
-from keras_resnet.runtimes.outputs import the_input, the_probabilities
+from keras_resnet.runtimes.outputs import SIGNATURE, the_input, the_probabilities
 from keras_resnet.runtimes.scores import converted
 from keras_resnet.runtimes.tensorflow_threads import set_threads
 from keras_resnet.view import View
-
-SIGNATURE = "serving_default"
 
 
 class SavedModelArtifact(Artifact):

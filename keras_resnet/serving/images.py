@@ -21,8 +21,6 @@ from keras_resnet.serving.limits import MAX_PIXELS, MAX_SEEN_PIXELS
 S = TypeVar("S")
 T = TypeVar("T")
 
-INPUT = "images"  # the name of a model's input in the protocols
-
 
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:

@@ -15,7 +15,8 @@ from starlette.routing import Route
 import keras_resnet
 from keras_resnet.errors import shown, unknown_name
 from keras_resnet.rules import POSITIVE_INTEGER
-from keras_resnet.serving.images import INPUT, EncodedImage, NumberImage, as_array, from_base64
+from keras_resnet.runtimes.outputs import INPUT
+from keras_resnet.serving.images import EncodedImage, NumberImage, as_array, from_base64
 from keras_resnet.serving.json_requests import json_request
 from keras_resnet.serving.served_model import TOP, ServedModel
 from keras_resnet.serving.service import VERSION, requested_model

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from keras_resnet.errors import shown, unknown_name
-from keras_resnet.serving.images import INPUT, EncodedImage, NumberImage, as_array, from_base64, named_images
+from keras_resnet.runtimes.outputs import INPUT, SIGNATURE
+from keras_resnet.serving.images import EncodedImage, NumberImage, as_array, from_base64, named_images
 from keras_resnet.serving.json_requests import json_request
 from keras_resnet.serving.served_model import ServedModel
 from keras_resnet.serving.service import VERSION, requested_model
@@ -58,7 +59,7 @@ def _of_images(input_type: str) -> Signature:
 
 
 SIGNATURES = {
-    "serving_default": _of_images("DT_FLOAT"),
+    SIGNATURE: _of_images("DT_FLOAT"),
     "serve_uint8": _of_images("DT_UINT8"),
     "serve_bytes": Signature("bytes", "DT_STRING", lambda model: (None,), _top_classes),
 }
@@ -135,7 +136,7 @@ def _parsed(content: dict[str, Any]) -> _Instances:
     Raises:
         ValueError: the request has another form.
     """
-    name = content.get("signature_name") or "serving_default"
+    name = content.get("signature_name") or SIGNATURE
     if not (isinstance(name, str) and name in SIGNATURES):
         raise ValueError(str(unknown_name("signature_name", name, SIGNATURES)).rstrip("."))
     if ("instances" in content) == ("inputs" in content):

@@ -15,7 +15,7 @@ from typing import Any
 from keras_resnet.files import SCRATCH, write_text
 from keras_resnet.recipes import RENAMED_FIELDS, Recipe, settings
 from keras_resnet.run_directory import Run, environment
-from keras_resnet.runtimes.metadata import LABELS_FILE
+from keras_resnet.runtimes.metadata import LABELS_FILE, labels_text
 
 # The parts of recipe.json that must be equal to resume a run; the others are only a record.
 IDENTITY = ("model", "optimizer", "recipe", "augmentation", "teacher", "data")
@@ -177,7 +177,7 @@ def begin(run: Run, description: Description, class_names: Sequence[str]) -> Non
         for path in run.directory.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     run.file("checkpoints").mkdir(parents=True, exist_ok=True)
-    write_text(run.file(LABELS_FILE), "".join(f"{name}\n" for name in class_names))
+    write_text(run.file(LABELS_FILE), labels_text(class_names))
     run.write_json("recipe.json", {**description, "environment": environment()})
 
 
