@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.errors import first_line
-from keras_resnet.interrupts import ctrl_c_arrives
 from keras_resnet.run_directory import Run
 from keras_resnet.training.averages import MovingAverages
 from keras_resnet.training.callbacks import RestoreMetrics, SaveCheckpoints
@@ -110,7 +109,7 @@ def fit(
         model, training_input, run, checkpoint, interval, data_time, own_callbacks, lines and is_chief, averages
     )
     try:
-        with saver.handle_preemption(), ctrl_c_arrives():
+        with saver.handle_preemption():
             for segment in segments(done, training_input.total_steps, training_input.steps_per_epoch):
                 model.fit(
                     training_input.training(segment.epoch, segment.skipped, data_time),

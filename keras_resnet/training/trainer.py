@@ -17,6 +17,7 @@ from keras_resnet.data.unreadable import UnreadableImages, limit_of_unreadable
 from keras_resnet.distributed.workers import Worker
 from keras_resnet.evaluation.classification import Result, check_fits, evaluate
 from keras_resnet.files import write_atomically
+from keras_resnet.interrupts import ctrl_c_arrives
 from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.reporting.report import write_report
@@ -71,6 +72,7 @@ HOW_WORKERS_AGREE = (
 )
 
 
+@ctrl_c_arrives()
 def train(
     model: str | keras.Model,
     data: Any,
