@@ -49,8 +49,8 @@ def check_name(kind: str, name: object, known: Collection) -> None:
         raise unknown_name(kind, name, known)
 
 
-# Prefixes of the lines that TensorFlow puts before the message, about the error's place in the graph.
-GRAPH_LOCATION = ("Graph execution error", "Detected at", " ", "\t")
+# Prefixes of the lines that TensorFlow and OpenVINO put before the message, about the place of the error.
+LOCATIONS = ("Graph execution error", "Detected at", " ", "\t", "Exception from ", "Check '")
 
 
 def first_line(error: BaseException) -> str:
@@ -62,5 +62,5 @@ def first_line(error: BaseException) -> str:
         'The file is truncated'
     """
     text = str(getattr(error, "message", None) or error).strip()
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(GRAPH_LOCATION)]
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(LOCATIONS)]
+    return lines[0].rstrip(".!") if lines else type(error).__name__

@@ -1,10 +1,11 @@
 """Atomic writes, and checksums."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 SCRATCH = ".writing-"  # prefix of the temporary folders that files are first written to
 
@@ -18,13 +19,32 @@ def write_atomically(path: pathlib.Path, write: Callable[[str], object]) -> None
         OSError: the file cannot be written; an existing file is unchanged.
     """
     path = pathlib.Path(path)
+    with write_errors_explained(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
+        scratch = pathlib.Path(folder, f"file{''.join(path.suffixes)}")
+        write(str(scratch))
+        _sync(scratch)
+        scratch.replace(path)
+        _sync(path.parent)  # so that the new name also survives a power failure
+
+
+@contextlib.contextmanager
+def write_errors_explained(path: pathlib.Path) -> Iterator[None]:
+    """A context in which an error while a path is written names the path, not a temporary file.
+
+    Raises:
+        OSError: the path cannot be written.
+
+    Example:
+        >>> import pathlib
+        >>> from keras_resnet.files import write_errors_explained
+        >>> with write_errors_explained(pathlib.Path("net.onnx")):
+        ...     raise OSError(28, "No space left on device", ".writing-1")
+        Traceback (most recent call last):
+        ...
+        OSError: net.onnx cannot be written (No space left on device); any earlier file is kept.
+    """
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
-            scratch = pathlib.Path(folder, f"file{''.join(path.suffixes)}")
-            write(str(scratch))
-            _sync(scratch)
-            scratch.replace(path)
-            _sync(path.parent)  # so that the new name also survives a power failure
+        yield
     except OSError as error:
         raise type(error)(f"{path} cannot be written ({error.strerror or error}); any earlier file is kept.") from error
 

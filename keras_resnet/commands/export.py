@@ -5,6 +5,7 @@ from absl import flags
 import keras_resnet
 from keras_resnet.choices import PRECISIONS, SPLITS
 from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group, refuse
+from keras_resnet.commands.quiet_start import quiet_stderr
 
 
 def define_flags() -> None:
@@ -36,13 +37,14 @@ def main(argv: list[str]) -> None:
     if FLAGS.evaluate:
         source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
         data = keras_resnet.load_data(source, data_dir=data_dir)
-    keras_resnet.export(
-        run,
-        path,
-        FLAGS.format,
-        FLAGS.precision,
-        calibration=FLAGS.calibration,
-        images=FLAGS.images,
-        data=data,
-        split=FLAGS.split,
-    )
+    with quiet_stderr():  # LiteRT announces its parts
+        keras_resnet.export(
+            run,
+            path,
+            FLAGS.format,
+            FLAGS.precision,
+            calibration=FLAGS.calibration,
+            images=FLAGS.images,
+            data=data,
+            split=FLAGS.split,
+        )

@@ -1,11 +1,13 @@
 """`export`: models as files for other runtimes, each verified in its own runtime."""
 
+import contextlib
 import dataclasses
 import importlib
 import logging
 import os
 import pathlib
 import tempfile
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import keras
@@ -20,7 +22,7 @@ from keras_resnet.exporting.exported import exported_model
 from keras_resnet.exporting.formats import FORMATS, check_free, format_of
 from keras_resnet.exporting.stock import in_float32
 from keras_resnet.exporting.verification import IMAGES, verification_images, verify
-from keras_resnet.files import SCRATCH, replace
+from keras_resnet.files import SCRATCH, replace, write_errors_explained
 from keras_resnet.rules import PATH, check
 from keras_resnet.run_directory import Run, environment, has_keras_model
 from keras_resnet.runtimes import RUNTIMES, Metadata, open_artifact, runtime_of
@@ -98,19 +100,29 @@ def export(
     ranges = None if calibration is None else calibration_images(calibration, metadata)
     seen = list(ranges[:IMAGES]) if images is None and ranges is not None else verification_images(images, metadata)
     net = exported_model(model.model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
-        scratch = pathlib.Path(folder, path.name)
-        _write(net, scratch, metadata, ranges)
+    with _scratch_folder(path) as folder:
+        scratch = folder / path.name
+        with write_errors_explained(path):
+            _write(net, scratch, metadata, ranges)
         artifact = open_artifact(scratch)
         difference = verify(ModelArtifact(in_float32(model.model), metadata), artifact, seen)
-        size = sum(file.stat().st_size for file in pathlib.Path(folder).rglob("*") if file.is_file())
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         logger.info("%s: %s in %s, %.1f MB; %s", path, form, precision, size / 1e6, difference)
         if counted:
             logger.info("%s", compare_accuracy(net, artifact, *counted))
-        for file in sorted(pathlib.Path(folder).iterdir()):  # of OpenVINO's two, .bin comes before .xml
+        for file in sorted(folder.iterdir()):  # of OpenVINO's two, .bin comes before .xml
             replace(file, path.parent / file.name)
     return path
+
+
+@contextlib.contextmanager
+def _scratch_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A temporary folder beside a path, on the same disk."""
+    with contextlib.ExitStack() as stack:
+        with write_errors_explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH))
+        yield pathlib.Path(folder)
 
 
 def _target(path: str | os.PathLike, form: str | None, precision: str, calibration: Any) -> tuple[pathlib.Path, str]:

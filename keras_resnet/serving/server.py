@@ -74,7 +74,7 @@ def _listening(host: str, port: int) -> socket.socket:
         [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
-        reason = error.strerror or error
+        reason = (error.strerror or str(error)).partition(" (")[0]  # Python adds the address
         raise OSError(f"The service cannot listen at port {port} of {host} ({reason}); choose another port.") from None
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -195,6 +196,14 @@ def test_error_of_a_converter_names_the_format(model, tmp_path, monkeypatch):
 )
 def test_what_is_a_large_difference(precision, relative, agreeing, large):
     assert Difference(relative / 10, relative, agreeing, 10).is_large(precision) == large
+
+
+def test_path_that_cannot_be_written_is_named(model, tmp_path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "net.keras"
+    with pytest.raises(OSError, match=re.escape(f"{path} cannot be written (")):
+        export(model, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 def test_run_directory(model, tmp_path):

@@ -170,6 +170,13 @@ def test_damaged_files_are_named(runtime, artifacts, tmp_path):
         assert_one_sentence(caught)
 
 
+def test_missing_weights_of_openvino_are_named(artifacts, tmp_path):
+    alone = tmp_path / "net.xml"
+    alone.write_bytes(artifacts["openvino"].read_bytes())
+    with pytest.raises(ValueError, match=r"net.xml cannot be opened in OpenVINO \(.*bin file cannot be found\)\.$"):
+        open_artifact(alone)
+
+
 def test_damaged_metadata_are_named(artifacts, tmp_path):
     path = shutil.copytree(artifacts["saved_model"], tmp_path / "net")
     for text in ("no JSON", "{}", "[]"):
