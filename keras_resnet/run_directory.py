@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
@@ -22,6 +22,9 @@ from keras_resnet.rules import PATH, check
 from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, metadata_in_zip
 from keras_resnet.runtimes.outputs import SIGNATURE, the_input, the_probabilities
 from keras_resnet.view import View
+
+if TYPE_CHECKING:
+    from keras_resnet.data.loading import Data
 
 KERAS_FILES = ("best.keras", "final.keras")  # of a run, the first that exists is its model
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "numpy")
@@ -78,6 +81,20 @@ class Run:
     def view(self) -> View:
         """The part of an image, and its size, that the run's model is tested on."""
         return View.from_json(self.read_json("recipe.json")["data"]["view"])
+
+    def data(self) -> "Data":
+        """The images that the run was trained and tested on, which must be where they were.
+
+        Raises:
+            FileNotFoundError: they are not there.
+            ValueError: the run does not record where they are.
+        """
+        from keras_resnet.data.loading import load_data
+
+        found = self.read_json("recipe.json").get("data_source")
+        if not found:
+            raise ValueError(f"The run {self.directory} does not record where its images are; name their folder.")
+        return load_data(**found, recipe=self.recipe())
 
     def log(self) -> list[dict[str, float]]:
         """The rows of log.csv as numbers; an empty list if there is no log yet.

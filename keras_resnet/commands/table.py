@@ -1,6 +1,7 @@
 """COMMANDS: one row per command of `keras-resnet`."""
 
 import dataclasses
+from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +26,57 @@ class Command:
     needs_tensorflow: bool = True
 
 
+@dataclasses.dataclass(frozen=True)
+class CommandGroup:
+    """Commands that share their first word, as in `keras-resnet analyze gradients`.
+
+    Attributes:
+        summary: what they do, in one line.
+        kind: what their second word names, in capitals.
+        commands: by that word.
+    """
+
+    summary: str
+    kind: str
+    commands: Mapping[str, Command]
+
+
+_ANALYZE = "keras_resnet.commands.analyze"
+SUBJECTS = {
+    "degradation": Command(
+        f"{_ANALYZE}.degradation", "Train plain and residual networks of several depths, and compare their errors."
+    ),
+    "shortcuts": Command(f"{_ANALYZE}.shortcuts", "Train networks with shortcuts A, B, C and none, and compare them."),
+    "construction": Command(
+        f"{_ANALYZE}.construction", "Build a deeper network that equals a trained one, and train it on.", "RUN"
+    ),
+    "gradients": Command(
+        f"{_ANALYZE}.gradients",
+        "Measure the gradients of blocks and weights, and what shortcuts hand on.",
+        "MODEL...",
+    ),
+    "shattering": Command(
+        f"{_ANALYZE}.shattering", "Measure how gradients of nearby inputs and weights lose correlation.", "MODEL..."
+    ),
+    "responses": Command(
+        f"{_ANALYZE}.responses", "Measure the standard deviation of each 3x3 layer's responses.", "MODEL..."
+    ),
+    "lesions": Command(f"{_ANALYZE}.lesions", "Remove, swap and shuffle blocks, and see the accuracy.", "RUN..."),
+    "surface": Command(f"{_ANALYZE}.surface", "Draw the loss around the weights of a model.", "RUN..."),
+    "maps": Command(f"{_ANALYZE}.maps", "Draw where a model looks: Grad-CAM and occlusion.", "RUN IMAGE..."),
+    "features": Command(f"{_ANALYZE}.features", "Draw the first layer's filters and the feature maps.", "RUN IMAGE"),
+    "mistakes": Command(f"{_ANALYZE}.mistakes", "Draw the confusion matrix and the most confident mistakes.", "RUN"),
+    "calibration": Command(
+        f"{_ANALYZE}.calibration", "Compare probabilities with accuracies, and correct them.", "RUN"
+    ),
+}
 COMMANDS = {
     "train": Command("keras_resnet.commands.train", "Train on CIFAR-10, ImageNet, another TFDS data set, or photos."),
     "finetune": Command("keras_resnet.commands.finetune", "Fine-tune published weights on photos.", "PHOTOS"),
     "evaluate": Command("keras_resnet.commands.evaluate", "Measure the accuracy of a model on a data set."),
     "predict": Command("keras_resnet.commands.predict", "Print the most probable classes of images.", "RUN IMAGE..."),
     "export": Command("keras_resnet.commands.export", "Export a model for another runtime.", "RUN PATH"),
+    "compare": Command("keras_resnet.commands.compare", "Compare runs on one page.", "RUN RUN..."),
     "list": Command(
         "keras_resnet.commands.list_models",
         "List the variants, published weights, or recipes as a Markdown table.",
@@ -47,3 +93,4 @@ COMMANDS = {
         needs_tensorflow=False,
     ),
 }
+COMMAND_GROUPS = {"analyze": CommandGroup("Measure and draw what a network does, and why.", "SUBJECT", SUBJECTS)}

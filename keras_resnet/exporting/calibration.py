@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnet.data.batches import evaluation_batches
+from keras_resnet.data.drawing import evenly_drawn
 from keras_resnet.data.examples import Examples
 from keras_resnet.data.loading import Data, load_data
 from keras_resnet.data.records import is_record_set
@@ -98,21 +99,12 @@ def _examples(source: Any) -> Examples | None:
     if not (run.directory.exists() or glob.has_magic(str(run.directory))):
         raise FileNotFoundError(f"{run.directory} does not exist; calibrate with photos, a run directory, or arrays.")
     if run.file("recipe.json").is_file():
-        return _of_run(run).train
+        return run.data().train
     return load_data(run.directory).train if is_record_set(run.directory) else None
 
 
-def _of_run(run: Run) -> Data:
-    found = run.read_json("recipe.json").get("data_source")
-    if not found:
-        raise ValueError(
-            f"The run {run.directory} does not record where its images are; calibrate with photos or arrays."
-        )
-    return load_data(**found, recipe=run.recipe())
-
-
 def _of_examples(examples: Examples, view: View | None, count: int, seed: int) -> list[np.ndarray]:
-    chosen = examples.take(_spread(examples.labels, count, seed))
+    chosen = examples.take(evenly_drawn(examples.labels, count, seed))
     seen = (lambda image: center_view(image, view)[0]) if view else (lambda image: image)
     batch_size = BATCH_SIZE if view else 1  # without a view, sizes may differ
     return [image for images, _, _ in evaluation_batches(chosen, batch_size, seen) for image in images.numpy()]
@@ -123,7 +115,7 @@ def _of_sources(
 ) -> list[np.ndarray]:
     folders = [str(pathlib.Path(source.path).parent) if source.path else "" for source in sources]
     images = []
-    for index in _spread(folders, count, seed):
+    for index in evenly_drawn(folders, count, seed):
         try:
             image = sources[index].load(channels)
         except ValueError as error:
@@ -131,13 +123,3 @@ def _of_sources(
             continue
         images.append(views.center_view(image, view) if view else image)
     return images
-
-
-def _spread(groups: Sequence[str] | np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Positions of at most `count` members, ascending, drawn at random and as evenly as possible from all groups."""
-    order = np.random.default_rng(seed).permutation(len(groups))
-    _, group = np.unique(np.asarray(groups)[order], return_inverse=True)
-    by_group = np.argsort(group, kind="stable")
-    rounds = np.empty(len(order), int)  # in which a member is drawn: 0 for the first of its group
-    rounds[by_group] = np.arange(len(order)) - np.searchsorted(group[by_group], group[by_group])
-    return np.sort(order[np.argsort(rounds, kind="stable")[:count]])

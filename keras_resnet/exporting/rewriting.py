@@ -81,7 +81,7 @@ class _Graph:
         if not (isinstance(model, keras.Model) and is_graph and model.inputs):
             name = getattr(model, "name", type(model).__name__)
             raise ValueError(
-                f"{name} is not a functional model, so its layers cannot be folded or exported; build it by "
+                f"{name} is not a functional model, so its graph cannot be read; build it by "
                 "keras.Model(inputs, outputs)."
             )
 

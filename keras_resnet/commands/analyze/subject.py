@@ -1,0 +1,116 @@
+"""What the subjects of `keras-resnet analyze` share: models and images from the command line, and files of results."""
+
+import csv
+import io
+import logging
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+import keras_resnet
+from keras_resnet.choices import SPLITS
+from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group
+from keras_resnet.errors import unknown_name
+from keras_resnet.files import write_atomically, write_text
+from keras_resnet.variants import VARIANTS
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_resnet.data import Data
+
+logger = logging.getLogger(__name__)
+
+
+def define_output_flag() -> None:
+    """Defines --output."""
+    with group("run"):
+        flags.DEFINE_string("output", None, "Folder for numbers and pictures [RUN/analysis, else ./analysis].")
+
+
+def define_image_flags(images: int, split: str | None = None) -> None:
+    """Defines --data_dir, --data, --split and --images; `data_from_flags` reads the first two.
+
+    Args:
+        images: number of images to analyze on.
+        split: default of --split; None for the first of test, validation and train.
+    """
+    define_data_flags(default="cifar10")
+    with group("data"):
+        flags.DEFINE_enum("split", split, SPLITS, "Images to analyze on [the first of test, validation, train].")
+        flags.DEFINE_integer("images", images, "Number of images.", lower_bound=1)
+
+
+def open_model(name: str) -> "keras.Model":
+    """The model of a run directory, a `.keras` file, or a variant with random weights for CIFAR or ImageNet images.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if pathlib.Path(name).expanduser().exists():
+        return keras_resnet.load_model(name)
+    if name in VARIANTS:
+        return keras_resnet.create_model(name)
+    raise unknown_name("run directory, .keras file, or variant", name, VARIANTS)
+
+
+def data_from_flags(model: str) -> "Data":
+    """The images of --data_dir and --data; without these flags, those of the run.
+
+    Args:
+        model: run directory, `.keras` file or variant, as on the command line.
+
+    Raises:
+        FileNotFoundError: the images are not where they should be.
+        ValueError: the run does not record where its images are.
+    """
+    from keras_resnet.run_directory import Run
+
+    path = pathlib.Path(model).expanduser()
+    run = Run(path if path.is_dir() else path.parent)
+    is_run = path.exists() and run.file("recipe.json").is_file()
+    if is_run and not (FLAGS["data_dir"].present or FLAGS["data"].present):
+        return run.data()
+    source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
+    return keras_resnet.load_data(source, data_dir=data_dir, **({"recipe": run.recipe()} if is_run else {}))
+
+
+def split_from_flags(data: "Data") -> str:
+    """The value of --split, or the first split that exists of test, validation and train."""
+    return FLAGS.split or next(split for split in reversed(SPLITS) if split in data.splits)
+
+
+def output_folder(model: str | None = None) -> pathlib.Path:
+    """The folder of --output, made if it is missing; by default in the run directory that is analyzed."""
+    path = pathlib.Path(model or "").expanduser()
+    default = path / "analysis" if model and path.is_dir() else pathlib.Path("analysis")
+    folder = pathlib.Path(FLAGS.output).expanduser() if FLAGS.output else default
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def label(model: str) -> str:
+    """A short name of a model on the command line, for legends: the last part of its path."""
+    return pathlib.Path(model).stem if pathlib.Path(model).suffix == ".keras" else pathlib.Path(model).name
+
+
+def write_table(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows with the same keys as CSV, and logs the path."""
+    content = io.StringIO(newline="")
+    writer = csv.DictWriter(content, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, content.getvalue())
+    logger.info("Wrote %s.", path)
+
+
+def write_picture(path: pathlib.Path, draw: Callable[[str], object]) -> None:
+    """Writes a picture by a function of a path, and logs the path. Without matplotlib it says what is left out."""
+    try:
+        write_atomically(path, draw)
+    except ImportError:
+        logger.warning("Left out %s, which needs matplotlib (pip install 'resnet-keras[plots]').", path.name)
+    else:
+        logger.info("Wrote %s.", path)

@@ -1,0 +1,27 @@
+"""Images to analyze a model on."""
+
+import numpy as np
+import pytest
+
+import keras_resnet
+from keras_resnet.analysis.samples import sample
+from tests.photos import write_scenes
+
+
+def test_sample_of_photos_is_even_and_as_tested(tmp_path):
+    write_scenes(tmp_path / "train", ["cat", "ship"], 6)
+    write_scenes(tmp_path / "val", ["cat", "ship"], 4)
+    data = keras_resnet.load_data(tmp_path, image_size=16)
+    images, labels = sample(data, "validation", 4)
+    assert images.shape == (4, 16, 16, 3)
+    assert sorted(labels.tolist()) == [0, 0, 1, 1]
+    again, _ = sample(data, "validation", 4)
+    np.testing.assert_array_equal(images, again)
+    everything, _ = sample(data, "validation", 100)
+    assert len(everything) == 8
+
+
+def test_missing_split_is_named():
+    data = keras_resnet.load_data((np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 10))
+    with pytest.raises(ValueError, match=r"arrays has no split 'test'; it has train\."):
+        sample(data, "test", 4)
