@@ -41,11 +41,11 @@ def figure(path: str | os.PathLike, size: tuple[float, float] = SIZE) -> Iterato
         ...     axes = drawn.subplots()
         ...     _ = axes.plot([1, 2], [3, 4])
     """
-    import matplotlib
+    from matplotlib import rc_context, rcsetup
     from matplotlib.figure import Figure
 
-    settings: dict[str, Any] = {**SETTINGS, "axes.prop_cycle": matplotlib.cycler(color=COLORS)}
-    with matplotlib.rc_context(settings):
+    settings: dict[Any, Any] = {**SETTINGS, "axes.prop_cycle": rcsetup.cycler("color", COLORS)}
+    with rc_context(settings):
         drawn = Figure(figsize=size, layout="constrained")
         yield drawn
         drawn.savefig(path, dpi=DPI)

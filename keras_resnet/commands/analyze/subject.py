@@ -14,6 +14,7 @@ from keras_resnet.choices import SPLITS
 from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group
 from keras_resnet.errors import unknown_name
 from keras_resnet.files import write_atomically, write_text
+from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def data_from_flags(model: str) -> "Data":
     if is_run and not (FLAGS["data_dir"].present or FLAGS["data"].present):
         return run.data()
     source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
-    return keras_resnet.load_data(source, data_dir=data_dir, **({"recipe": run.recipe()} if is_run else {}))
+    return keras_resnet.load_data(source, run.recipe() if is_run else Recipe(), data_dir=data_dir)
 
 
 def split_from_flags(data: "Data") -> str:
