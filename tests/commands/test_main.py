@@ -9,7 +9,7 @@ import pytest
 
 import keras_resnet
 from keras_resnet.commands import main
-from keras_resnet.commands.table import COMMANDS
+from keras_resnet.commands.table import COMMAND_GROUPS, COMMANDS, SUBJECTS
 from keras_resnet.recipes import RECIPES, settings
 from tests.commands.running import keras_resnet_command
 from tests.conftest import REPOSITORY
@@ -24,8 +24,21 @@ def run(monkeypatch):
 def test_without_a_command_it_lists_all_with_a_line_each(run, arguments):
     code, stdout, stderr = run(*arguments)
     assert (code, stderr) == (0, "")
-    for name, command in COMMANDS.items():
+    for name, command in {**COMMANDS, **COMMAND_GROUPS}.items():
         assert re.search(rf"^  {name} +{re.escape(command.summary)}$", stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("arguments", [("analyze",), ("analyze", "--help")])
+def test_without_a_subject_it_lists_all(run, arguments):
+    code, stdout, stderr = run(*arguments)
+    assert (code, stderr) == (0, "")
+    assert stdout.startswith("usage: keras-resnet analyze SUBJECT [arguments and flags]\n")
+    for name, command in SUBJECTS.items():
+        assert re.search(rf"^  {name} +{re.escape(command.summary)}$", stdout, re.MULTILINE)
+
+
+def test_an_unknown_subject_suggests_the_nearest(run):
+    assert run("analyze", "lesion") == (1, "", "error: Unknown subject 'lesion'; did you mean 'lesions'?\n")
 
 
 def test_an_unknown_command_suggests_the_nearest(run):
@@ -36,12 +49,15 @@ def test_version(run):
     assert run("--version") == (0, f"keras-resnet {keras_resnet.__version__}\n", "")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_of_each_command(run, name):
-    code, stdout, stderr = run(name, "--help")
+WORDS = {**COMMANDS, **{f"analyze {name}": command for name, command in SUBJECTS.items()}}  # after the program's name
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_help_of_each_command(run, words):
+    code, stdout, stderr = run(*words.split(), "--help")
     assert (code, stderr) == (0, "")
-    assert stdout.startswith(f"usage: keras-resnet {name} [flags]")
-    assert COMMANDS[name].summary in stdout
+    assert stdout.startswith(f"usage: keras-resnet {words} [flags]")
+    assert WORDS[words].summary in stdout
     assert "--[no]help" in stdout
     for clutter in ("--undefok", "--flagfile", "--verbosity", "--pdb"):
         assert clutter not in stdout
@@ -92,13 +108,12 @@ finally:
 IMPORTS = "import keras_resnet.commands.main; keras_resnet.commands.main.main()"
 
 
-@pytest.mark.parametrize("command", [None, *COMMANDS])
-def test_help_imports_neither_keras_nor_tensorflow(command, tmp_path):
+@pytest.mark.parametrize("words", ["", "analyze", *WORDS])
+def test_help_imports_neither_keras_nor_tensorflow(words, tmp_path):
     """What makes it fast."""
     program = tmp_path / "keras-resnet"
     program.write_text(PROBE.format(start=IMPORTS))
-    arguments = [command, "--help"] if command else []
-    done = subprocess.run([sys.executable, program, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, program, *words.split(), "--help"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "\n")
     assert done.stdout.startswith("usage: keras-resnet")
 
