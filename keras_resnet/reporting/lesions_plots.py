@@ -28,6 +28,8 @@ PANELS = {
     "shuffle": Panel("Random pairs of blocks swapped", "swapped pairs (band: all draws)"),
 }
 OF_SINGLE_BLOCKS = ("removal", "swap")
+FEW = 60  # blocks that a line connects
+DOTS = {"linestyle": "", "markersize": 2}
 
 
 def plot_lesions(
@@ -63,7 +65,7 @@ def plot_lesions(
             axes.axhline(guessing, color="gray", linestyle=(0, (1, 3)), label="guessing")
             axes.set(title=PANELS[kind].title, xlabel=PANELS[kind].label, ylabel="error (%)", ylim=(0, 103))
             axes.xaxis.get_major_locator().set_params(integer=True)
-        handles, labels = all_axes[0].get_legend_handles_labels()
+        handles, labels = all_axes[max(0, len(kinds) - 1)].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)))
         drawn.suptitle("Error of trained networks without some blocks, or with blocks in another order")
 
@@ -73,7 +75,8 @@ def _draw(axes: "Axes", kind: str, points: Points, intact: float, number: int, n
     color = look(number)["color"]
     axes.axhline(intact, color=color, linestyle=look(number)["linestyle"], linewidth=0.8, alpha=0.6)
     if kind in OF_SINGLE_BLOCKS:
-        axes.plot([place for place, _ in points], [error for _, error in points], label=name, **look(number))
+        own = look(number) | (DOTS if len(points) > FEW else {})
+        axes.plot([place for place, _ in points], [error for _, error in points], label=name, **own)
         return
     by_count: dict[float, list[float]] = {0: [intact]}
     for count, error in points:
