@@ -1,0 +1,117 @@
+"""Loss and accuracy of a model on labeled images."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_resnet.analysis.samples import Sample, sample
+from keras_resnet.data.loading import Data
+from keras_resnet.evaluation.class_matching import match_classes
+from keras_resnet.evaluation.classification import check_takes_images
+from keras_resnet.models.model import number_of_classes, to_probabilities
+
+BATCH = 128  # images computed at a time
+SMALLEST = float(np.finfo("float32").tiny)  # probability, so that the largest loss is 87.3
+
+
+class Score(NamedTuple):
+    """How well a model classifies images.
+
+    Attributes:
+        loss: mean cross entropy, nats.
+        accuracy: fraction of the images whose class has the highest score, 0 to 1.
+    """
+
+    loss: float
+    accuracy: float
+
+    @property
+    def error(self) -> float:
+        """Images that are classified wrongly, percent."""
+        return 100 * (1 - self.accuracy)
+
+
+def score(model: keras.Model, outputs: np.ndarray, labels: np.ndarray) -> Score:
+    """Loss and accuracy of a model's outputs.
+
+    Args:
+        model: whose last layer tells whether the outputs are logits or probabilities.
+        outputs: (N, classes).
+        labels: numbers of the right outputs, (N,).
+
+    Returns:
+        The score, computed in float64. Its loss is infinite if an output is NaN or infinite.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.analysis.scores import score
+        >>> outputs = np.array([[0.5, 0.5], [0.25, 0.75]])
+        >>> round(score(keras_resnet.ResNet20Cifar(classes=2), outputs, np.array([0, 1])).loss, 4)
+        0.4904
+    """
+    outputs = np.asarray(outputs, "float64")
+    accuracy = float((outputs.argmax(axis=1) == labels).mean())
+    if not np.isfinite(outputs).all():
+        return Score(float("inf"), accuracy)
+    of_class = to_probabilities(model, outputs)[np.arange(len(labels)), labels]
+    return Score(float(-np.log(np.maximum(of_class, SMALLEST)).mean()), accuracy)
+
+
+def scorer(model: keras.Model, images: Sample, training: bool = False) -> Callable[[], Score]:
+    """A function that returns the score of the weights that the model has when it is called.
+
+    Args:
+        model: one with outputs (batch, classes).
+        images: with labels.
+        training: whether to compute as in training, so that normalizations use the statistics of batches of 128 images.
+            The moving statistics stay as they are.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.analysis.samples import Sample
+        >>> from keras_resnet.analysis.scores import scorer
+        >>> images = Sample(np.zeros((2, 32, 32, 3), "float32"), np.array([0, 1]))
+        >>> scorer(keras_resnet.ResNet20Cifar(), images)().accuracy
+        0.5
+    """
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def forward(batch: tf.Tensor) -> Any:
+        # Without side effects: in training, a plain call would move the moving statistics.
+        return model.stateless_call(model.trainable_variables, model.non_trainable_variables, batch, training=training)[
+            0
+        ]
+
+    return lambda: score(model, np.concatenate([forward(batch) for batch in batches(images)]), images.labels)
+
+
+def batches(images: Sample) -> Iterator[tf.Tensor]:
+    """The images in batches of at most 128, of the same size up to one image."""
+    for batch in np.array_split(images.images, -(-len(images.images) // BATCH)):
+        yield tf.convert_to_tensor(batch)
+
+
+def sample_for(model: keras.Model, data: Data, split: str, count: int) -> Sample:
+    """Images as from `sample`, labeled with the numbers of a model's outputs, whose order and number may differ.
+
+    They are in random order, so that batches have images of all classes; always in the same.
+
+    Raises:
+        ValueError: as `sample`, or the model has no classifier or does not fit the data.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.analysis.scores import sample_for
+        >>> data = keras_resnet.load_data((np.zeros((20, 32, 32, 3), "uint8"), np.arange(20) % 10))
+        >>> sample_for(keras_resnet.ResNet20Cifar(), data, "train", 5).images.shape
+        (5, 32, 32, 3)
+    """
+    number_of_classes(model)
+    check_takes_images(model, data, data.test_shape)
+    outputs = match_classes(model, data)
+    images, labels = sample(data, split, count)
+    order = np.random.default_rng(0).permutation(len(images))
+    return Sample(images[order], outputs[labels[order]])
