@@ -1,5 +1,8 @@
 """Normalizations of networks: which layers they are, and networks without them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from keras_resnet.exporting.rewriting import rewritten
@@ -23,10 +26,14 @@ def without_normalization(model: keras.Model) -> keras.Model:
         >>> len(model.trainable_weights), len(without_normalization(model).trainable_weights)
         (59, 21)
     """
-    bare = rewritten(
-        model,
-        lambda layer, name: keras.layers.Identity(name=name) if isinstance(layer, NORMALIZATIONS) else layer,
-    )
+    bare = rewritten(model, _replacement)
     if len(bare.weights) == len(model.weights):
         raise ValueError(f"{model.name} has no normalization to leave out.")
     return bare
+
+
+def _replacement(layer: keras.Operation, name: str) -> Callable[..., Any]:
+    if not isinstance(layer, NORMALIZATIONS):
+        return layer
+    identity = keras.layers.Identity(name=name)
+    return lambda x, **_: identity(x)  # a normalization may also take a mask

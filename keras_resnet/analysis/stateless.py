@@ -92,7 +92,8 @@ class Stateless:
 
     def _call(self, images: Any, state: State, training: bool) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         images = tf.cast(images, self._network.inputs[0].dtype)
-        return self._network.stateless_call(*state, images, training=training)
+        values, others = self._network.stateless_call(*state, images, training=training)
+        return keras.tree.flatten(values), others  # Keras does not keep a list of one tensor
 
 
 def _uses_batch(layer: keras.layers.BatchNormalization) -> bool:

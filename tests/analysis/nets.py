@@ -34,7 +34,7 @@ def own_classifier(seed=0, nested=True, **options) -> keras.Model:
         depths=(1, 2),
         include_top=False,
         stem="cifar",
-        input_tensor=keras.Input((6, 6, 3), dtype=keras.config.dtype_policy().compute_dtype),
+        input_tensor=keras.Input((4, 4, 3), dtype=keras.config.dtype_policy().compute_dtype),
         include_preprocessing=False,
         **options,
     )
@@ -42,7 +42,7 @@ def own_classifier(seed=0, nested=True, **options) -> keras.Model:
     if nested:
         model = keras.Sequential([base, *head.layers])
     else:
-        model = keras.Model(base.inputs, head.layers[1](head.layers[0](base.outputs[0])))
+        model = keras.Model(base.input, head.layers[1](head.layers[0](base.outputs[0])))
     random = np.random.default_rng(seed)
     for variable in model.weights:
         if variable.name in ("gamma", "moving_variance"):
@@ -55,7 +55,7 @@ def own_classifier(seed=0, nested=True, **options) -> keras.Model:
 def batch(count=2, seed=1):
     """Images and labels for `own_classifier`."""
     random = np.random.default_rng(seed)
-    return random.normal(size=(count, 6, 6, 3)).astype("float32"), np.arange(count) % CLASSES
+    return random.normal(size=(count, 4, 4, 3)).astype("float32"), np.arange(count) % CLASSES
 
 
 def losses(logits, labels):

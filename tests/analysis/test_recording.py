@@ -66,7 +66,7 @@ def test_resumed_run_continues_the_record(examples, tmp_path):
 
 @pytest.mark.slow
 def test_training_on_several_devices_is_recorded(examples, shapes, tmp_path):
-    data = keras_resnet.load_data(*shapes)
+    data = keras_resnet.load_data(shapes)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         model = small_net()

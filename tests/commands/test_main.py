@@ -113,7 +113,9 @@ def test_help_imports_neither_keras_nor_tensorflow(words, tmp_path):
     """What makes it fast."""
     program = tmp_path / "keras-resnet"
     program.write_text(PROBE.format(start=IMPORTS))
-    done = subprocess.run([sys.executable, program, *words.split(), "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, program, *words.split(), "--help"], capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, "\n")
     assert done.stdout.startswith("usage: keras-resnet")
 
