@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_resnet.analysis.blocks import find_blocks
 from keras_resnet.analysis.graph import flattened
-from keras_resnet.analysis.stateless import State, Stateless, cross_entropy
+from keras_resnet.analysis.stateless import State, Stateless, compiled, cross_entropy
 from keras_resnet.models.model import number_of_classes
 
 
@@ -155,13 +155,13 @@ class GradientProbe:
         self._blocks = find_blocks(self._model)
         tensors = [tensor for block in self._blocks for tensor in (block.entry, block.branch, block.sum, block.output)]
         self._network = Stateless(self._model, [*tensors, *self._model.outputs])
-        self._split = tf.function(self._gradients)
-        self._measure = tf.function(self._norms)
+        self._split = compiled(self._gradients)
+        self._measure = compiled(self._norms)
 
     def __call__(self, images: Any, labels: Any, training: bool = True) -> GradientFlow:
         """The norms and shares of the gradients (see `gradient_flow`)."""
-        state = self._network.state()
-        loss, blocks, weights = (value.numpy() for value in self._measure(images, labels, state, training))
+        state, arguments = self._network.state(), (np.asarray(images), np.asarray(labels))
+        loss, blocks, weights = (value.numpy() for value in self._measure(*arguments, state, training))
         names = zip(self._network.names, state.weights, strict=True)
         return GradientFlow(
             float(loss),
@@ -177,7 +177,7 @@ class GradientProbe:
 
     def split(self, images: Any, labels: Any, training: bool = True) -> list[SumRule]:
         """The gradients at each block's x themselves (see `sum_rule`)."""
-        gradients = self._split(images, labels, self._network.state(), training)
+        gradients = self._split(np.asarray(images), np.asarray(labels), self._network.state(), training)
         parts = zip(gradients.entries, gradients.shortcuts, gradients.branches, gradients.paths, strict=True)
         return [
             SumRule(block.name, *(part.numpy() for part in of_block))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_resnet.analysis.graph import Call, calls, convolutions, flattened
 from keras_resnet.analysis.normalization import NORMALIZATIONS
-from keras_resnet.analysis.stateless import State, Stateless
+from keras_resnet.analysis.stateless import State, Stateless, compiled
 
 BATCH = 64  # images at a time
 
@@ -61,12 +61,12 @@ class ResponseMeter:
         self._measured = [_normalized(call, order) for call in self._layers]
         self._network = Stateless(model, [call.outputs[0] for call in self._measured])
         self._training = training
-        self._compute = tf.function(self._sums, reduce_retracing=True)
+        self._compute = compiled(self._sums)
         self._totals = np.zeros((len(self._layers), 3))
 
     def add(self, images: np.ndarray) -> None:
         """Takes in more images, (N, height, width, channels)."""
-        self._totals += self._compute(images, self._network.state()).numpy()
+        self._totals += self._compute(np.asarray(images), self._network.state()).numpy()
 
     def responses(self) -> list[Response]:
         """The response of each 3x3 layer to the images so far, in the order of the network."""

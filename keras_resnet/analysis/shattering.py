@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_resnet.analysis.blocks import find_blocks
 from keras_resnet.analysis.graph import flattened
-from keras_resnet.analysis.stateless import State, Stateless, cross_entropy
+from keras_resnet.analysis.stateless import State, Stateless, compiled, cross_entropy
 from keras_resnet.models.model import number_of_classes
 
 BATCH = 64  # images whose gradients are computed at a time
@@ -78,7 +78,7 @@ class LineProbe:
             raise ValueError(f"{model.name} takes integers, at which its loss has no gradient; give it a float input.")
         self._network = Stateless(self._model, self._model.outputs)
         self._state = self._network.with_batch_statistics(images)
-        self._compute = tf.function(self._gradients, reduce_retracing=True)
+        self._compute = compiled(self._gradients)
 
     def __call__(self, start: np.ndarray, end: np.ndarray, label: int, points: int) -> LineGradients:
         """The gradients of the loss at equidistant points.
@@ -93,7 +93,7 @@ class LineProbe:
         positions = np.linspace(0, 1, points)[:, None, None, None]
         images = start + positions * (end - start)
         batches = [
-            self._compute(images[first : first + BATCH], label, self._state).numpy()
+            self._compute(images[first : first + BATCH], np.asarray(label), self._state).numpy()
             for first in range(0, points, BATCH)
         ]
         gradients = np.concatenate(batches).reshape(points, -1)
@@ -177,16 +177,14 @@ def rounding(model: keras.Model, images: Any, labels: Any) -> Rounding:
     blocks = find_blocks(flat)
     network = Stateless(flat, [*(block.output for block in blocks), *flat.outputs])
 
-    @tf.function
     def compute(images: tf.Tensor, state: State) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         *outputs, scores = network(images, state, training=True)
         loss = tf.reduce_mean(cross_entropy(flat, scores, labels))
         return tf.gradients(loss, state.weights, unconnected_gradients="zero"), outputs
 
-    state = network.state()
-    images = tf.convert_to_tensor(images)
-    gradients, outputs = compute(images, state)
-    of_rounded, rounded_outputs = compute(images, State([_rounded(weight) for weight in state.weights], state.others))
+    state, images, measure = network.state(), np.asarray(images), compiled(compute)
+    gradients, outputs = measure(images, state)
+    of_rounded, rounded_outputs = measure(images, State([_rounded(weight) for weight in state.weights], state.others))
     return Rounding(
         tuple(network.names),
         np.array([_cosine(one.numpy(), other.numpy()) for one, other in zip(gradients, of_rounded, strict=True)]),

@@ -1,9 +1,10 @@
 """A model as a function of its weights: in training mode, or at other weights, without changing the model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnet.models.model import ends_in_sigmoid, ends_in_softmax, recursion_limit
@@ -80,8 +81,8 @@ class Stateless:
             tf.zeros_like(value) if id(variable) in momentum else value
             for variable, value in zip(variables, others, strict=True)
         ]
-        update = tf.function(lambda images: self._call(images, State(weights, zeroed), training=True)[1])
-        updated = update(images)
+        update = compiled(lambda images, state: self._call(images, state, training=True)[1])
+        updated = update(np.asarray(images), State(weights, zeroed))
         return State(
             weights,
             [
@@ -94,6 +95,29 @@ class Stateless:
         images = tf.cast(images, self._network.inputs[0].dtype)
         values, others = self._network.stateless_call(*state, images, training=training)
         return keras.tree.flatten(values), others  # Keras does not keep a list of one tensor
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as a TensorFlow graph, which is traced once for each kind of arguments.
+
+    `tf.function` warns of frequent tracing if several models are measured in one process; this does not.
+
+    Args:
+        function: of arrays, of structures of tensors, and of other arguments, on each value of which the graph depends.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_resnet.analysis.stateless import compiled
+        >>> compiled(lambda x: 2 * x)(np.array(3)).numpy()
+        np.int64(6)
+    """
+    traced = tf.function(function, reduce_retracing=True)
+
+    def call(*arguments: Any) -> Any:
+        tensors = [tf.convert_to_tensor(given) if isinstance(given, np.ndarray) else given for given in arguments]
+        return traced.get_concrete_function(*tensors)(*tensors)
+
+    return call
 
 
 def _uses_batch(layer: keras.layers.BatchNormalization) -> bool:

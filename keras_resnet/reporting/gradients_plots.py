@@ -34,8 +34,8 @@ def plot_gradients(
         for axes, curves, title, place, quantity in (
             (at_blocks, norms, "Gradient at each block's output", "block", "norm of the loss gradient"),
             (at_kernels, kernels, "Gradient at each kernel", "kernel", "norm of the loss gradient"),
-            (by_block, shortcut_shares, "Through the block's own shortcut", "block", "share of the gradient"),
-            (by_path, path_shares, "Through shortcuts alone, from the loss", "block", "share of the gradient"),
+            (by_block, shortcut_shares, "Part through the block's shortcut", "block", "share of the gradient at x"),
+            (by_path, path_shares, "Part through shortcuts alone", "block", "share of the gradient at x"),
         ):
             draw_curves(axes, curves)
             axes.set(title=title, xlabel=f"{place} (1 = next to the image)", ylabel=quantity)

@@ -51,7 +51,8 @@ def rows_of(path):
 
 
 def is_picture(path, width=800):
-    return Image.open(path).size[0] == width
+    with Image.open(path) as picture:
+        return picture.size[0] == width
 
 
 def examples(run, split, count):
@@ -70,7 +71,7 @@ def test_gradients_of_a_run(finished_run, analyze, tmp_path):
     assert [row["gradient_norm"] for row in weights] == [str(weight.gradient_norm) for weight in flow.weights]
     assert is_picture(tmp_path / "out" / "gradients.png")
     ratio = flow.blocks[0].output_norm / flow.blocks[-1].output_norm
-    assert any(f"{ratio:.3g} times" in line and f"{flow.blocks[0].path_share:.1%}" in line for line in printed)
+    assert any(f"{ratio:.3g} times" in line and f"{100 * flow.blocks[0].path_share:.2g} %" in line for line in printed)
     assert any(line.startswith("Sum rule: ") for line in printed)
 
 

@@ -192,7 +192,8 @@ def _verdict(name: str, rows: Rows) -> str:
     )
     if not _is_residual(rows):
         return f"{sentence}; there are no shortcuts."
-    return f"{sentence}; of it {first['path_share']:.1%} came through shortcuts alone."
+    share = f"{100 * first['path_share']:.2g} %"
+    return f"{sentence}; of the gradient at the first block's input, {share} came through shortcuts alone."
 
 
 def _sum_rule(rows: Rows) -> str:
@@ -204,9 +205,10 @@ def _sum_rule(rows: Rows) -> str:
 
 
 def _claim(plain: Sequence[Rows]) -> str:
-    smallest = min(map(_ratio, plain))
-    answer = "yes" if smallest >= VANISHED else "no"
+    ratios = list(map(_ratio, plain))
+    answer = "yes" if min(ratios) >= VANISHED else "no"
+    low, high = f"{min(ratios):.3g}", f"{max(ratios):.3g}"
     return (
         "The paper (section 4.1) argues that gradients of plain networks with batch normalization do not vanish. Here: "
-        f"{answer}, the norm at the first block is at least {smallest:.3g} times that at the last."
+        f"{answer}, the norm at the first block is {low if low == high else f'{low} to {high}'} times that at the last."
     )
