@@ -69,8 +69,8 @@ def plot_shattering(
             ylabel="relative change",
             yscale="log",
         )
-        for axes in (by_kernel, by_block):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        by_kernel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        by_block.xaxis.set_major_locator(MaxNLocator(integer=True))
         add_legend(drawn, by_distance)
 
 
@@ -80,4 +80,7 @@ def _draw_line(axes: "Axes", name: str, values: Sequence[float] | np.ndarray) ->
     deviation = np.std(values)
     axes.plot(np.linspace(0, 1, len(values)), centered / (deviation if deviation > 0 else 1), color=COLORS[0], lw=0.8)
     axes.set_title(name, fontsize="small")
-    axes.set(xticks=[0, 1], xticklabels=["first image", "last image"], yticks=[])
+    axes.set(xticks=[0, 1], yticks=[])
+    first, last = axes.set_xticklabels(["first image", "last image"], fontsize="small")
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")

@@ -30,7 +30,6 @@ IMAGES = 128
 POINTS = 256  # on a line, as in the source
 LINES = 4  # between pairs of images, over which correlations are averaged
 DIMENSIONS = 1000  # of the noises
-NEAR = 16  # steps
 
 
 class Measured(NamedTuple):
@@ -73,8 +72,11 @@ def main(argv: list[str]) -> None:
     )
     for name, of_model in measured.items():
         print(_verdict(name, of_model))
-    near = ", ".join(f"{correlations[name][NEAR]:.2f} for {name}" for name in noises)
-    print(f"Balduzzi et al. 2017: with depth, gradients of plain networks become like white noise. Noises: {near}.")
+    near = " and ".join(f"{correlations[name][1]:.2f} for {name}" for name in noises)
+    print(
+        "Balduzzi et al. 2017: with depth, gradients of plain networks become like white noise, those of residual "
+        f"networks stay between white and brown noise. The correlation is {near}."
+    )
 
 
 def _measured(models: Mapping[str, str]) -> dict[str, Measured]:
@@ -130,7 +132,7 @@ def _block_rows(measured: Mapping[str, Measured]) -> list[dict[str, Any]]:
 def _verdict(name: str, measured: Measured) -> str:
     rounding = measured.rounding
     return (
-        f"{name}: gradients at images {NEAR / (POINTS - 1):.1%} of the line apart have correlation "
-        f"{measured.correlation[NEAR]:.2f}; rounding all weights to bfloat16 changes the last block's output by "
+        f"{name}: gradients at neighboring ones of {POINTS} points between two images have correlation "
+        f"{measured.correlation[1]:.2f}; rounding all weights to bfloat16 changes the last block's output by "
         f"{rounding.changes[-1]:.1%} and leaves the gradients of the kernels a median cosine of {rounding.median:.2f}."
     )
