@@ -70,13 +70,13 @@ def plot_degradation(rows: Sequence[Row], data: str, path: str | os.PathLike) ->
     from matplotlib.ticker import MaxNLocator
 
     colors = _colors(sorted({row["depth"] for row in rows}))
-    marked = max(row["epoch"] for row in rows) <= MARKED
+    styles = _styles(rows)
     with figure(path) as drawn:
         sides = drawn.subplots(1, 2, sharex=True, sharey=True)
         for axes, residual in zip(sides, (False, True), strict=True):
             of_kind = [row for row in rows if row["residual"] == residual]
             for depth in colors:
-                _draw([row for row in of_kind if row["depth"] == depth], colors[depth], marked, axes)
+                _draw([row for row in of_kind if row["depth"] == depth], colors[depth], styles, axes)
             axes.set_title("residual networks" if residual else "plain networks")
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -84,7 +84,7 @@ def plot_degradation(rows: Sequence[Row], data: str, path: str | os.PathLike) ->
         sides[0].set_ylim(0, _top(rows))
         sides[0].set_xlim(left=0)
         drawn.suptitle(f"Error of plain and residual networks on {data}")
-        drawn.legend(handles=_legend(colors, rows), loc="outside lower center", ncols=5)
+        drawn.legend(handles=_legend(colors, styles, rows), loc="outside lower center", ncols=5)
 
 
 def _colors(depths: Sequence[int]) -> dict[int, Any]:
@@ -97,15 +97,20 @@ def _colors(depths: Sequence[int]) -> dict[int, Any]:
     return dict(zip(depths, shades, strict=True))
 
 
-def _draw(rows: Sequence[Row], color: Any, marked: bool, axes: "Axes") -> None:
+def _styles(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """`MEASURES`, without markers if there are many epochs."""
+    if max(row["epoch"] for row in rows) <= MARKED:
+        return MEASURES
+    return {column: {**style, "marker": ""} for column, style in MEASURES.items()}
+
+
+def _draw(rows: Sequence[Row], color: Any, styles: Mapping[str, dict[str, Any]], axes: "Axes") -> None:
     """Draws the curves of one network."""
     if not rows:
         return
-    for column, style in MEASURES.items():
+    for column, style in styles.items():
         epochs, mean, lowest, highest = over_seeds(rows, column)
-        (line,) = axes.plot(epochs, 100 * mean, color=color, linewidth=1.4, markersize=3.5, **style)
-        if not marked:
-            line.set_marker("")
+        axes.plot(epochs, 100 * mean, color=color, linewidth=1.4, markersize=3.5, **style)
         axes.fill_between(epochs, 100 * lowest, 100 * highest, color=color, alpha=0.15, linewidth=0)
 
 
@@ -117,13 +122,13 @@ def _top(rows: Sequence[Row]) -> float:
     return 100 * max(0.01, min(1.05 * highest, HEADROOM * last))
 
 
-def _legend(colors: Mapping[int, Any], rows: Sequence[Row]) -> "list[Artist]":
+def _legend(colors: Mapping[int, Any], styles: Mapping[str, dict[str, Any]], rows: Sequence[Row]) -> "list[Artist]":
     """A line for each depth, test and training error in black, and the band if there are several seeds."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles: list[Artist] = [Line2D([], [], color=color, label=f"{depth} layers") for depth, color in colors.items()]
-    handles += [Line2D([], [], color="black", markersize=3.5, **style) for style in MEASURES.values()]
+    handles += [Line2D([], [], color="black", markersize=3.5, **style) for style in styles.values()]
     seeds = len({row["seed"] for row in rows})
     if seeds > 1:
         handles.append(Patch(color="black", alpha=0.15, linewidth=0, label=f"range of {seeds} seeds"))
