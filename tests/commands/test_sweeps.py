@@ -9,6 +9,8 @@ import pytest
 
 from tests.commands.running import keras_resnet_command
 
+FLAGS = ["--epochs=1", "--batch_size=32", "--validation_fraction=0", "--seeds=1"]
+
 
 @pytest.fixture
 def analyze(monkeypatch, tmp_path):
@@ -17,21 +19,28 @@ def analyze(monkeypatch, tmp_path):
     return lambda *arguments: keras_resnet_command(monkeypatch, "analyze", *arguments)
 
 
+@pytest.fixture(scope="module")
+def degradation(tiny_cifar, tmp_path_factory):
+    """How `analyze degradation` ended, the flags that all sweeps here share, and the folder of the results."""
+    pytest.importorskip("matplotlib")
+    folder = tmp_path_factory.mktemp("sweep") / "results"
+    flags = [*FLAGS, f"--data_dir={tiny_cifar}", f"--output={folder}"]
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        ended = keras_resnet_command(monkeypatch, "analyze", "degradation", "--depths=14,8", *flags)
+    return ended, flags, folder
+
+
 def rows(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
 
 
 @pytest.mark.slow
-def test_sweeps_share_runs_and_resume(analyze, tiny_cifar, tmp_path):
-    """Two depths, and then shortcuts of the smaller one, of which two networks are trained already."""
-    pytest.importorskip("matplotlib")
-    flags = [f"--data_dir={tiny_cifar}", "--epochs=1", "--batch_size=32", "--seeds=1", "--output=results"]
-    code, stdout, stderr = analyze("degradation", "--depths=14,8", *flags)
+def test_degradation_prints_plan_progress_and_verdict_and_writes_the_results(degradation):
+    (code, stdout, stderr), _, folder = degradation
     assert (code, stderr) == (0, "")
     assert "| plainnet8_cifar, seed 1 | 75,290 | 0.0122 | 1 | 0 |" in stdout
-    assert re.search(r"Run 4 of 4: resnet14_cifar, seed 1 \(sweep: \d\d % done, about \d min left\)\.", stdout)
-    folder = tmp_path / "results"
+    assert re.search(r"Run 4 of 4: resnet14_cifar, seed 1 \(sweep: \d\d % done, about \d+ min left\)\.", stdout)
     found = rows(folder / "degradation.csv")
     assert [(row["network"], row["residual"], row["epoch"]) for row in found] == [
         ("plainnet8_cifar", "False", "1"),
@@ -45,20 +54,39 @@ def test_sweeps_share_runs_and_resume(analyze, tiny_cifar, tmp_path):
     assert sentences[3].endswith("(after 1 epoch, 1 seed).")
     assert (folder / "degradation.png").read_bytes().startswith(b"\x89PNG")
 
+
+@pytest.mark.slow
+def test_repeated_command_trains_nothing_and_prints_the_same_verdict(analyze, degradation):
+    before, flags, folder = degradation
+    found = rows(folder / "degradation.csv")
+    code, stdout, stderr = analyze("degradation", "--depths=8,14", *flags)
+    assert (code, stderr) == (0, "")
+    assert stdout.count("finished before") == 4
+    assert stdout.splitlines()[-4:] == before.stdout.splitlines()[-4:]
+    assert rows(folder / "degradation.csv") == found
+
+
+@pytest.mark.slow
+def test_command_with_other_settings_is_refused(analyze, degradation):
+    _, flags, folder = degradation
+    code, _, stderr = analyze("degradation", "--depths=8,14", *flags, "--epochs=2")
+    assert code == 1
+    assert stderr.startswith(f"error: {folder}/plainnet8_cifar-seed1 holds a run with other settings (recipe.epochs: ")
+    assert len(stderr.splitlines()) == 1
+
+
+@pytest.mark.exhaustive
+def test_shortcuts_share_the_runs_of_a_sweep(analyze, degradation):
+    _, flags, folder = degradation
     code, stdout, stderr = analyze("shortcuts", "--depth=8", *flags)
     assert (code, stderr) == (0, "")
     assert stdout.count("finished before") == 2
     assert "| A | 75,290 | 0.0122 | " in stdout
-    assert [row["shortcut"] for row in rows(folder / "shortcuts.csv")] == ["A", "B", "C", "none"]
+    found = rows(folder / "shortcuts.csv")
+    assert [row["shortcut"] for row in found] == ["A", "B", "C", "none"]
+    errors = [f"{row['shortcut']} {100 * float(row['test_error']):.2f} %" for row in found]
+    assert f"Test errors over 1 seed: {', '.join(errors)}." in stdout
     assert (folder / "shortcuts.png").read_bytes().startswith(b"\x89PNG")
-
-    code, stdout, stderr = analyze("degradation", "--depths=8,14", *flags)
-    assert (code, stderr) == (0, "")
-    assert stdout.count("finished before") == 4
-    assert rows(folder / "degradation.csv") == found
-    code, _, stderr = analyze("degradation", "--depths=8,14", *flags, "--epochs=2")
-    assert code == 1
-    assert stderr.startswith("error: results/plainnet8_cifar-seed1 holds a run with other settings (recipe.epochs:")
 
 
 @pytest.mark.parametrize(
