@@ -95,14 +95,16 @@ class ErrorLog(keras.callbacks.Callback):
         ValueError: the data have no test images.
 
     Example:
-        >>> import numpy as np, keras_resnet
+        >>> import keras, numpy as np, keras_resnet
         >>> from keras_resnet.analysis.error_log import FILE, ErrorLog
         >>> from keras_resnet.run_directory import Run
-        >>> images = np.random.randint(0, 256, (64, 32, 32, 3), "uint8"), np.arange(64) % 10
+        >>> images = np.random.randint(0, 256, (64, 8, 8, 3), "uint8"), np.arange(64) % 10
         >>> data = keras_resnet.load_data((images, images))
+        >>> layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(10)]
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
         >>> log = ErrorLog(Run("run"), data)
         >>> recipe = keras_resnet.Recipe(epochs=1, batch_size=32)
-        >>> _ = keras_resnet.train("resnet8", data, recipe, "run", callbacks=[log], verbose=0)
+        >>> _ = keras_resnet.train(model, data, recipe, "run", callbacks=[log], verbose=0)
         >>> list(Run("run").log(FILE)[0])
         ['epoch', 'training_loss', 'training_error', 'test_loss', 'test_error', 'seconds']
     """

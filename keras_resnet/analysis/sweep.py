@@ -149,15 +149,16 @@ def train_all(
 
     Example:
         >>> import numpy as np, keras_resnet
-        >>> from keras_resnet.analysis.paper_networks import paper_network
+        >>> from keras_resnet.analysis.paper_networks import Network
         >>> from keras_resnet.analysis.sweep import plan_sweep, train_all
-        >>> images = np.random.randint(0, 256, (64, 32, 32, 3), "uint8"), np.arange(64) % 10
+        >>> images = np.random.randint(0, 256, (64, 8, 8, 3), "uint8"), np.arange(64) % 10
         >>> data = keras_resnet.load_data((images, images))
+        >>> network = Network("small", 4, "A", "resnet20_cifar", {"depths": (1,), "widths": (4,)})
         >>> recipe = keras_resnet.Recipe(epochs=1, batch_size=32)
-        >>> sweep = plan_sweep([paper_network(8, "A")], recipe, [0], data, "sweep_of_noise")
+        >>> sweep = plan_sweep([network], recipe, [0], data, "sweep")
         >>> for finished in train_all(sweep, lambda recipe: data, verbose=0):
         ...     print(finished, len(finished.errors()))
-        resnet8_cifar, seed 0 1
+        small, seed 0 1
     """
     strategy = strategy or auto()
     for number, planned in enumerate(sweep, start=1):

@@ -1,7 +1,6 @@
 """What the subjects that train several networks share: their flags, the plan, and the sweep itself."""
 
 import functools
-import logging
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 RECIPE = "cifar_quick"
 CIFAR_DATA = "cifar10"
-
-logger = logging.getLogger(__name__)
 
 
 def define_sweep_flags(seeds: Sequence[int]) -> None:
@@ -77,7 +74,7 @@ def _listed(numbers: Iterable[int]) -> str:
 def train_networks(
     networks: Sequence[Network], write_results: "Callable[[Sequence[PlannedRun], Data, pathlib.Path], None]"
 ) -> "Sequence[PlannedRun]":
-    """Prints the plan, trains all networks with all seeds, and writes the results after each run.
+    """Prints the plan, trains all networks with all seeds, and writes the results after each training.
 
     Args:
         networks: to train.
@@ -100,9 +97,10 @@ def train_networks(
     sweep = plan_sweep(networks, recipe, FLAGS.seeds, data, folder)
     _print_plan(sweep)
     print(f"Runs in {folder}: {progress(sweep)}. If interrupted, repeat the command to resume.")
-    for finished in train_all(sweep, load):
-        logger.info("Finished: %s.", finished)
-        write_results(sweep, data, folder)
+    unfinished = [planned for planned in sweep if not planned.is_finished]
+    for planned in train_all(sweep, load):
+        if planned in unfinished or planned is sweep[-1]:
+            write_results(sweep, data, folder)
     return sweep
 
 
