@@ -96,31 +96,31 @@ class Run:
             raise ValueError(f"The run {self.directory} does not record where its images are; name their folder.")
         return load_data(**found, recipe=self.recipe())
 
-    def log(self) -> list[dict[str, float]]:
-        """The rows of log.csv as numbers; an empty list if there is no log yet.
+    def log(self, name: str = "log.csv") -> list[dict[str, float]]:
+        """The rows of log.csv, or of another log, as numbers; an empty list if there is no log yet.
 
         Raises:
             ValueError: the file is damaged.
         """
-        if not self.file("log.csv").exists():
+        if not self.file(name).exists():
             return []
         try:
-            with self.file("log.csv").open(newline="", encoding="utf-8") as file:
+            with self.file(name).open(newline="", encoding="utf-8") as file:
                 rows = [_numbers(row) for row in csv.DictReader(file)]
             epochs = [row["epoch"] for row in rows]
         except (ValueError, TypeError, KeyError, csv.Error) as error:
-            raise ValueError(f"{self.file('log.csv')} is damaged ({first_line(error)}).") from None
+            raise ValueError(f"{self.file(name)} is damaged ({first_line(error)}).") from None
         if epochs != sorted(set(epochs)):
-            raise ValueError(f"{self.file('log.csv')} is damaged (its epochs are not in order).")
+            raise ValueError(f"{self.file(name)} is damaged (its epochs are not in order).")
         return rows
 
-    def write_log(self, rows: list[dict[str, float]]) -> None:
-        """Writes log.csv atomically; every row has the columns of the first."""
+    def write_log(self, rows: list[dict[str, float]], name: str = "log.csv") -> None:
+        """Writes log.csv, or another log, atomically; every row has the columns of the first."""
         content = io.StringIO(newline="")
         writer = csv.DictWriter(content, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_text(self.file("log.csv"), content.getvalue())
+        write_text(self.file(name), content.getvalue())
 
 
 def _numbers(row):

@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from absl import flags
@@ -116,15 +116,16 @@ def override_settings(recipe: Recipe) -> Recipe:
     return override(recipe, **given)
 
 
-def define_recipe_flags(default: str) -> None:
+def define_recipe_flags(default: str, without: Collection[str] = ()) -> None:
     """Defines --recipe, and a flag for each setting of a recipe.
 
     Args:
         default: name of the recipe to use without --recipe.
+        without: settings that have no flag.
     """
     with group("run"):
         flags.DEFINE_string("recipe", default, f"Training setup: {', '.join(RECIPES)}.")
-    define_setting_flags(settings(Recipe()))
+    define_setting_flags(name for name in settings(Recipe()) if name not in without)
 
 
 def default_to_recipe() -> None:
@@ -134,7 +135,8 @@ def default_to_recipe() -> None:
         ValueError: the recipe is unknown.
     """
     for name, value in settings(get_recipe(FLAGS.recipe)).items():
-        FLAGS.set_default(name, value)
+        if name in FLAGS:
+            FLAGS.set_default(name, value)
 
 
 def recipe_from_flags(images: int | None = None) -> Recipe:

@@ -1,5 +1,7 @@
 """Models for a run: built for the data and the recipe, and compiled."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -53,10 +55,13 @@ def default_strategy(model):
     return auto() if isinstance(model, str) else getattr(model, "distribute_strategy", None) or auto()
 
 
-def build_model(name: str, data: Data, recipe: Recipe, weights: str | None = None) -> keras.Model:
+def build_model(
+    name: str, /, data: Data, recipe: Recipe, weights: str | None = None, **own_options: Any
+) -> keras.Model:
     """Builds the variant of that name for the data, with the recipe's seed, precision, normalization and network.
 
-    `weights` to start from replace the random ones; published weights also bring their own normalization.
+    `weights` to start from replace the random ones; published weights also bring their own normalization. The
+    `own_options` of `keras_resnet.ResNet` count more than those of the variant and of the recipe.
     """
     keras.utils.set_random_seed(recipe.seed)
     options = network_settings(recipe)
@@ -70,7 +75,7 @@ def build_model(name: str, data: Data, recipe: Recipe, weights: str | None = Non
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
-        model = create_model(name, **options)
+        model = create_model(name, **{**options, **own_options})
     finally:
         keras.config.set_dtype_policy(policy)
     note_network_settings(model, recipe)

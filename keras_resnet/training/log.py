@@ -117,11 +117,17 @@ class ProgressLines(PositionCallback):
             logs["loss"],
             logs["accuracy"],
             logs["images_per_second"],
-            _duration(left),
+            duration(left),
         )
 
 
-def _duration(seconds: float) -> str:
-    """A duration as "2 h 5 min" or "3 min"."""
+def duration(seconds: float) -> str:
+    """A duration in words.
+
+    Example:
+        >>> from keras_resnet.training.log import duration
+        >>> duration(7500), duration(20)
+        ('2 h 5 min', '1 min')
+    """
     hours, minutes = divmod(max(1, round(seconds / 60)), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -66,6 +66,17 @@ def check_workdir(run: Run, description: Description, extend: bool = False) -> b
     return True
 
 
+def other_settings(run: Run, description: Description) -> str:
+    """What differs between the run in the directory and a description, in words; "" if nothing, or without results.
+
+    Raises:
+        ValueError: the run's recipe.json is damaged.
+    """
+    if not run.file("recipe.json").exists() or not _has_results(run):
+        return ""
+    return _in_words(_differences(_saved_description(run), json.loads(json.dumps(description))))
+
+
 def _check_writable(run):
     folder = run.directory
     while not folder.exists():
@@ -142,7 +153,7 @@ def _check_differences(run, differences, extend):
     before, requested = differences.get(("recipe", "epochs"), (0, 0))
     if only_epochs and extend and requested > before:
         return
-    listed = "; ".join(_difference(*place, *values) for place, values in differences.items())
+    listed = _in_words(differences)
     if extend:
         raise FileExistsError(
             f"workdir {run.directory} contains a run that cannot be extended like this ({listed}). Only recipe.epochs "
@@ -154,8 +165,12 @@ def _check_differences(run, differences, extend):
     raise FileExistsError(f"workdir {run.directory} contains another run ({listed}). {advice}")
 
 
+def _in_words(differences):
+    """Differences in words, such as "recipe.epochs: saved 8.0, requested 3.0; recipe.pad: saved 4, requested 2"."""
+    return "; ".join(_difference(*place, *values) for place, values in differences.items())
+
+
 def _difference(part, key, saved, requested):
-    """A difference in words, such as "recipe.epochs: saved 8.0, requested 3.0"."""
     if key in CHECKSUMS:
         return f"{CHECKSUMS[key]} differ"
     return f"{part}.{key}: saved {saved}, requested {requested}"
