@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.models.complexity import trainable_parameters
+from keras_resnet.progress import duration
 from keras_resnet.run_directory import Run
 from keras_resnet.training.checkpoints import Checkpoint
 from keras_resnet.training.distillation import Distillation
@@ -117,11 +118,5 @@ class ProgressLines(PositionCallback):
             logs["loss"],
             logs["accuracy"],
             logs["images_per_second"],
-            _duration(left),
+            duration(max(60.0, left)),
         )
-
-
-def _duration(seconds: float) -> str:
-    """A duration as "2 h 5 min" or "3 min"."""
-    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
