@@ -1,4 +1,4 @@
-"""Progress bars."""
+"""Progress bars, and durations in words."""
 
 import sys
 import time
@@ -10,6 +10,20 @@ INTERVAL = 0.1  # seconds between two states of a bar
 def bar_shown(verbose: int | bool | str) -> int:
     """The `verbose` argument for Keras: 1 to show a progress bar, else 0; "auto" shows it only on a terminal."""
     return int(sys.stdout.isatty() if verbose == "auto" else bool(verbose))
+
+
+def duration(seconds: float) -> str:
+    """A duration in words.
+
+    Example:
+        >>> from keras_resnet.progress import duration
+        >>> duration(59), duration(7500)
+        ('59 s', '2 h 5 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 class ImageBar:

@@ -15,11 +15,11 @@ from keras_resnet.data.loading import Data
 from keras_resnet.distributed.strategies import auto
 from keras_resnet.evaluation.classification import evaluate
 from keras_resnet.models.complexity import multiply_adds, trainable_parameters
+from keras_resnet.progress import duration
 from keras_resnet.recipes import Recipe, override
 from keras_resnet.run_directory import Run
 from keras_resnet.training.building import build_model
 from keras_resnet.training.description import describe_run
-from keras_resnet.training.log import duration
 from keras_resnet.training.memory import of_size
 from keras_resnet.training.trainer import train
 from keras_resnet.training.workdir import other_settings
@@ -223,7 +223,7 @@ class Progress(NamedTuple):
     seconds_left: float | None
 
     def __str__(self) -> str:
-        left = "" if self.seconds_left is None else f", about {duration(self.seconds_left)} left"
+        left = "" if self.seconds_left is None else f", about {duration(max(60.0, self.seconds_left))} left"
         return f"{100 * self.done:.0f} % done{left}"
 
 

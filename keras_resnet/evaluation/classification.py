@@ -2,32 +2,22 @@
 
 import csv
 import dataclasses
-import functools
 import io
 import os
 import pathlib
-import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from keras_resnet.choices import COMPARED_CLASSES, PROTOCOLS
-from keras_resnet.data.examples import Examples
+from keras_resnet.choices import COMPARED_CLASSES
 from keras_resnet.data.loading import Data
-from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.errors import check_name, shown
-from keras_resnet.evaluation.class_matching import match_classes
-from keras_resnet.evaluation.protocols import Pass, plan
+from keras_resnet.evaluation.checks import check_types, checked_split
 from keras_resnet.evaluation.real_labels import count_by_real_labels, read_real_labels
+from keras_resnet.evaluation.split_predictions import Predictions, predictions
 from keras_resnet.files import write_text
-from keras_resnet.models.model import to_probabilities
-from keras_resnet.progress import bar_shown
-from keras_resnet.rules import VERBOSE, WHOLE, between, check
-
-LARGEST_SCALE = 16  # times the size of a view
 
 CLASS_COLUMNS = ("class", "images", "correct", "accuracy")
 
@@ -159,48 +149,63 @@ def evaluate(
         20
     """
     check_types(model, data)
-    check_takes_images(model, data, data.test_shape)
-    outputs = match_classes(model, data)
-    check_name("protocol", protocol, PROTOCOLS)
     check_name("classes", classes, COMPARED_CLASSES)
-    scales = _checked_scales(scales, data)
-    check("verbose", verbose, VERBOSE)
-    split = next(name for name in ("test", "validation", "train") if name in data.splits) if split is None else split
-    if not isinstance(split, str) or split not in data.splits:
-        raise ValueError(f"{data.name} has no split {shown(split)}; it has {', '.join(data.splits)}.")
-    examples = data.splits[split]
+    split = checked_split(data, split)
     _check_file("real_labels", real_labels)
-    reassessed = read_real_labels(real_labels, examples) if real_labels else None
-    passes, description = plan(model, data.view, examples, protocol, scales)
-    unreadable = UnreadableImages()
-    start = time.perf_counter()
-    predictions = _predict(passes, examples, model.output_shape[1], unreadable, verbose)
-    seconds = time.perf_counter() - start
-    if not predictions.readable.any():
-        raise ValueError(f"None of the {len(examples)} {split} images of {data.name} is readable.")
-    everything = np.arange(model.output_shape[1])
-    compared = outputs if classes == "data" else everything
-    predictions.probabilities[:, np.setdiff1d(everything, compared)] = -np.inf
-    counts = _count(predictions, data.class_names, outputs, has_top5=len(set(compared)) > 5)
-    if reassessed:
-        counts["real_labels_correct"] = count_by_real_labels(
-            predictions.probabilities, predictions.readable, reassessed
-        )
+    reassessed = read_real_labels(real_labels, data.splits[split]) if real_labels else None
+    predicted = predictions(model, data, split, protocol, scales=scales, verbose=verbose)
+    return count_correct(predicted, data.class_names, classes=classes, real_labels=reassessed, note=note)
+
+
+def count_correct(
+    predicted: Predictions,
+    class_names: Sequence[str],
+    *,
+    classes: str = "all",
+    real_labels: Sequence[Sequence[int]] | None = None,
+    note: str = "",
+) -> Result:
+    """Counts the images of a split that a model classifies correctly.
+
+    Args:
+        predicted: what the model says about the images.
+        class_names: of the data.
+        classes: as for `evaluate`.
+        real_labels: the ReaL labels of each image of the split, from `read_real_labels`; None without them.
+        note: as for `evaluate`.
+
+    Example:
+        >>> import numpy as np, keras_resnet
+        >>> from keras_resnet.evaluation.classification import count_correct
+        >>> from keras_resnet.evaluation.split_predictions import predictions
+        >>> data = keras_resnet.load_data((np.zeros((20, 32, 32, 3), "uint8"), np.arange(20) % 10))
+        >>> count_correct(predictions(keras_resnet.ResNet20Cifar(), data), data.class_names).top1_correct
+        2
+    """
+    if classes == "data":
+        compared = np.isin(np.arange(len(predicted.output_names)), predicted.outputs)
+        predicted = dataclasses.replace(predicted, probabilities=np.where(compared, predicted.probabilities, -np.inf))
+    choices = predicted.outputs if classes == "data" else predicted.output_names
+    counts = _count(predicted, class_names, has_top5=len(choices) > 5)
+    if real_labels is not None:
+        of_images = [real_labels[position] for position in predicted.positions]
+        counts["real_labels_correct"] = count_by_real_labels(predicted.probabilities, of_images)
     return Result(
-        split,
-        images=int(predictions.readable.sum()),
-        protocol=", ".join(filter(None, (description, _compared(model, outputs, classes), note))),
-        errors=tuple(unreadable.reasons.items()),
-        seconds=seconds,
+        predicted.split,
+        images=len(predicted.labels),
+        protocol=", ".join(filter(None, (predicted.protocol, _compared(predicted, classes), note))),
+        errors=predicted.errors,
+        seconds=predicted.seconds,
         **counts,
     )
 
 
-def _compared(model: keras.Model, outputs: np.ndarray, classes: str) -> str:
+def _compared(predicted: Predictions, classes: str) -> str:
     """Which of its classes the model chose from, if the data have only some of them."""
-    if len(outputs) == model.output_shape[1]:
+    known, all_classes = len(predicted.outputs), len(predicted.output_names)
+    if known == all_classes:
         return ""
-    some = f"{len(outputs):,} of {model.output_shape[1]:,} classes"
+    some = f"{known:,} of {all_classes:,} classes"
     return f"{some}, scores of all" if classes == "all" else f"scores of {some}"
 
 
@@ -209,65 +214,11 @@ def _check_file(name: str, path: Any) -> None:
         raise FileNotFoundError(f"{name}={shown(path)} is not a file.")
 
 
-def _checked_scales(scales: Sequence[int] | None, data: Data) -> Sequence[int] | None:
-    """The scales, each a whole number of pixels that memory can hold."""
-    if scales is None:
-        return None
-    if isinstance(scales, str) or not isinstance(scales, Iterable) or not (scales := list(scales)):
-        raise ValueError(f"scales={shown(scales)} must be a list of short sides in pixels, such as [224, 256].")
-    for scale in scales:
-        check("scales: a short side", scale, WHOLE, between(1, LARGEST_SCALE * max(data.view.size)))
-    return scales
-
-
-class _Predictions(NamedTuple):
-    """For N images: mean probabilities (N, classes), labels (N,), and whether each image is readable (N,)."""
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-    readable: np.ndarray
-
-
-def _predict(
-    passes: Sequence[Pass], examples: Examples, classes: int, unreadable: UnreadableImages, verbose: int | str
-) -> _Predictions:
-    count = len(examples)
-    mean, labels, readable = np.zeros((count, classes)), np.zeros(count, "int32"), np.zeros(count, bool)
-    bar = keras.utils.Progbar(count * len(passes), verbose=bar_shown(verbose), unit_name="image")
-    for model, batches in passes:
-        forward, of_pass = _forward(model), np.zeros_like(mean)
-        for views, batch_labels, positions in batches(unreadable):
-            images = tf.reshape(views, (-1, *views.shape[2:]))
-            probabilities = forward(images).reshape(len(positions), -1, classes)
-            of_pass[positions] = probabilities.mean(axis=1)
-            labels[positions], readable[positions] = batch_labels, True
-            bar.add(len(positions))
-        mean += of_pass / len(passes)
-    return _Predictions(mean, labels, readable)
-
-
-def _forward(model: keras.Model) -> Callable[[tf.Tensor], np.ndarray]:
-    """A function of a batch of images that returns probabilities (batch, classes), float64."""
-    call = functools.partial(model, training=False)
-    if keras.backend.backend() == "tensorflow":
-        call = tf.function(call, reduce_retracing=True)
-
-    def forward(images):
-        scores = np.asarray(keras.ops.convert_to_numpy(call(images)), "float64")
-        if not np.isfinite(scores).all():
-            raise ValueError(f"The outputs of {model.name} are not finite; its weights are damaged.")
-        return to_probabilities(model, scores)
-
-    return forward
-
-
-def _count(
-    predictions: _Predictions, class_names: Sequence[str], outputs: np.ndarray, has_top5: bool
-) -> dict[str, Any]:
-    """The counts of a `Result`, as keyword arguments; `outputs` has the model's output for each class."""
-    labels = predictions.labels[predictions.readable]
-    best = np.argsort(-predictions.probabilities[predictions.readable], axis=1, kind="stable")[:, :5]
-    correct = best == outputs[labels][:, None]
+def _count(predicted: Predictions, class_names: Sequence[str], has_top5: bool) -> dict[str, Any]:
+    """The counts of a `Result`, as keyword arguments."""
+    labels = predicted.labels
+    best = np.argsort(-predicted.probabilities, axis=1, kind="stable")[:, :5]
+    correct = best == predicted.right_outputs[:, None]
     images = np.bincount(labels, minlength=len(class_names))
     top1 = np.bincount(labels, weights=correct[:, 0], minlength=len(class_names)).astype(int)
     return dict(
@@ -275,48 +226,3 @@ def _count(
         top5_correct=int(correct.sum()) if has_top5 else None,
         classes=tuple(zip(class_names, images.tolist(), top1.tolist(), strict=True)),
     )
-
-
-def check_types(model: Any, data: Any) -> None:
-    """Checks that these are a Keras model and `Data`.
-
-    Raises:
-        ValueError: one of them is something else.
-    """
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"model={shown(model)} must be a Keras model.")
-    if not isinstance(data, Data):
-        raise ValueError(f"data={shown(data)} must come from load_data.")
-
-
-def check_takes_images(model: keras.Model, data: Data, image_shape: tuple[int, int, int]) -> None:
-    """Checks that a model takes images of this shape, which those of the data have in training or in a test.
-
-    Raises:
-        ValueError: the model takes images of another shape.
-    """
-    shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
-    if not all(isinstance(shape, tuple) for shape in shapes):
-        raise ValueError(
-            f"The model {model.name} has no single input and output of known shapes; build it as a functional model."
-        )
-    expected = model.input_shape[1:]
-    if len(expected) != 3 or any(want not in (None, have) for want, have in zip(expected, image_shape, strict=True)):
-        raise ValueError(
-            f"The model {model.name} takes images of shape {expected}, but those of {data.name} have shape "
-            f"{image_shape}; build it with input_shape={image_shape}."
-        )
-
-
-def check_fits(model: keras.Model, data: Data) -> None:
-    """Checks that a model can be trained on the data.
-
-    Raises:
-        ValueError: as `check_takes_images`, or the number of the model's outputs is not the number of classes.
-    """
-    check_takes_images(model, data, data.image_shape)
-    if model.output_shape[1:] != (len(data.class_names),):
-        raise ValueError(
-            f"The model {model.name} has outputs of shape {model.output_shape[1:]}, but {data.name} has "
-            f"{len(data.class_names)} classes; build it with classes={len(data.class_names)}."
-        )

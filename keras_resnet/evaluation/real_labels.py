@@ -28,22 +28,19 @@ def read_real_labels(path: str | os.PathLike, examples: Examples) -> list[list[i
     return [labels[positions[name]] for name in names]
 
 
-def count_by_real_labels(
-    probabilities: np.ndarray, readable: np.ndarray, real_labels: Sequence[Sequence[int]]
-) -> tuple[int, int]:
+def count_by_real_labels(probabilities: np.ndarray, real_labels: Sequence[Sequence[int]]) -> tuple[int, int]:
     """Counts correct images, and images with labels.
 
     Args:
         probabilities: (N, classes).
-        readable: (N,) booleans; other images are not counted.
         real_labels: the labels of each image.
 
     Example:
         >>> import numpy as np
         >>> from keras_resnet.evaluation.real_labels import count_by_real_labels
-        >>> count_by_real_labels(np.eye(3), np.array([True, True, True]), [[0, 2], [0], []])
+        >>> count_by_real_labels(np.eye(3), [[0, 2], [0], []])
         (1, 2)
     """
-    images = zip(probabilities.argmax(axis=1), real_labels, readable, strict=True)
-    labelled = [(predicted, labels) for predicted, labels, is_readable in images if is_readable and labels]
+    images = zip(probabilities.argmax(axis=1), real_labels, strict=True)
+    labelled = [(predicted, labels) for predicted, labels in images if labels]
     return sum(predicted in labels for predicted, labels in labelled), len(labelled)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_resnet.data.batches import training_batches
 from keras_resnet.data.loading import Data
-from keras_resnet.evaluation.classification import check_takes_images, check_types
+from keras_resnet.evaluation.checks import check_takes_images, check_types
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.rules import ABOVE_ZERO, WHOLE, check
 

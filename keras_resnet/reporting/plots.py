@@ -2,9 +2,13 @@
 
 import math
 import os
+from collections.abc import Mapping, Sequence
+
+from keras_resnet.reporting.style import figure
+from keras_resnet.reporting.ticks import log_ticks
 
 
-def plot_curves(rows: list[dict[str, float]], path: str | os.PathLike, total_epochs: float = math.inf) -> None:
+def plot_curves(rows: Sequence[Mapping[str, float]], path: str | os.PathLike, total_epochs: float = math.inf) -> None:
     """Plots loss, error and learning rate against the epoch.
 
     Args:
@@ -20,30 +24,43 @@ def plot_curves(rows: list[dict[str, float]], path: str | os.PathLike, total_epo
         >>> row = {"epoch": 0, "loss": 2.0, "accuracy": 0.3, "learning_rate": 0.1}
         >>> plot_curves([row, {**row, "epoch": 1, "loss": 1.5}], "curves.png")
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     epochs = [min(row["epoch"] + 1, total_epochs) for row in rows]
-    figure = Figure(figsize=(12, 3.8), layout="constrained")
-    loss, error, rate = figure.subplots(1, 3)
-    for axes, title, metric, plotted in (
-        (loss, "Loss", "loss", lambda value: value),
-        (error, "Error (%)", "accuracy", lambda value: 100 * (1 - value)),
-    ):
-        for prefix, label, line in (("", "training (augmented)", "--"), ("val_", "validation", "-")):
-            if rows and prefix + metric in rows[0]:
-                values = [plotted(row[prefix + metric]) for row in rows]
-                axes.plot(epochs, values, line, marker=".", label=label)
-        axes.set_title(title)
-        if axes.lines:
-            axes.legend()
-    loss.set_yscale("log")  # the first loss may be a thousand times the last
-    error.set_ylim(bottom=0)
-    rate.plot(epochs, [row["learning_rate"] for row in rows], color="tab:green", marker=".")
-    rate.set_title("Learning rate at the end of the epoch")
-    for axes in (loss, error, rate):
-        axes.set_xlabel("epoch")
-        axes.set_xlim(0, 1.03 * max([1, *epochs]))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
+    with figure(path, size=(12, 4.2)) as drawn:
+        loss, error, rate = drawn.subplots(1, 3)
+        losses = _plot_metric(loss, rows, epochs, "loss", lambda value: value)
+        _plot_metric(error, rows, epochs, "accuracy", lambda value: 100 * (1 - value))
+        rate.plot(epochs, [row["learning_rate"] for row in rows], marker=".")
+        for axes, title, unit in (
+            (loss, "Loss", "loss"),
+            (error, "Error", "error (%)"),
+            (rate, "Learning rate at the end of the epoch", "learning rate"),
+        ):
+            axes.set(title=title, xlabel="epoch", ylabel=unit, xlim=(0, 1.03 * max([1, *epochs])))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        error.set_ylim(bottom=0)
+        if loss.lines:
+            drawn.legend(handles=loss.lines, loc="outside lower center", ncols=2)
+        _make_logarithmic(loss, [value for value in losses if 0 < value < math.inf])
+
+
+def _plot_metric(axes, rows, epochs, metric, plotted):
+    """Plots a metric in training and validation, and returns all its values."""
+    every = []
+    for prefix, label, line in (("", "training (augmented)", "--"), ("val_", "validation", "-")):
+        if rows and prefix + metric in rows[0]:
+            values = [plotted(row[prefix + metric]) for row in rows]
+            axes.plot(epochs, values, line, marker=".", label=label)
+            every += values
+    return every
+
+
+def _make_logarithmic(axes, values):
+    """A logarithmic axis, because the first loss may be a thousand times the last, with labels within a decade, too."""
+    axes.set_yscale("log")
+    if values:
+        ticks = log_ticks(min(values), max(values))
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_yticks([], minor=True)
+        axes.set_ylim(ticks[0], ticks[-1])

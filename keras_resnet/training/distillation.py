@@ -12,8 +12,8 @@ from keras_resnet.data.loading import Data
 from keras_resnet.distributed.keras_internals import kept_logits
 from keras_resnet.distributed.replicas import LossOfInputs
 from keras_resnet.errors import shown
+from keras_resnet.evaluation.checks import check_fits
 from keras_resnet.evaluation.class_matching import are_same_classes
-from keras_resnet.evaluation.classification import check_fits
 from keras_resnet.models.model import Model, ends_in_sigmoid, ends_in_softmax
 from keras_resnet.recipes import Recipe
 from keras_resnet.rules import PATH

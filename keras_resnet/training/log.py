@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.models.complexity import trainable_parameters
+from keras_resnet.progress import duration
 from keras_resnet.run_directory import Run
 from keras_resnet.training.checkpoints import Checkpoint
 from keras_resnet.training.distillation import Distillation
@@ -117,17 +118,5 @@ class ProgressLines(PositionCallback):
             logs["loss"],
             logs["accuracy"],
             logs["images_per_second"],
-            duration(left),
+            duration(max(60.0, left)),
         )
-
-
-def duration(seconds: float) -> str:
-    """A duration in words.
-
-    Example:
-        >>> from keras_resnet.training.log import duration
-        >>> duration(7500), duration(20)
-        ('2 h 5 min', '1 min')
-    """
-    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -16,6 +16,7 @@ from keras_resnet.training.fine_tuning import Unfreezing
 from keras_resnet.training.guards import DivergenceGuard
 from keras_resnet.training.log import CSVLog, ProgressLines
 from keras_resnet.training.optimizers import has_schedule
+from keras_resnet.training.reports import WriteReport
 from keras_resnet.training.schedules import LearningRate, needs_warmup
 from keras_resnet.training.throughput import BarUnits, DataTime, Throughput
 from keras_resnet.training.training_input import TrainingInput
@@ -152,7 +153,8 @@ def _callbacks(model, training_input, run, checkpoint, interval, data_time, own_
     if lines:
         callbacks.append(ProgressLines(*steps, skipped))
     if worker.is_chief:
-        callbacks += [CSVLog(run), keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False)]
+        tensorboard = keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False)
+        callbacks += [CSVLog(run), WriteReport(run), tensorboard]  # the report shows the log
     callbacks += own_callbacks
     if averages:
         callbacks.append(averages)

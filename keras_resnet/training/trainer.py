@@ -15,7 +15,9 @@ import tensorflow as tf
 from keras_resnet.data.loading import Data, load_data
 from keras_resnet.data.unreadable import UnreadableImages, limit_of_unreadable
 from keras_resnet.distributed.workers import Worker
-from keras_resnet.evaluation.classification import Result, check_fits, evaluate
+from keras_resnet.evaluation.checks import check_fits
+from keras_resnet.evaluation.classification import Result, count_correct
+from keras_resnet.evaluation.split_predictions import Predictions, predictions
 from keras_resnet.files import write_atomically
 from keras_resnet.interrupts import ctrl_c_arrives
 from keras_resnet.models.model import Model
@@ -54,6 +56,7 @@ from keras_resnet.training.optimizers import (
     own_optimizer,
     recipe_for,
 )
+from keras_resnet.training.reports import findings_of
 from keras_resnet.training.training_input import TrainingInput
 from keras_resnet.training.workdir import (
     Description,
@@ -246,27 +249,29 @@ def finish(
 ) -> Result:
     """Evaluates the final weights, and their moving averages. The chief writes results, models and the report."""
     worker = training_input.worker
-    result = _evaluate_and_save(model, training_input, run.file("final.keras"), "final weights")
-    content, lines = result.as_dict(), [str(result)]
+    predicted, result = _evaluate_and_save(model, training_input, run.file("final.keras"), "final weights")
+    content, results = result.as_dict(), [result]
     if averages:
         with averages.applied():
-            averaged = _evaluate_and_save(model, training_input, run.file("ema.keras"), "averaged weights")
+            _, averaged = _evaluate_and_save(model, training_input, run.file("ema.keras"), "averaged weights")
         content["ema"] = averaged.as_dict()
-        lines.append(str(averaged))
-        logger.info("Results: %s.", "; ".join(lines))
+        results.append(averaged)
+        logger.info("Results: %s.", "; ".join(map(str, results)))
     if worker.is_chief:
         run.write_json("result.json", content)
-        write_report(run, lines)
+        write_report(run, findings_of(predicted, training_input.data, results))
     # All workers stay until the chief has written everything: it fails when another worker ends.
     worker.check_agreement((0,), "they ended at different times.")
     return result
 
 
-def _evaluate_and_save(model: keras.Model, training_input: TrainingInput, file: pathlib.Path, note: str) -> Result:
+def _evaluate_and_save(
+    model: keras.Model, training_input: TrainingInput, file: pathlib.Path, note: str
+) -> tuple[Predictions, Result]:
     """Evaluates the weights that the model has. The chief saves them."""
     is_chief, protocol = training_input.worker.is_chief, training_input.recipe.test_protocol
-    verbose = "auto" if is_chief else 0
-    result = evaluate(model, training_input.data, protocol=protocol, note=note, verbose=verbose)
+    data, verbose = training_input.data, "auto" if is_chief else 0
+    predicted = predictions(model, data, protocol=protocol, verbose=verbose)
     if is_chief:
         write_atomically(file, model.save)
-    return result
+    return predicted, count_correct(predicted, data.class_names, note=note)

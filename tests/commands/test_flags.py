@@ -29,6 +29,7 @@ TRAINING = {
 UNREADABLE = {"max_bad_images", "on_bad_image"}
 SETTINGS = {field.name for field in setting_fields()}
 FLAGS = {
+    "compare": {"output"},
     "evaluate": {
         "model", "weights", "data", "data_dir", "split", "protocol", "scales", "image_size", "crop_fraction",
         "interpolation", "per_class", "real_labels", "recalibrate_batchnorm", "classes", "class_list",

@@ -11,6 +11,7 @@ from tests.photos import write_scenes
 
 # The arguments of a command that would run, if its data were there.
 COMPLETE = {
+    "compare": ["nowhere", "elsewhere"],
     "evaluate": ["--model=resnet50", "--weights=imagenet", "--data_dir=nowhere"],
     "export": ["nowhere", "net.onnx"],
     "finetune": ["nowhere", "--workdir=run"],
@@ -112,6 +113,9 @@ def test_similar_flags_are_suggested(run):
         (["export", "run", "net.onnx", "--precision=int8"], "int8 needs images for calibration"),
         (["export", "run", "net.pb"], "Unknown suffix of an exported model '.pb'"),
         (["export", "nowhere", "net.onnx"], "nowhere is neither a run directory"),
+        (["compare", "nowhere", "elsewhere"], "nowhere is not a run directory: it has no recipe.json."),
+        (["compare", "a", "b", "--output="], "--output is empty; name an HTML file."),
+        (["compare", "a", "b", "--output=nowhere/x.html"], "There is no folder nowhere for x.html."),
         (["predict", "run", "x.png", "--top=0"], "--top=0 must be a positive integer."),
         (["launch", "--workers=0", "x.py"], "--workers=0 must be a positive integer."),
         (["list", "resnet51"], "Unknown model 'resnet51'"),
