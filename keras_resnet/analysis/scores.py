@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_resnet.analysis.samples import Sample, sample
 from keras_resnet.data.loading import Data
+from keras_resnet.evaluation.checks import check_takes_images
 from keras_resnet.evaluation.class_matching import match_classes
-from keras_resnet.evaluation.classification import check_takes_images
 from keras_resnet.models.model import number_of_classes, to_probabilities
 
 BATCH = 128  # images computed at a time

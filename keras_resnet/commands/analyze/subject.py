@@ -85,7 +85,7 @@ def model_for(name: str, data: "Data") -> "keras.Model":
     """
     import keras
 
-    from keras_resnet.evaluation.classification import check_takes_images
+    from keras_resnet.evaluation.checks import check_takes_images
 
     if is_variant(name):
         keras.utils.set_random_seed(0)
