@@ -9,16 +9,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from keras_resnet.runtimes import Metadata
-from keras_resnet.serving import metrics, occlusion, page
+from keras_resnet.runtimes import Metadata, occlusion
+from keras_resnet.serving import metrics, page
 from keras_resnet.serving.images import EncodedImage, viewed
 from keras_resnet.serving.json_requests import whole_number
 from keras_resnet.serving.limits import MAX_GRID
 from keras_resnet.serving.open_inference import live, ready
 from keras_resnet.serving.served_model import TOP, ServedModel, all_rows
 from keras_resnet.serving.service import requested_model
-
-GRID = 7  # patches along a side of an occlusion map
 
 
 async def predict(request: Request) -> JSONResponse:
@@ -37,7 +35,7 @@ async def explain(request: Request) -> JSONResponse:
     `?grid=7` says how many patches a side has, `?class=NAME` the class; by default the most probable one.
     """
     model = requested_model(request)
-    grid = whole_number(request.query_params.get("grid", str(GRID)), "grid", 2, MAX_GRID)
+    grid = whole_number(request.query_params.get("grid", str(occlusion.GRID)), "grid", 2, MAX_GRID)
     image = await _image(request)
     with model.queue.admitted(1) as admission:
         seen = await model.decoded(lambda metadata: _seen(image, metadata), "The image")

@@ -7,12 +7,14 @@ import numpy as np
 
 from keras_resnet.view import View
 
+GRID = 7  # default number of patches along a side of the image
+
 
 def patches(size: tuple[int, int], grid: int) -> Iterator[tuple[slice, slice]]:
     """The parts of an image of `size` (height, width) in a grid, row by row.
 
     Example:
-        >>> from keras_resnet.serving.occlusion import patches
+        >>> from keras_resnet.runtimes.occlusion import patches
         >>> next(patches((32, 32), grid=4))
         (slice(0, 8, None), slice(0, 8, None))
     """
@@ -33,7 +35,7 @@ def occluded(image: np.ndarray, grid: int) -> Iterator[np.ndarray]:
 
     Example:
         >>> import numpy as np
-        >>> from keras_resnet.serving.occlusion import occluded
+        >>> from keras_resnet.runtimes.occlusion import occluded
         >>> len(list(occluded(np.zeros((32, 32, 3), "uint8"), grid=4)))
         16
     """
@@ -48,7 +50,7 @@ def seen_part(size: tuple[int, int], view: View | None) -> tuple[float, float, f
     """The part of an image that a model sees: (left, top, width, height) as fractions of the image's sides.
 
     Example:
-        >>> from keras_resnet.serving.occlusion import seen_part
+        >>> from keras_resnet.runtimes.occlusion import seen_part
         >>> from keras_resnet.view import View
         >>> seen_part((50, 100), View((32, 32)))
         (0.25, 0.0, 0.5, 1.0)
