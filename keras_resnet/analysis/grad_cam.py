@@ -1,5 +1,6 @@
 """Grad-CAM: where a classifier sees evidence for a class."""
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from keras_resnet.analysis.features import last_maps, layer_output
 from keras_resnet.analysis.graph import calls, flattened, values_of
+from keras_resnet.analysis.receptive_fields import positions_of
 from keras_resnet.errors import shown
 from keras_resnet.exporting.rewriting import Function, layer_like, rewritten
 from keras_resnet.models.model import number_of_classes
@@ -23,7 +25,8 @@ class GradCamMaps(NamedTuple):
     Attributes:
         labels: the class of each map, int64 (N,).
         maps: evidence for the class at each position of the feature maps, in logits, at least 0; float64 (N, h, w).
-        upsampled: the same at each pixel, by bilinear interpolation, float32 (N, height, width).
+        upsampled: the same at each pixel, by bilinear interpolation between the centers of the receptive fields,
+            float64 (N, height, width).
     """
 
     labels: np.ndarray
@@ -63,6 +66,7 @@ class GradCam:
         to_logits = with_logits(flat)
         maps = layer_output(to_logits, layer) if layer else last_maps(to_logits)
         self._dtype = to_logits.inputs[0].dtype
+        self._positions = functools.partial(positions_of, to_logits, maps)
         self._values = values_of(to_logits, [maps, *to_logits.outputs])
         # The tape records a frozen model, too, if all its weights are watched.
         self._watched = [weight.value for weight in to_logits.weights if "float" in weight.dtype]
@@ -86,8 +90,8 @@ class GradCam:
         gradients = np.asarray(tape.gradient(score, maps), "float64")
         weights = gradients.mean((1, 2), keepdims=True)
         evidence = np.maximum((weights * np.asarray(maps, "float64")).sum(-1), 0)
-        upsampled = tf.image.resize(evidence[..., None], images.shape[1:3])[..., 0]
-        return GradCamMaps(chosen, evidence, upsampled.numpy())
+        size = images.shape[1:3]
+        return GradCamMaps(chosen, evidence, self._positions(size).upsampled(evidence, size))
 
     def _labels(self, labels: Sequence[int] | None, logits: tf.Tensor) -> np.ndarray:
         chosen = np.asarray(np.argmax(logits, axis=1) if labels is None else labels, "int64")

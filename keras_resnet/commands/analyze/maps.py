@@ -142,7 +142,7 @@ def _sentence(each: _Explained) -> str:
     row, column = np.unravel_index(drops.argmax(), drops.shape)
     patch = f"the patch in row {row + 1}, column {column + 1} of {len(drops)} x {len(drops)}"
     lowers = f"Covering {patch} lowers it most, by {drops.max():.2f}."
-    return f"{each.name}: {_title(each)}. {lowers if drops.max() >= 0.005 else 'No single patch lowers it by 0.01.'}"
+    return f"{each.name}: {_title(each)}. {lowers if drops.max() >= 0.01 else 'No single patch lowers it by 0.01.'}"
 
 
 def _verdict(shown: Sequence[_Explained]) -> list[str]:
