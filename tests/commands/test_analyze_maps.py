@@ -122,3 +122,11 @@ def test_features_of_a_grayscale_model(run, tmp_path):
     assert run("maps", tmp_path / "gray.keras", "photo0.png", "--grid=2").code == 0
     assert (tmp_path / "filters.png").is_file()
     assert (tmp_path / "maps.png").is_file()
+
+
+def test_model_of_any_size_takes_whole_images(run, tmp_path):
+    small_net("resnet20_cifar", input_shape=(None, None, 3)).save(tmp_path / "any.keras")
+    (tmp_path / "tall.png").write_bytes(encode(scene(60, 33)))
+    ended = run("maps", tmp_path / "any.keras", "photo0.png", tmp_path / "tall.png", "--grid=3")
+    assert ended.code == 0, ended.stderr
+    assert len(rows(tmp_path / "maps.csv")) == 2 * 3**2

@@ -90,7 +90,8 @@ def _draw_features(folder, image: np.ndarray, found: Sequence["FeatureMaps"]) ->
     for layer in found:
         height, width, channels = layer.maps.shape
         strongest = layer.strongest(FLAGS.channels)
-        title = f"{layer.layer}: the {len(strongest)} strongest of {channels} channels, {height} x {width} positions"
+        shown = f"the {len(strongest)} strongest of" if len(strongest) < channels else "all"
+        title = f"{layer.layer}: {shown} {channels} channels, {height} x {width} positions"
         rows.append(LayerMaps(title, np.moveaxis(layer.maps[..., strongest], -1, 0)))
     subject.write_picture(folder / "features.png", functools.partial(plot_features, image, rows))
 
