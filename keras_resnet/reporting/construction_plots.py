@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from keras_resnet.reporting.axes import look, make_logarithmic
+from keras_resnet.reporting.curves import look, make_logarithmic
 from keras_resnet.reporting.style import figure
 
 Row = Mapping[str, float]  # with the keys epoch, loss and error

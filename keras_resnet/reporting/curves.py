@@ -1,11 +1,13 @@
-"""Curves of several models in one panel. Needs matplotlib (the `plots` extra)."""
+"""Curves of several models, and their axes. Needs matplotlib (the `plots` extra)."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_resnet.reporting.style import COLORS, LINES
+from keras_resnet.reporting.ticks import log_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,7 +15,19 @@ if TYPE_CHECKING:
 
 Curves = Mapping[str, Sequence[float] | np.ndarray]
 FEW = 30  # points of a curve, each of which has a marker
-MARKERS = "os^Dv"
+MARKERS = ("o", "s", "^", "D", "v")  # besides colors and kinds of lines
+
+
+def look(number: int) -> dict[str, Any]:
+    """Color, kind of line, and marker of the curve of this number, as arguments of matplotlib's `plot`.
+
+    Example:
+        >>> from keras_resnet.reporting.curves import look
+        >>> look(0)["marker"]
+        'o'
+    """
+    kinds: dict[str, Sequence[str]] = {"color": COLORS, "linestyle": LINES, "marker": MARKERS}
+    return {name: values[number % len(values)] for name, values in kinds.items()} | {"markersize": 4}
 
 
 def draw_curves(axes: "Axes", curves: Curves, x: Curves | None = None) -> None:
@@ -31,15 +45,8 @@ def draw_curves(axes: "Axes", curves: Curves, x: Curves | None = None) -> None:
         ...     draw_curves(drawn.subplots(), {"plain": [1, 2, 3], "residual": [1, 1, 1]})
     """
     for place, (name, values) in enumerate(curves.items()):
-        axes.plot(
-            range(1, len(values) + 1) if x is None else x[name],
-            values,
-            linestyle=LINES[place % len(LINES)],
-            color=COLORS[place % len(COLORS)],
-            marker=MARKERS[place % len(MARKERS)] if len(values) <= FEW else None,
-            markersize=4,
-            label=name,
-        )
+        markers = {} if len(values) <= FEW else {"marker": None}
+        axes.plot(range(1, len(values) + 1) if x is None else x[name], values, label=name, **look(place) | markers)
 
 
 def add_legend(drawn: "Figure", axes: "Axes") -> None:
@@ -57,3 +64,23 @@ def add_legend(drawn: "Figure", axes: "Axes") -> None:
     longest = max(map(len, names))
     columns = max(1, min(len(names), 90 // (longest + 8)))  # 90 characters fit into the width
     drawn.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3)
+
+
+def make_logarithmic(axes: "Axes") -> None:
+    """Gives axes with curves a logarithmic y scale, with at least three labels, written as 0.05.
+
+    Example:
+        >>> from keras_resnet.reporting.curves import make_logarithmic
+        >>> from keras_resnet.reporting.style import figure
+        >>> with figure("loss.png") as drawn:
+        ...     axes = drawn.subplots()
+        ...     _ = axes.plot([1, 2], [0.4, 0.02])
+        ...     make_logarithmic(axes)
+    """
+    values = [value for line in axes.lines for value in np.atleast_1d(line.get_ydata()) if 0 < value < math.inf]
+    axes.set_yscale("log")
+    if values:
+        ticks = log_ticks(min(values), max(values))
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_yticks([], minor=True)
+        axes.set_ylim(ticks[0], ticks[-1])

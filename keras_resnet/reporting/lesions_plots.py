@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from keras_resnet.reporting.axes import look
+from keras_resnet.reporting.curves import look
 from keras_resnet.reporting.style import figure
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 
+from keras_resnet.reporting.curves import make_logarithmic
 from keras_resnet.reporting.style import figure
-from keras_resnet.reporting.ticks import log_ticks
 
 
 def plot_curves(rows: Sequence[Mapping[str, float]], path: str | os.PathLike, total_epochs: float = math.inf) -> None:
@@ -29,7 +29,7 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: str | os.PathLike, to
     epochs = [min(row["epoch"] + 1, total_epochs) for row in rows]
     with figure(path, size=(12, 4.2)) as drawn:
         loss, error, rate = drawn.subplots(1, 3)
-        losses = _plot_metric(loss, rows, epochs, "loss", lambda value: value)
+        _plot_metric(loss, rows, epochs, "loss", lambda value: value)
         _plot_metric(error, rows, epochs, "accuracy", lambda value: 100 * (1 - value))
         rate.plot(epochs, [row["learning_rate"] for row in rows], marker=".")
         for axes, title, unit in (
@@ -42,25 +42,11 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: str | os.PathLike, to
         error.set_ylim(bottom=0)
         if loss.lines:
             drawn.legend(handles=loss.lines, loc="outside lower center", ncols=2)
-        _make_logarithmic(loss, [value for value in losses if 0 < value < math.inf])
+        make_logarithmic(loss)  # the first loss may be a thousand times the last
 
 
 def _plot_metric(axes, rows, epochs, metric, plotted):
-    """Plots a metric in training and validation, and returns all its values."""
-    every = []
+    """Plots a metric in training and validation."""
     for prefix, label, line in (("", "training (augmented)", "--"), ("val_", "validation", "-")):
         if rows and prefix + metric in rows[0]:
-            values = [plotted(row[prefix + metric]) for row in rows]
-            axes.plot(epochs, values, line, marker=".", label=label)
-            every += values
-    return every
-
-
-def _make_logarithmic(axes, values):
-    """A logarithmic axis, because the first loss may be a thousand times the last, with labels within a decade, too."""
-    axes.set_yscale("log")
-    if values:
-        ticks = log_ticks(min(values), max(values))
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_yticks([], minor=True)
-        axes.set_ylim(ticks[0], ticks[-1])
+            axes.plot(epochs, [plotted(row[prefix + metric]) for row in rows], line, marker=".", label=label)

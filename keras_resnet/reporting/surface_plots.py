@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_resnet.reporting.axes import look, make_logarithmic
+from keras_resnet.reporting.curves import look, make_logarithmic
 from keras_resnet.reporting.style import figure
 
 LEVELS = 15  # lines of equal loss, and borders of the colors

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_resnet.reporting.axes import look, make_logarithmic
 from keras_resnet.reporting.construction_plots import plot_construction
+from keras_resnet.reporting.curves import look, make_logarithmic
 from keras_resnet.reporting.lesions_plots import PANELS, plot_lesions
 from keras_resnet.reporting.style import figure
 from keras_resnet.reporting.surface_plots import plot_profiles, plot_surfaces
