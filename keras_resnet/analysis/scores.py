@@ -74,8 +74,8 @@ def scorer(model: keras.Model, images: Sample, training: bool = False) -> Callab
         >>> from keras_resnet.analysis.samples import Sample
         >>> from keras_resnet.analysis.scores import scorer
         >>> images = Sample(np.zeros((2, 32, 32, 3), "float32"), np.array([0, 1]))
-        >>> scorer(keras_resnet.ResNet20Cifar(), images)().accuracy
-        0.5
+        >>> scorer(keras_resnet.ResNet20Cifar(), images)().accuracy <= 0.5  # two equal images, two classes
+        True
     """
 
     @tf.function(autograph=False, reduce_retracing=True)
