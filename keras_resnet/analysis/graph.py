@@ -90,13 +90,14 @@ def values_of(model: keras.Model, tensors: Sequence[keras.KerasTensor]) -> Calla
         >>> last = calls(model)[-1]
         >>> [values] = values_of(model, last.inputs)(np.zeros((2, 32, 32, 3)), training=False)
         >>> values.shape
-        TensorShape([2, 64])
+        TensorShape([2, 10])
     """
     with recursion_limit():
         probe = keras.Model(model.inputs, list(tensors))
 
     def compute(images: Any, training: bool = False) -> list[tf.Tensor]:
-        return probe(tf.convert_to_tensor(images, probe.inputs[0].dtype), training=training)
+        values = probe(tf.convert_to_tensor(images, probe.inputs[0].dtype), training=training)
+        return keras.tree.flatten(values)  # Keras does not keep a list of one tensor
 
     return compute
 
