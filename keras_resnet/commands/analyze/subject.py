@@ -11,7 +11,7 @@ from absl import flags
 
 import keras_resnet
 from keras_resnet.choices import SPLITS
-from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group
+from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group, refuse
 from keras_resnet.errors import unknown_name
 from keras_resnet.files import write_atomically, write_text
 from keras_resnet.recipes import Recipe
@@ -55,6 +55,43 @@ def open_model(name: str) -> "keras.Model":
     if name in VARIANTS:
         return keras_resnet.create_model(name)
     raise unknown_name("run directory, .keras file, or variant", name, VARIANTS)
+
+
+def labeled(models: Sequence[str]) -> dict[str, str]:
+    """Models from the command line by short names for legends and tables; by their paths if short names are the same.
+
+    Raises:
+        ValueError: one is neither a run directory, a `.keras` file nor a variant, or is named twice.
+    """
+    for name in models:
+        if not pathlib.Path(name).expanduser().exists() and name not in VARIANTS:
+            raise unknown_name("run directory, .keras file, or variant", name, VARIANTS)
+        refuse([(models.count(name) > 1, f"{name} is named twice.")])
+    short = [label(name) for name in models]
+    return dict(zip(short if len(set(short)) == len(short) else models, models, strict=True))
+
+
+def is_variant(name: str) -> bool:
+    """Whether a model from the command line is a variant, which has random weights, and not a saved model."""
+    return not pathlib.Path(name).expanduser().exists()
+
+
+def model_for(name: str, data: "Data") -> "keras.Model":
+    """The model of a run directory or a `.keras` file; or a variant for these images with always the same weights.
+
+    Raises:
+        ValueError: it is none of these, or takes images of another shape.
+    """
+    import keras
+
+    from keras_resnet.evaluation.classification import check_takes_images
+
+    if is_variant(name):
+        keras.utils.set_random_seed(0)
+        return keras_resnet.create_model(name, input_shape=data.test_shape, classes=len(data.class_names))
+    model = open_model(name)
+    check_takes_images(model, data, data.test_shape)
+    return model
 
 
 def data_from_flags(model: str) -> "Data":
