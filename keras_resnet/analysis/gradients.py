@@ -123,7 +123,7 @@ def sum_rule(model: keras.Model, images: Any, labels: Any, training: bool = True
         >>> from keras_resnet.analysis.gradients import sum_rule
         >>> images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3))
         >>> block = sum_rule(keras_resnet.ResNet20Cifar(), images, np.arange(4))[0]
-        >>> np.abs(block.shortcut + block.branch - block.gradient).max() < 1e-5 * np.abs(block.gradient).max()
+        >>> bool(np.abs(block.shortcut + block.branch - block.gradient).max() < 1e-5 * np.abs(block.gradient).max())
         True
     """
     return GradientProbe(model).split(images, labels, training)
@@ -144,8 +144,8 @@ class GradientProbe:
         >>> model = keras_resnet.ResNet20Cifar()
         >>> probe, images = GradientProbe(model), np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3))
         >>> _ = model.get_layer("logits").kernel.assign(np.zeros((64, 10)))
-        >>> round(probe(images, np.arange(4)).loss, 4) == round(np.log(10), 4)
-        True
+        >>> round(probe(images, np.arange(4)).loss, 4)  # log(10)
+        2.3026
     """
 
     def __init__(self, model: keras.Model) -> None:

@@ -67,7 +67,7 @@ class LineProbe:
         >>> from keras_resnet.analysis.shattering import LineProbe
         >>> images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3))
         >>> gradients = LineProbe(keras_resnet.ResNet20Cifar(), images)(images[0], images[1], label=3, points=5)
-        >>> gradients.derivative.shape, round(gradients.correlation[0], 6)
+        >>> gradients.derivative.shape, round(float(gradients.correlation[0]), 6)
         ((5,), 1.0)
     """
 
@@ -146,7 +146,7 @@ def brown_noise(points: int, dimensions: int = 1, seed: int = 0) -> np.ndarray:
 
     Example:
         >>> from keras_resnet.analysis.shattering import brown_noise, white_noise
-        >>> (brown_noise(3)[2] == white_noise(3).sum(axis=0)).all()
+        >>> bool((brown_noise(3)[2] == white_noise(3).sum(axis=0)).all())
         True
     """
     return white_noise(points, dimensions, seed).cumsum(axis=0)

@@ -108,8 +108,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     Example:
         >>> import numpy as np
         >>> from keras_resnet.analysis.stateless import compiled
-        >>> compiled(lambda x: 2 * x)(np.array(3)).numpy()
-        np.int64(6)
+        >>> int(compiled(lambda x: 2 * x)(np.array(3)))
+        6
     """
     traced = tf.function(function, reduce_retracing=True)
 
@@ -143,7 +143,7 @@ def cross_entropy(model: keras.Model, scores: tf.Tensor, labels: Any) -> tf.Tens
         >>> import keras, numpy as np
         >>> from keras_resnet.analysis.stateless import cross_entropy
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Softmax()])
-        >>> float(cross_entropy(model, model(np.array([[0.0, 1000.0]])), [0])[0])
+        >>> float(cross_entropy(model, model(np.array([[0.0, 1000.0]])), np.array([0]))[0])
         1000.0
     """
     # Keras finds the logits that softmax and sigmoid keep with their outputs.
