@@ -12,6 +12,7 @@ from keras_resnet.rules import ABOVE_ZERO, WHOLE, check
 from keras_resnet.transforms.views import center_view
 
 BATCH = 64  # images decoded at a time
+SEED = 20151210  # of the draw; with the seed of a run, it would draw the images that the run held out
 
 
 class Sample(NamedTuple):
@@ -50,7 +51,7 @@ def sample(data: Data, split: str, count: int) -> Sample:
     if split not in data.splits:
         raise ValueError(f"{data.name} has no split {split!r}; it has {', '.join(data.splits)}.")
     examples = data.splits[split]
-    chosen = examples.take(evenly_drawn(examples.labels, count))
+    chosen = examples.take(evenly_drawn(examples.labels, count, SEED))
     view = functools.partial(center_view, view=data.view)
     batches = [(images[:, 0], labels) for images, labels, _ in evaluation_batches(chosen, BATCH, view)]
     if not batches:

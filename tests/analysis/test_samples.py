@@ -21,6 +21,15 @@ def test_sample_of_photos_is_even_and_as_tested(tmp_path):
     assert len(everything) == 8
 
 
+def test_training_images_are_not_those_that_a_run_holds_out():
+    labels = np.arange(2000) % 10
+    images = np.zeros((2000, 8, 8, 3), "float32") + np.arange(2000)[:, None, None, None] / 8  # each shows its number
+    held_out = keras_resnet.load_data((images, labels), validation_fraction=0.1, seed=0).validation.images
+    drawn, _ = sample(keras_resnet.load_data((images, labels)), "train", 200)
+    common = {*drawn[:, 0, 0, 0].tolist()} & {*held_out[:, 0, 0, 0].tolist()}
+    assert len(common) < 60  # 20 by chance; 200 with the seed of the run
+
+
 def test_missing_split_is_named():
     data = keras_resnet.load_data((np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 10))
     with pytest.raises(ValueError, match=r"arrays has no split 'test'; it has train\."):
