@@ -17,7 +17,7 @@ import pytest
 import keras_resnet
 from keras_resnet.commands import main
 from keras_resnet.commands.quiet_start import NOISE
-from keras_resnet.commands.table import COMMANDS
+from keras_resnet.commands.table import COMMAND_GROUPS, COMMANDS
 from tests.commands.documentation import blocks
 from tests.commands.running import ended
 from tests.conftest import REPOSITORY
@@ -40,7 +40,8 @@ def parsed(command, monkeypatch):
     program, *arguments = command
     name = arguments.pop(0)
     if program == "keras-resnet":
-        monkeypatch.setattr(sys, "argv", [program, name, "--help", *arguments])
+        words = [name, arguments.pop(0)] if name in COMMAND_GROUPS else [name]
+        monkeypatch.setattr(sys, "argv", [program, *words, "--help", *arguments])
         result = ended(main.main)
     else:
         monkeypatch.setattr(sys, "argv", [name, "--help", *arguments])
@@ -142,6 +143,20 @@ def test_documented_commands_run_one_after_the_other(block, clone):
         assert not [each for each in stderr.splitlines() if NOISE.match(each.encode())]
     if "--workdir=RUN" in block.text:
         assert (clone / "RUN" / "result.json").is_file()
+
+
+ANALYSES = [  # but those that train
+    line for block in SHELL for line in block.lines if "keras-resnet analyze" in line and " --epochs" not in line
+]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("line", ANALYSES)
+def test_documented_analyses_run(line, clone):
+    for name in ("resnet20_cifar", "plainnet20_cifar"):
+        keras_resnet.create_model(name, weights="cifar10").save(clone / f"{name}.keras")
+    run(line, clone)
+    assert list((clone / "analysis").glob("*.csv"))
 
 
 SHIPPING = [block for block in SHELL if "keras-resnet export" in block.text]
