@@ -199,7 +199,7 @@ def test_dropped_branches_are_split_too(float64):
 
 
 @pytest.mark.parametrize("name", ["ResNet50", "ResNet50V2"])
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_networks_of_keras_applications(name, float64):
     keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3), classes=3)

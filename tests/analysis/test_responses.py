@@ -48,7 +48,6 @@ def test_batch_statistics_make_responses_as_large_as_gamma(float64):
     np.testing.assert_array_equal(base.get_layer("stem_bn").moving_mean, before)
 
 
-@pytest.mark.slow
 def test_networks_of_keras_applications_are_measured_after_their_normalization():
     keras.utils.set_random_seed(0)
     model = keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=3)

@@ -83,7 +83,7 @@ def test_moving_statistics_are_used_on_request(finished_run, analyze, tmp_path):
     assert [row["entry_norm"] for row in rows] == [str(block.entry_norm) for block in flow.blocks]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_new_variants_with_and_without_normalization(finished_run, analyze, tmp_path):
     printed = analyze(
         "gradients", "plainnet20_cifar", "resnet20_cifar", "--without_norm", "--images=2",
