@@ -8,6 +8,7 @@ import numpy as np
 from keras_resnet.data.batches import evaluation_batches
 from keras_resnet.data.drawing import evenly_drawn
 from keras_resnet.data.loading import Data
+from keras_resnet.evaluation.checks import checked_split
 from keras_resnet.rules import ABOVE_ZERO, WHOLE, check
 from keras_resnet.transforms.views import center_view
 
@@ -30,6 +31,8 @@ class Sample(NamedTuple):
 def sample(data: Data, split: str, count: int) -> Sample:
     """Images of a split, drawn at random and as evenly as possible from all classes; always the same ones.
 
+    They are in random order, so that a batch of them has images of all classes: photos are sorted by class.
+
     Unreadable images are left out.
 
     Args:
@@ -48,13 +51,12 @@ def sample(data: Data, split: str, count: int) -> Sample:
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
     check("count", count, WHOLE, ABOVE_ZERO)
-    if split not in data.splits:
-        raise ValueError(f"{data.name} has no split {split!r}; it has {', '.join(data.splits)}.")
-    examples = data.splits[split]
+    examples = data.splits[checked_split(data, split)]
     chosen = examples.take(evenly_drawn(examples.labels, count, SEED))
     view = functools.partial(center_view, view=data.view)
     batches = [(images[:, 0], labels) for images, labels, _ in evaluation_batches(chosen, BATCH, view)]
     if not batches:
         raise ValueError(f"None of the {len(chosen)} {split} images of {data.name} is readable.")
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return Sample(images, labels)
+    order = np.random.default_rng(SEED).permutation(len(images))
+    return Sample(images[order], labels[order])

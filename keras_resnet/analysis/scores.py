@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from keras_resnet.analysis.samples import Sample, sample
 from keras_resnet.data.loading import Data
+from keras_resnet.evaluation.calibration import negative_log_likelihood
 from keras_resnet.evaluation.checks import check_takes_images
 from keras_resnet.evaluation.class_matching import match_classes
 from keras_resnet.models.model import number_of_classes, to_probabilities
 
 BATCH = 128  # images computed at a time
-SMALLEST = float(np.finfo("float32").tiny)  # probability, so that the largest loss is 87.3
 
 
 class Score(NamedTuple):
@@ -56,8 +56,7 @@ def score(model: keras.Model, outputs: np.ndarray, labels: np.ndarray) -> Score:
     accuracy = float((outputs.argmax(axis=1) == labels).mean())
     if not np.isfinite(outputs).all():
         return Score(float("inf"), accuracy)
-    of_class = to_probabilities(model, outputs)[np.arange(len(labels)), labels]
-    return Score(float(-np.log(np.maximum(of_class, SMALLEST)).mean()), accuracy)
+    return Score(negative_log_likelihood(to_probabilities(model, outputs), labels), accuracy)
 
 
 def scorer(model: keras.Model, images: Sample, training: bool = False) -> Callable[[], Score]:
@@ -97,8 +96,6 @@ def batches(images: Sample) -> Iterator[tf.Tensor]:
 def sample_for(model: keras.Model, data: Data, split: str, count: int) -> Sample:
     """Images as from `sample`, labeled with the numbers of a model's outputs, whose order and number may differ.
 
-    They are in random order, so that batches have images of all classes; always in the same.
-
     Raises:
         ValueError: as `sample`, or the model has no classifier or does not fit the data.
 
@@ -113,5 +110,4 @@ def sample_for(model: keras.Model, data: Data, split: str, count: int) -> Sample
     check_takes_images(model, data, data.test_shape)
     outputs = match_classes(model, data)
     images, labels = sample(data, split, count)
-    order = np.random.default_rng(0).permutation(len(images))
-    return Sample(images[order], outputs[labels[order]])
+    return Sample(images, outputs[labels])

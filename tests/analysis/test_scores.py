@@ -6,7 +6,8 @@ import pytest
 
 import keras_resnet
 from keras_resnet.analysis.samples import Sample, sample
-from keras_resnet.analysis.scores import SMALLEST, sample_for, score, scorer
+from keras_resnet.analysis.scores import sample_for, score, scorer
+from keras_resnet.evaluation.calibration import SMALLEST
 from tests.analysis.networks import network, noise
 from tests.analysis.test_graph import own_head
 
