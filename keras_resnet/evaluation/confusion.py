@@ -32,7 +32,7 @@ def confusion_matrix(predicted: Predictions) -> np.ndarray:
         predicted: what the model says about a split.
 
     Returns:
-        Numbers of images, int (classes, classes): a row for each class of the data, a column for each prediction. If
+        Numbers of images, int32 (classes, classes): a row for each class of the data, a column for each prediction. If
         the model tells more classes apart than the data have, a last column counts predictions of the others.
 
     Example:
@@ -47,7 +47,7 @@ def confusion_matrix(predicted: Predictions) -> np.ndarray:
     classes, outputs = len(predicted.outputs), len(predicted.output_names)
     column_of = np.full(outputs, classes)  # of each output; the last one is for other classes
     column_of[predicted.outputs] = np.arange(classes)
-    counts = np.zeros((classes, classes + (outputs > classes)), int)
+    counts = np.zeros((classes, classes + (outputs > classes)), "int32")
     np.add.at(counts, (predicted.labels, column_of[predicted.predicted_outputs]), 1)
     return counts
 
@@ -67,7 +67,8 @@ def most_confused(matrix: np.ndarray, names: Sequence[str], count: int | None = 
         [Confusion(label='dog', prediction='cat', images=3, of=10)]
     """
     mistaken = wrong(matrix)
-    order = np.argsort(-mistaken, axis=None, kind="stable")[: np.count_nonzero(mistaken)][:count]
+    occurring = np.flatnonzero(mistaken)  # few of all pairs, if there are thousands of classes
+    order = occurring[np.argsort(-mistaken.flat[occurring], kind="stable")][:count]
     pairs = zip(*np.unravel_index(order, matrix.shape), strict=True)
     images = matrix.sum(axis=1)
     return [Confusion(names[label], names[said], int(matrix[label, said]), int(images[label])) for label, said in pairs]
