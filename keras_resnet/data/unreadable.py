@@ -31,7 +31,7 @@ class UnreadableImages:
     def __init__(self, file: pathlib.Path | None = None, limit: int | None = None):
         self.file, self.limit = file, limit
         self.failure: str | None = None  # why the run must stop
-        self.reasons = _read(file) if file and file.exists() else {}
+        self.reasons = read_unreadable(file) if file and file.exists() else {}
         self._lock = threading.Lock()
 
     def report(self, image: str, reason: str) -> None:
@@ -99,6 +99,7 @@ def _table(reasons):
     return content.getvalue()
 
 
-def _read(file):
+def read_unreadable(file: pathlib.Path) -> dict[str, str]:
+    """The reason for each image that a bad_images.tsv lists, by the image's name."""
     with file.open(newline="", encoding="utf-8") as table:
         return {row["image"]: row["reason"] for row in csv.DictReader(table, delimiter="\t")}

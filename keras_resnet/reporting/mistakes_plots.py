@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from keras_resnet.reporting.confusion_plots import shortened
 from keras_resnet.reporting.findings import MistakePicture
+from keras_resnet.reporting.images import draw_image
 from keras_resnet.reporting.style import figure
 
 COLUMNS = 5  # images in a row
@@ -34,6 +35,6 @@ def plot_mistakes(mistakes: Sequence[MistakePicture], path: str | os.PathLike, s
         for axes in all_axes:
             axes.axis("off")
         for axes, mistake in zip(all_axes, mistakes, strict=False):
-            axes.imshow(mistake.image, cmap="gray", vmin=0, vmax=255)
+            draw_image(axes, mistake.image)
             says = f"{shortened(mistake.prediction)}\n{100 * mistake.probability:.2f} %"
             axes.set_title(f"{shortened(mistake.label)}\n→ {says}", fontsize=9)

@@ -1,12 +1,12 @@
 """report.html: a run on one page, from its first epoch on."""
 
-import csv
 import datetime
 import html
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_resnet.data.unreadable import read_unreadable
 from keras_resnet.files import write_atomically, write_text
 from keras_resnet.progress import duration
 from keras_resnet.recipes import Recipe, setting_fields, setting_groups
@@ -182,10 +182,9 @@ def _data(run: Run, description: Mapping[str, Any]) -> list[str]:
 
 def _unreadable(run: Run) -> list[tuple[str, str]]:
     """The images that bad_images.tsv, or those of all workers, list with their reasons."""
-    reasons = {}
+    reasons: dict[str, str] = {}
     for path in sorted(run.directory.glob("bad_images*.tsv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            reasons.update({row["image"]: row["reason"] for row in csv.DictReader(file, delimiter="\t")})
+        reasons |= read_unreadable(path)
     return list(reasons.items())
 
 
