@@ -1,11 +1,14 @@
 """Atomic writes, and checksums."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 SCRATCH = ".writing-"  # prefix of the temporary folders that files are first written to
 
@@ -61,6 +64,23 @@ def _sync(path: pathlib.Path) -> None:
 def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a text file atomically."""
     write_atomically(path, lambda scratch: pathlib.Path(scratch).write_text(text, encoding="utf-8"))
+
+
+def write_rows(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    r"""Writes a CSV file atomically: a header, and a line for each row; every row has the columns of the first.
+
+    Example:
+        >>> import pathlib
+        >>> from keras_resnet.files import write_rows
+        >>> write_rows(pathlib.Path("log.csv"), [{"epoch": 0, "loss": 2.5}])
+        >>> pathlib.Path("log.csv").read_text()
+        'epoch,loss\n0,2.5\n'
+    """
+    content = io.StringIO(newline="")
+    writer = csv.DictWriter(content, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, content.getvalue())
 
 
 def replace(new: pathlib.Path, path: pathlib.Path) -> None:

@@ -1,7 +1,6 @@
 """Run directories: what a run writes, and all that predict, evaluate, export and resume need."""
 
 import csv
-import io
 import json
 import os
 import pathlib
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 
 from keras_resnet.errors import first_line
-from keras_resnet.files import SCRATCH, write_text
+from keras_resnet.files import SCRATCH, write_rows, write_text
 from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, recipe_from_json
 from keras_resnet.rules import PATH, check
@@ -116,11 +115,7 @@ class Run:
 
     def write_log(self, rows: list[dict[str, float]], name: str = "log.csv") -> None:
         """Writes log.csv, or another log, atomically; every row has the columns of the first."""
-        content = io.StringIO(newline="")
-        writer = csv.DictWriter(content, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.file(name), content.getvalue())
+        write_rows(self.file(name), rows)
 
 
 def _numbers(row):

@@ -1,7 +1,6 @@
 """A callback that records gradients along training."""
 
 import csv
-import io
 import os
 import pathlib
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_resnet.analysis.gradients import BlockGradient, GradientProbe, WeightGradient
-from keras_resnet.files import write_text
+from keras_resnet.files import write_rows
 
 BLOCKS_FILE, WEIGHTS_FILE = "gradients.csv", "gradients_weights.csv"
 
@@ -60,7 +59,7 @@ class RecordGradients(keras.callbacks.Callback):
             rows[:] = [row for row in rows if row["epoch"] < epoch]  # a resumed run may repeat its last epochs
             rows += [{"epoch": epoch, **record._asdict()} for record in new]
             if self._folder:
-                _write(self._folder / name, rows)
+                write_rows(self._folder / name, rows)
 
     def _read(self, name: str, record: type[BlockGradient] | type[WeightGradient]) -> list[dict[str, Any]]:
         if self._folder is None or not (self._folder / name).is_file():
@@ -68,11 +67,3 @@ class RecordGradients(keras.callbacks.Callback):
         types = {"epoch": int, **record.__annotations__}
         with (self._folder / name).open(newline="", encoding="utf-8") as file:
             return [{key: types[key](value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def _write(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-    content = io.StringIO(newline="")
-    writer = csv.DictWriter(content, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, content.getvalue())

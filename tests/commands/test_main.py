@@ -142,3 +142,11 @@ def test_setup_installs_the_command():
     (target,) = re.findall(r'"keras-resnet = (\S+)"', (REPOSITORY / "setup.py").read_text())
     module, function = target.split(":")
     assert getattr(importlib.import_module(module), function) is main.main
+
+
+@pytest.mark.parametrize("subject", ["responses resnet20_cifar", "gradients resnet20_cifar"])
+def test_output_that_is_a_file_is_refused_before_the_work(run, subject, tmp_path):
+    output = tmp_path / "file"
+    output.touch()
+    code, _, stderr = run("analyze", *subject.split(), f"--output={output}", f"--data_dir={tmp_path}")
+    assert (code, stderr) == (1, f"error: {output} cannot be written (File exists); any earlier file is kept.\n")

@@ -7,18 +7,7 @@ from typing import Any
 from absl import flags
 
 import keras_resnet
-from keras_resnet.commands.analyze.subject import (
-    data_from_flags,
-    define_image_flags,
-    define_output_flag,
-    is_variant,
-    labeled,
-    model_for,
-    output_folder,
-    split_from_flags,
-    write_picture,
-    write_table,
-)
+from keras_resnet.commands.analyze import subject
 from keras_resnet.commands.flags import FLAGS, find_source, group, refuse
 from keras_resnet.errors import check_name
 from keras_resnet.progress import bar_shown
@@ -32,8 +21,8 @@ Rows = list[dict[str, Any]]
 
 def define_flags() -> None:
     """Defines the flags of the command."""
-    define_image_flags(IMAGES, split="train")
-    define_output_flag()
+    subject.define_image_flags(IMAGES, split="train")
+    subject.define_output_flag()
     with group("run"):
         flags.DEFINE_integer(
             "epochs", 0, "Train the variants for so many epochs, and measure after each.", lower_bound=0
@@ -62,15 +51,15 @@ def check_flags() -> None:
 
 def main(argv: list[str]) -> None:
     """Measures each model, writes tables and pictures, and prints a verdict."""
-    models = labeled(argv[1:])
+    models = subject.labeled(argv[1:])
     needed = "--epochs trains" if FLAGS.epochs else "--without_norm is for"
     for name in models.values():
-        wrong = (FLAGS.epochs or FLAGS.without_norm) and not is_variant(name)
+        wrong = (FLAGS.epochs or FLAGS.without_norm) and not subject.is_variant(name)
         refuse([(wrong, f"{needed} variants, with new weights; {name} is a saved model.")])
-    blocks, weights = _trained(models) if FLAGS.epochs else _measured(models)
-    folder = output_folder(next(iter(models.values())))
-    write_table(folder / "gradients.csv", blocks)
-    write_table(folder / "gradients_weights.csv", weights)
+    folder = subject.output_folder(next(iter(models.values())))
+    blocks, weights = _trained(models, folder) if FLAGS.epochs else _measured(models)
+    subject.write_table(folder / "gradients.csv", blocks)
+    subject.write_table(folder / "gradients_weights.csv", weights)
     curves = _by_curve(blocks)
     _draw(folder, curves, _by_curve(weights))
     if FLAGS.epochs:
@@ -92,13 +81,13 @@ def _measured(models: Mapping[str, str]) -> tuple[Rows, Rows]:
     from keras_resnet.analysis.samples import sample
     from keras_resnet.evaluation.class_matching import match_classes
 
-    data = data_from_flags(next(iter(models.values())))
-    images, labels = sample(data, split_from_flags(data), FLAGS.images)
+    data = subject.data_from_flags(next(iter(models.values())))
+    images, labels = sample(data, subject.split_from_flags(data), FLAGS.images)
     bar = keras.utils.Progbar(len(models), verbose=bar_shown("auto"), unit_name="model")
     blocks: Rows = []
     weights: Rows = []
     for name, path in models.items():
-        model = model_for(path, data)
+        model = subject.model_for(path, data)
         outputs = match_classes(model, data)[labels]
         networks = {name: model}
         if FLAGS.without_norm:
@@ -111,7 +100,7 @@ def _measured(models: Mapping[str, str]) -> tuple[Rows, Rows]:
     return blocks, weights
 
 
-def _trained(models: Mapping[str, str]) -> tuple[Rows, Rows]:
+def _trained(models: Mapping[str, str], folder: pathlib.Path) -> tuple[Rows, Rows]:
     """The same rows with a column "epoch", along training. Runs that are interrupted resume."""
     import tensorflow as tf
 
@@ -121,8 +110,7 @@ def _trained(models: Mapping[str, str]) -> tuple[Rows, Rows]:
     source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
     recipe = override(get_recipe(FLAGS.recipe), epochs=FLAGS.epochs)
     data = keras_resnet.load_data(source, recipe, data_dir=data_dir)
-    images, labels = sample(data, split_from_flags(data), FLAGS.images)
-    folder = output_folder()
+    images, labels = sample(data, subject.split_from_flags(data), FLAGS.images)
     blocks: Rows = []
     weights: Rows = []
     for name in models:
@@ -151,7 +139,7 @@ def _column(curves: Mapping[str, Rows], column: str) -> dict[str, list[float]]:
 
 def _draw(folder: pathlib.Path, blocks: Mapping[str, Rows], weights: Mapping[str, Rows]) -> None:
     kernels = {name: [row for row in rows if row["kind"] == "kernel"] for name, rows in weights.items()}
-    write_picture(
+    subject.write_picture(
         folder / "gradients.png",
         lambda path: plot_gradients(
             _column(blocks, "output_norm"),
@@ -172,7 +160,9 @@ def _draw_training(folder: pathlib.Path, blocks: Sequence[Mapping[str, Any]]) ->
         {name: [rows[end]["output_norm"] for rows in of_epoch.values()] for name, of_epoch in ends.items()}
         for end in (0, -1)
     )
-    write_picture(folder / "gradients_training.png", lambda path: plot_gradients_in_training(epochs, first, last, path))
+    subject.write_picture(
+        folder / "gradients_training.png", lambda path: plot_gradients_in_training(epochs, first, last, path)
+    )
 
 
 def _is_residual(rows: Rows) -> bool:

@@ -5,18 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_resnet.commands.analyze.subject import (
-    data_from_flags,
-    define_image_flags,
-    define_output_flag,
-    is_variant,
-    labeled,
-    model_for,
-    output_folder,
-    split_from_flags,
-    write_picture,
-    write_table,
-)
+from keras_resnet.commands.analyze import subject
 from keras_resnet.commands.flags import FLAGS
 from keras_resnet.progress import bar_shown
 from keras_resnet.reporting.responses_plots import plot_responses
@@ -29,22 +18,24 @@ IMAGES = 1000
 
 def define_flags() -> None:
     """Defines the flags of the command."""
-    define_image_flags(IMAGES)
-    define_output_flag()
+    subject.define_image_flags(IMAGES)
+    subject.define_output_flag()
 
 
 def main(argv: list[str]) -> None:
     """Measures each model, writes a table and a picture, and prints a verdict."""
-    models = labeled(argv[1:])
+    models = subject.labeled(argv[1:])
+    folder = subject.output_folder(next(iter(models.values())))
     rows, residual = _measured(models)
-    folder = output_folder(next(iter(models.values())))
-    write_table(folder / "responses.csv", rows)
+    subject.write_table(folder / "responses.csv", rows)
     responses = {name: [row["standard_deviation"] for row in rows if row["model"] == name] for name in models}
 
-    write_picture(folder / "responses.png", lambda path: plot_responses(responses, path))
+    subject.write_picture(folder / "responses.png", lambda path: plot_responses(responses, path))
     means = {name: float(np.mean(values)) for name, values in responses.items()}
     for name, values in responses.items():
-        new = " (random weights, normalized by the statistics of each batch)" if is_variant(models[name]) else ""
+        new = (
+            " (random weights, normalized by the statistics of each batch)" if subject.is_variant(models[name]) else ""
+        )
         median = np.median(values)
         print(f"{name}{new}: mean response of {len(values)} 3x3 layers {means[name]:.3g}, median {median:.3g}.")
     print(_claim(means, residual))
@@ -57,14 +48,14 @@ def _measured(models: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str
     from keras_resnet.analysis.responses import BATCH, ResponseMeter
     from keras_resnet.analysis.samples import sample
 
-    data = data_from_flags(next(iter(models.values())))
-    images, _ = sample(data, split_from_flags(data), FLAGS.images)
+    data = subject.data_from_flags(next(iter(models.values())))
+    images, _ = sample(data, subject.split_from_flags(data), FLAGS.images)
     bar = keras.utils.Progbar(len(models) * len(images), verbose=bar_shown("auto"), unit_name="image")
     rows, residual = [], {}
     for name, path in models.items():
-        model = model_for(path, data)
+        model = subject.model_for(path, data)
         residual[name] = _has_shortcuts(model)
-        meter = ResponseMeter(model, training=is_variant(path))
+        meter = ResponseMeter(model, training=subject.is_variant(path))
         for first in range(0, len(images), BATCH):
             batch = images[first : first + BATCH]
             meter.add(batch)

@@ -5,17 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from keras_resnet.commands.analyze.subject import (
-    data_from_flags,
-    define_image_flags,
-    define_output_flag,
-    labeled,
-    model_for,
-    output_folder,
-    split_from_flags,
-    write_picture,
-    write_table,
-)
+from keras_resnet.commands.analyze import subject
 from keras_resnet.commands.flags import FLAGS
 from keras_resnet.progress import bar_shown
 from keras_resnet.reporting.shattering_plots import plot_shattering
@@ -42,24 +32,24 @@ class Measured(NamedTuple):
 
 def define_flags() -> None:
     """Defines the flags of the command."""
-    define_image_flags(IMAGES, split="train")
-    define_output_flag()
+    subject.define_image_flags(IMAGES, split="train")
+    subject.define_output_flag()
 
 
 def main(argv: list[str]) -> None:
     """Measures each model, writes tables and a picture, and prints a verdict."""
     from keras_resnet.analysis.shattering import brown_noise, correlation_by_distance, white_noise
 
-    models = labeled(argv[1:])
+    models = subject.labeled(argv[1:])
+    folder = subject.output_folder(next(iter(models.values())))
     measured = _measured(models)
     noises = {"white noise": white_noise, "brown noise": brown_noise}
     correlations = {name: of_model.correlation for name, of_model in measured.items()}
     correlations |= {name: correlation_by_distance(noise(POINTS, DIMENSIONS)) for name, noise in noises.items()}
-    folder = output_folder(next(iter(models.values())))
-    write_table(folder / "shattering.csv", _correlation_rows(correlations))
-    write_table(folder / "shattering_weights.csv", _weight_rows(measured))
-    write_table(folder / "shattering_blocks.csv", _block_rows(measured))
-    write_picture(
+    subject.write_table(folder / "shattering.csv", _correlation_rows(correlations))
+    subject.write_table(folder / "shattering_weights.csv", _weight_rows(measured))
+    subject.write_table(folder / "shattering_blocks.csv", _block_rows(measured))
+    subject.write_picture(
         folder / "shattering.png",
         lambda path: plot_shattering(
             {name: of_model.derivative for name, of_model in measured.items()},
@@ -84,10 +74,10 @@ def _measured(models: Mapping[str, str]) -> dict[str, Measured]:
 
     from keras_resnet.analysis.samples import sample
 
-    data = data_from_flags(next(iter(models.values())))
-    chosen = sample(data, split_from_flags(data), max(FLAGS.images, 2))
+    data = subject.data_from_flags(next(iter(models.values())))
+    chosen = sample(data, subject.split_from_flags(data), max(FLAGS.images, 2))
     bar = keras.utils.Progbar(len(models) * (LINES + 1), verbose=bar_shown("auto"), unit_name="measurement")
-    return {name: _measure(model_for(path, data), data, chosen, bar) for name, path in models.items()}
+    return {name: _measure(subject.model_for(path, data), data, chosen, bar) for name, path in models.items()}
 
 
 def _measure(model: "keras.Model", data: Any, chosen: "Sample", bar: "keras.utils.Progbar") -> Measured:

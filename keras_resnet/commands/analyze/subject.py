@@ -1,7 +1,5 @@
 """What the subjects of `keras-resnet analyze` share: models and images from the command line, and files of results."""
 
-import csv
-import io
 import logging
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +11,7 @@ import keras_resnet
 from keras_resnet.choices import SPLITS
 from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group, refuse
 from keras_resnet.errors import unknown_name
-from keras_resnet.files import write_atomically, write_text
+from keras_resnet.files import write_atomically, write_errors_explained, write_rows
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
 
@@ -131,7 +129,8 @@ def output_folder(model: str | None = None) -> pathlib.Path:
     path = pathlib.Path(model or "").expanduser()
     default = path / "analysis" if model and path.is_dir() else pathlib.Path("analysis")
     folder = pathlib.Path(FLAGS.output).expanduser() if FLAGS.output else default
-    folder.mkdir(parents=True, exist_ok=True)
+    with write_errors_explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -142,11 +141,7 @@ def label(model: str) -> str:
 
 def write_table(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows with the same keys as CSV, and logs the path."""
-    content = io.StringIO(newline="")
-    writer = csv.DictWriter(content, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, content.getvalue())
+    write_rows(path, rows)
     logger.info("Wrote %s.", path)
 
 
