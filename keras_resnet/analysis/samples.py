@@ -6,14 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_resnet.data.batches import evaluation_batches
-from keras_resnet.data.drawing import evenly_drawn
+from keras_resnet.data.drawing import SEED, evenly_drawn
 from keras_resnet.data.loading import Data
 from keras_resnet.evaluation.checks import checked_split
 from keras_resnet.rules import ABOVE_ZERO, WHOLE, check
 from keras_resnet.transforms.views import center_view
 
 BATCH = 64  # images decoded at a time
-SEED = 20151210  # of the draw; with the seed of a run, it would draw the images that the run held out
 
 
 class Sample(NamedTuple):
@@ -52,7 +51,7 @@ def sample(data: Data, split: str, count: int) -> Sample:
     """
     check("count", count, WHOLE, ABOVE_ZERO)
     examples = data.splits[checked_split(data, split)]
-    chosen = examples.take(evenly_drawn(examples.labels, count, SEED))
+    chosen = examples.take(evenly_drawn(examples.labels, count))
     view = functools.partial(center_view, view=data.view)
     batches = [(images[:, 0], labels) for images, labels, _ in evaluation_batches(chosen, BATCH, view)]
     if not batches:
