@@ -1,5 +1,6 @@
 """Selects the devices to train on: `tf.distribute` strategies by name."""
 
+import functools
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -15,12 +16,21 @@ def one_device() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+# https://github.com/tensorflow/tensorflow/issues/62790: each MirroredStrategy numbers its collectives from 100, and two
+# strategies of one process take each other's for their own.
+@functools.cache
 def mirrored() -> tf.distribute.Strategy:
-    """All GPUs of this machine, or all logical CPUs if it has no GPU."""
+    """All GPUs of this machine, or all logical CPUs if it has no GPU: one strategy for the whole process.
+
+    Example:
+        >>> from keras_resnet.distributed.strategies import mirrored
+        >>> mirrored() is mirrored()
+        True
+    """
     if tf.config.list_logical_devices("GPU"):
         return tf.distribute.MirroredStrategy()
     cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
-    # Without ReductionToOneDevice, a second MirroredStrategy in the process breaks the first.
+    # This needs no collectives, so a MirroredStrategy of the user's own does no harm.
     return tf.distribute.MirroredStrategy(cpus, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 

@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import keras_resnet
 from keras_resnet.analysis.gradients import gradient_flow
 from keras_resnet.analysis.recording import RecordGradients
+from keras_resnet.distributed.strategies import mirrored
 
 
 def small_net():
@@ -67,7 +67,7 @@ def test_resumed_run_continues_the_record(examples, tmp_path):
 @pytest.mark.slow
 def test_training_on_several_devices_is_recorded(examples, shapes, tmp_path):
     data = keras_resnet.load_data(shapes)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = mirrored()
     with strategy.scope():
         model = small_net()
     before = rows_of(gradient_flow(small_net(), *examples), 0)

@@ -12,6 +12,7 @@ import keras_resnet
 from keras_resnet import Recipe, create_model
 from keras_resnet.distributed import keras_internals
 from keras_resnet.distributed.keras_internals import HOOKS
+from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.training.optimizers import recipe_optimizer
 
 RANDOM = np.random.default_rng(0)
@@ -42,11 +43,6 @@ def net(optimizer, layer=None, reduction="sum_over_batch_size", **compiling):
 
 def sgd(rate=0.1, **options):
     return lambda: keras.optimizers.SGD(rate, momentum=0.9, **options)
-
-
-def mirrored(cross_device_ops=tf.distribute.ReductionToOneDevice):
-    """A strategy over two devices of this machine."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], cross_device_ops and cross_device_ops())
 
 
 def batches(sizes, weighted=False):
@@ -194,7 +190,8 @@ def test_group_normalization_needs_no_synchronization():
 
 
 def test_reduction_that_tensorflow_chooses():
-    assert_equal(*both(sgd(), strategy=mirrored(None), steps_per_execution=2))
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])  # the only one in these tests: see `mirrored`
+    assert_equal(*both(sgd(), strategy=strategy, steps_per_execution=2))
 
 
 def test_moving_statistics_are_those_of_all_devices():

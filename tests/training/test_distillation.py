@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
+from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.run_directory import Run
 from keras_resnet.training.building import compile_for
 from keras_resnet.training.distillation import Teacher
@@ -20,10 +21,6 @@ SOFT = RANDOM.dirichlet(np.ones(4), 14).astype("float32")
 RECIPE = Recipe(
     epochs=0.5, batch_size=16, learning_rate=0.01, distillation_weight=0.3, distillation_temperature=4, seed=3
 )
-
-
-def two():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +89,7 @@ def test_two_devices_end_with_the_weights_of_one():
 
     specs = tf.TensorSpec((None, 8, 8, 3), tf.uint8), tf.TensorSpec((None, 4))
     results = []
-    for strategy in (None, two()):
+    for strategy in (None, mirrored()):
         model, teacher = compiled(strategy=strategy)
         before = teacher.get_weights()
         batches = tf.data.Dataset.from_generator(examples, output_signature=specs).repeat()
@@ -118,7 +115,7 @@ def test_teacher_is_a_run_that_stays_as_it_is_and_is_not_saved(data, tmp_path, c
     plain = Recipe(epochs=0.5, batch_size=16, learning_rate=0.01)
     train(normalized_net(data, 1), data, plain, tmp_path / "teacher", verbose=0)
     before = (tmp_path / "teacher" / "final.keras").read_bytes()
-    with two().scope():
+    with mirrored().scope():
         student = normalized_net(data, 2)
     train(student, data, RECIPE, tmp_path / "run", teacher=tmp_path / "teacher", verbose=0)
     assert (tmp_path / "teacher" / "final.keras").read_bytes() == before

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_resnet import Recipe, create_model, freeze, load_data, train
 from keras_resnet.data.batches import training_batches
+from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.models.surgery import part_of
 from keras_resnet.recipes import override
 from keras_resnet.run_directory import Run
@@ -33,7 +34,7 @@ def data(shapes):
 def strategy_of(devices):
     if devices == 1:
         return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
+    return mirrored()
 
 
 def small_net(**options):

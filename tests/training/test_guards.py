@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
+from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.run_directory import Run
 from keras_resnet.training.checkpoints import latest_checkpoint
 from keras_resnet.training.memory import check_memory
@@ -116,9 +117,7 @@ def test_error_of_the_allocator_is_explained(shapes, tmp_path, monkeypatch):
 def test_dry_run_counts_measures_and_writes_nothing(devices, shapes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = load_data(shapes)
-    strategy = tf.distribute.get_strategy() if devices == 1 else tf.distribute.MirroredStrategy(
-        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
-    )  # fmt: skip
+    strategy = tf.distribute.get_strategy() if devices == 1 else mirrored()
     result = keras_resnet.dry_run("resnet20_cifar", data, RECIPE, strategy=strategy)
     model = create_model("resnet20_cifar", input_shape=data.image_shape, classes=4)
     assert result.parameters == 269_722 - 6 * 65  # the published count, but for 4 classes in the place of 10

@@ -13,6 +13,7 @@ import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
 from keras_resnet.data.batches import training_batches
 from keras_resnet.data.unreadable import UnreadableImages
+from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.distributed.workers import Worker
 from keras_resnet.run_directory import Run
 from keras_resnet.training.throughput import DataTime
@@ -112,10 +113,7 @@ class Stop(keras.callbacks.Callback):
 
 @pytest.mark.parametrize(("stop", "devices"), [(4, 1), (7, 2), (14, 1)])
 def test_run_resumes_to_the_bit_before_and_after_a_change_of_size(stop, devices, data, tmp_path):
-    if devices == 1:
-        strategy = tf.distribute.get_strategy()
-    else:
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
+    strategy = tf.distribute.get_strategy() if devices == 1 else mirrored()
     models = []
     for _ in range(3):
         with strategy.scope():

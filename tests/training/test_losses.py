@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import Recipe, load_data, train
+from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.training.building import compile_for
 from keras_resnet.training.losses import balanced_weights
 from tests.training.nets import assert_equal_weights, linear_net
@@ -20,10 +21,6 @@ MIXED = RANDOM.dirichlet(np.ones(4), 14).astype("float32")
 BINARY = Recipe(loss="binary_cross_entropy", learning_rate=0.01)
 BALANCED = Recipe(balanced_classes=True, learning_rate=0.01)
 ACTIVATIONS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
-
-
-def two():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
 
 
 def compiled(recipe, activation, strategy=None):
@@ -62,7 +59,7 @@ def test_losses_are_exact_for_large_logits(loss, activation, devices):
     """Not clipped at log(1e-7), about 16, and with a gradient: on two devices, too."""
     inputs = np.array([[1, -1, -1, 1], [-1, 1, 0, -1]], "float32")
     labels = np.array([[0, 1, 0, 0], [0, 0, 0, 1]], "float32")
-    with (two() if devices == 2 else tf.distribute.get_strategy()).scope():
+    with (mirrored() if devices == 2 else tf.distribute.get_strategy()).scope():
         model = score_net(activation)
         compile_for(model, Recipe(loss=loss, label_smoothing=0.1 if loss == "cross_entropy" else 0.0))
     scores = 50.0 * inputs
@@ -118,7 +115,7 @@ def test_two_devices_end_with_the_weights_of_one(recipe):
 
     specs = tf.TensorSpec((None, 8, 8, 3), tf.uint8), tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
     results = []
-    for strategy in (None, two()):
+    for strategy in (None, mirrored()):
         model = compiled(recipe, ACTIVATIONS[recipe.loss], strategy)
         batches = tf.data.Dataset.from_generator(examples, output_signature=specs).repeat()
         history = model.fit(batches, epochs=2, steps_per_epoch=3, shuffle=False, verbose=0).history

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
+from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.training.building import build_model, compile_for
 from keras_resnet.training.schedules import LearningRate, needs_warmup
 from keras_resnet.training.throughput import DataTime, Throughput, measure_data_time
@@ -55,13 +56,9 @@ def small_net(data, **options):
 ONE = tf.distribute.get_strategy()
 
 
-def two():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
-
-
 @pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_a_run_learns_and_leaves_a_whole_run_directory(devices, data, tmp_path):
-    strategy = ONE if devices == 1 else two()
+    strategy = ONE if devices == 1 else mirrored()
     recipe = dataclasses.replace(RECIPE, epochs=8, learning_rate=0.1, per_pixel_mean=True)
     result = train("resnet20_cifar", data, recipe, tmp_path / "run", strategy=strategy, verbose=0)
     assert (result.split, result.images) == ("test", 40)
@@ -94,7 +91,7 @@ def test_a_run_learns_and_leaves_a_whole_run_directory(devices, data, tmp_path):
 def test_two_devices_make_the_same_step_as_one(data):
     """Without batch statistics in the way (frozen), one epoch of SGD with L2 is the same on both."""
     weights = []
-    for strategy in (ONE, two()):
+    for strategy in (ONE, mirrored()):
         with strategy.scope():
             model = small_net(data)
             for layer in model.layers:
@@ -377,7 +374,7 @@ def photo_net(data):
 @pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_bad_photos_are_skipped_and_listed_once(devices, photos, tmp_path):
     data = load_data(photos, PHOTOS)
-    strategy = ONE if devices == 1 else two()
+    strategy = ONE if devices == 1 else mirrored()
     with strategy.scope():
         net = photo_net(data)
     result = train(net, data, PHOTOS, tmp_path / "run", strategy=strategy, verbose=0)

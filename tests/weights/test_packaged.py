@@ -11,11 +11,11 @@ import tarfile
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from safetensors.numpy import load_file
 
 import keras_resnet
 from keras_resnet import create_model, evaluate, find_weights, load_data, load_weights
+from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.files import checksum
 from keras_resnet.preprocessing import class_names, get_normalization
 from keras_resnet.recipes import RECIPES, override, recipe_from_json, settings
@@ -112,11 +112,10 @@ def test_other_classifiers_and_features(no_downloads):
 
 @pytest.mark.slow
 def test_two_devices_say_the_same(no_downloads):
-    strategy = tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"])
-    with strategy.scope():
-        mirrored = keras_resnet.ResNet20Cifar(weights="cifar10")
+    with mirrored().scope():
+        on_two = keras_resnet.ResNet20Cifar(weights="cifar10")
     probabilities = keras_resnet.ResNet20Cifar(weights="cifar10")(images())
-    np.testing.assert_allclose(mirrored.predict(images(), verbose=0), probabilities, atol=1e-5)
+    np.testing.assert_allclose(on_two.predict(images(), verbose=0), probabilities, atol=1e-5)
 
 
 def test_mean_image_of_another_size_changes_nothing():
