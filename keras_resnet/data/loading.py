@@ -77,6 +77,15 @@ class Data:
         counts = {split: f"{len(examples):,}" for split, examples in self.splits.items()}
         return counts | ({"validation": f"{counts['validation']} held-out"} if self.held_out else {})
 
+    def class_sizes(self, split: str = "train") -> dict[str, int]:
+        """The number of images of each class, by name.
+
+        Args:
+            split: "train", "validation" or "test", as far as the data have it.
+        """
+        counts = np.bincount(self.splits[split].labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
+
     def __repr__(self) -> str:
         splits = [f"{split}: {count} images" for split, count in self.counts.items()]
         names = [*self.class_names[:NAMES_SHOWN], *(["..."] if len(self.class_names) > NAMES_SHOWN else [])]

@@ -44,8 +44,8 @@ class Findings:
     """What the final evaluation of a run found.
 
     Attributes:
-        sentences: the result of each set of weights in words.
-        results: the same as numbers, as result.json has them, by the name of the weights.
+        sentences: the results in words.
+        results: the same as numbers, as result.json has them: first that of the final weights by the recipe's protocol.
         matrix: the confusion matrix of the final weights, int (classes, columns).
         columns: the names of its columns; the first ones are those of its rows.
         confused: pairs of different classes, the most frequent first.
@@ -53,7 +53,7 @@ class Findings:
     """
 
     sentences: Sequence[str]
-    results: Mapping[str, Mapping[str, Any]]
+    results: Sequence[Mapping[str, Any]]
     matrix: np.ndarray
     columns: Sequence[str]
     confused: Sequence[Pair]
@@ -70,7 +70,7 @@ def findings_sections(findings: Findings) -> str:
         >>> import numpy as np
         >>> from keras_resnet.reporting.findings import Findings, findings_sections
         >>> result = dict(split="test", images=2, top1_accuracy=0.5, top5_accuracy=None, protocol="center", classes=[])
-        >>> found = Findings(["test accuracy 0.5"], {"final": result}, np.eye(2, dtype=int), ["cat", "dog"], [], [])
+        >>> found = Findings(["test accuracy 0.5"], [result], np.eye(2, dtype=int), ["cat", "dog"], [], [])
         >>> "50.00 %" in findings_sections(found)
         True
     """
@@ -83,17 +83,16 @@ def findings_sections(findings: Findings) -> str:
     )
 
 
-def _protocols(results: Mapping[str, Mapping[str, Any]]) -> str:
-    header = ("weights", "images", "top-1 accuracy", "top-5 accuracy", "protocol")
+def _protocols(results: Sequence[Mapping[str, Any]]) -> str:
+    header = ("images", "top-1 accuracy", "top-5 accuracy", "protocol")
     rows = [
         (
-            name,
             f"{result['images']:,} {result['split']}",
             percent(result["top1_accuracy"]),
             percent(result["top5_accuracy"]),
             result["protocol"],
         )
-        for name, result in results.items()
+        for result in results
     ]
     return table(header, rows, "text")
 
@@ -109,9 +108,9 @@ def percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{100 * fraction:.2f} %"
 
 
-def _classes(results: Mapping[str, Mapping[str, Any]]) -> str:
+def _classes(results: Sequence[Mapping[str, Any]]) -> str:
     """The accuracy of each class, the lowest first; beyond `LISTED` classes, the others are folded."""
-    classes = next(iter(results.values()))["classes"]
+    classes = results[0]["classes"]
     rows = [
         (row["class"], f"{row['images']:,}", f"{row['correct']:,}", percent(row["correct"] / row["images"]))
         for row in sorted(classes, key=lambda row: row["correct"] / max(1, row["images"]))

@@ -22,7 +22,6 @@ from keras_resnet.reporting.progress_charts import (
 )
 from keras_resnet.reporting.repeat import how_to_repeat
 from keras_resnet.run_directory import Run
-from keras_resnet.runtimes.metadata import LABELS_FILE
 from keras_resnet.view import View
 
 NAMES_SHOWN = 10  # of classes; the others are folded
@@ -30,11 +29,12 @@ NAMES_SHOWN = 10  # of classes; the others are folded
 logger = logging.getLogger(__name__)
 
 
-def write_report(run: Run, findings: Findings | None = None) -> None:
+def write_report(run: Run, class_sizes: Mapping[str, int], findings: Findings | None = None) -> None:
     """Writes report.html, and at the end of the run curves.png. Without matplotlib it leaves that out, with a warning.
 
     Args:
         run: the run directory.
+        class_sizes: the number of training images of each class.
         findings: of the final evaluation; None while the run goes on.
 
     Raises:
@@ -44,10 +44,10 @@ def write_report(run: Run, findings: Findings | None = None) -> None:
     Example:
         >>> from keras_resnet.reporting.report import write_report
         >>> from keras_resnet.run_directory import Run
-        >>> write_report(Run("runs/cifar"))  # doctest: +SKIP
+        >>> write_report(Run("runs/pets"), {"cat": 500, "dog": 480})  # doctest: +SKIP
     """
     log = RunLog("", run.log(), run.recipe().epochs)
-    write_text(run.file("report.html"), report_page(run, log, findings))
+    write_text(run.file("report.html"), report_page(run, log, class_sizes, findings))
     if findings is None:
         return
     try:
@@ -56,7 +56,7 @@ def write_report(run: Run, findings: Findings | None = None) -> None:
         logger.warning("Left out curves.png, which needs matplotlib (pip install 'resnet-keras[plots]').")
 
 
-def report_page(run: Run, log: RunLog, findings: Findings | None) -> str:
+def report_page(run: Run, log: RunLog, class_sizes: Mapping[str, int], findings: Findings | None) -> str:
     """The page as HTML; the arguments are those of `write_report`, and the run's log."""
     description, recipe = run.read_json("recipe.json"), run.recipe()
     images = description["data"].get("train", 0)
@@ -66,7 +66,7 @@ def report_page(run: Run, log: RunLog, findings: Findings | None) -> str:
         section("Curves", progress_charts([log]), details("Numbers of each epoch", _epochs(log.rows))),
         findings_sections(findings) if findings else "",
         section("Recipe", table((), _subject(description), "text"), *_recipe(recipe)),
-        section("Data", *_data(run, description)),
+        section("Data", *_data(run, description, class_sizes)),
         section("Environment", table((), _environment(description.get("environment", {})), "text")),
         section("To repeat this run", *_repetition(run)),
     ]
@@ -76,7 +76,7 @@ def report_page(run: Run, log: RunLog, findings: Findings | None) -> str:
 def _main_numbers(log: RunLog, images: int, findings: Findings | None) -> list[tuple[str, str]]:
     numbers = [("Epochs", f"{epochs_done(log):g} of {log.epochs:g}")]
     if findings:
-        result = next(iter(findings.results.values()))
+        result = findings.results[0]
         numbers.insert(0, (f"{result['split'].capitalize()} accuracy", percent(result["top1_accuracy"])))
     if log.rows:
         last = log.rows[-1]
@@ -153,17 +153,18 @@ def shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _data(run: Run, description: Mapping[str, Any]) -> list[str]:
-    """What was found: images, classes, view, and unreadable images."""
+def _data(run: Run, description: Mapping[str, Any], class_sizes: Mapping[str, int]) -> list[str]:
+    """What was found: images, classes and their sizes, view, and unreadable images."""
     data, unreadable = description["data"], _unreadable(run)
-    names = run.class_names() if run.file(LABELS_FILE).is_file() else []
-    more = ", ..." if len(names) > NAMES_SHOWN else ""
-    listed = f": {', '.join(names[:NAMES_SHOWN])}{more}" if names else ""
+    by_size = sorted(class_sizes.items(), key=lambda item: item[1])
+    names = list(class_sizes)
+    listed = ", ".join([*names[:NAMES_SHOWN], *(["..."] if len(names) > NAMES_SHOWN else [])])
     found = (description.get("data_source") or {}).values()
     rows = [
         ("name", data["name"]),
         *((f"{split} images", f"{data[split]:,}") for split in ("train", "validation", "test") if split in data),
-        ("classes", f"{data['classes']:,}{listed}"),
+        ("classes", f"{data['classes']:,}: {listed}"),
+        ("training images of a class", _range_of_sizes(by_size)),
         ("size of images", "x".join(map(str, data["image_shape"]))),
         ("tested on", str(View.from_json(data["view"]))),
         ("found in", ", ".join(filter(None, found)) or "memory, or not recorded"),
@@ -172,12 +173,18 @@ def _data(run: Run, description: Mapping[str, Any]) -> list[str]:
     fingerprints = [(split, checksum) for split, checksum in data.get("fingerprints", {}).items()]
     return [
         table((), rows, "text"),
-        details(f"All {len(names):,} classes", paragraph(", ".join(names))) if more else "",
+        details(f"Training images of all {len(names):,} classes", table((), [(n, f"{s:,}") for n, s in by_size])),
         details(f"{len(unreadable):,} unreadable images", table(("image", "reason"), unreadable, "text"))
         if unreadable
         else "",
         details("Checksums of the images", table((), fingerprints, "text")) if fingerprints else "",
     ]
+
+
+def _range_of_sizes(by_size: Sequence[tuple[str, int]]) -> str:
+    """The smallest and the largest class with their sizes; the sizes ascend."""
+    (smallest, least), (largest, most) = by_size[0], by_size[-1]
+    return f"{least:,} each" if least == most else f"{least:,} ({smallest}) to {most:,} ({largest})"
 
 
 def _unreadable(run: Run) -> list[tuple[str, str]]:

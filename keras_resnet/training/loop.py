@@ -154,7 +154,7 @@ def _callbacks(model, training_input, run, checkpoint, interval, data_time, own_
         callbacks.append(ProgressLines(*steps, skipped))
     if worker.is_chief:
         tensorboard = keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False)
-        callbacks += [CSVLog(run), WriteReport(run), tensorboard]  # the report shows the log
+        callbacks += [CSVLog(run), WriteReport(run, data), tensorboard]  # the report shows the log
     callbacks += own_callbacks
     if averages:
         callbacks.append(averages)

@@ -14,18 +14,17 @@ from keras_resnet.reporting.report import write_report
 from keras_resnet.run_directory import Run
 
 MISTAKES = 20  # pictures on the page
-WEIGHTS = ("final", "averaged")  # names of the results
 
 
 class WriteReport(keras.callbacks.Callback):
     """Writes report.html after each epoch. It must come after `CSVLog`, whose rows it shows."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, data: Data):
         super().__init__()
-        self.run = run
+        self.run, self.class_sizes = run, data.class_sizes()
 
     def on_epoch_end(self, epoch, logs=None):
-        write_report(self.run)
+        write_report(self.run, self.class_sizes)
 
 
 def findings_of(predicted: Predictions, data: Data, results: Sequence[Result]) -> Findings:
@@ -34,7 +33,7 @@ def findings_of(predicted: Predictions, data: Data, results: Sequence[Result]) -
     Args:
         predicted: what the final weights say about the images.
         data: the images.
-        results: of the final weights, and of their moving averages if there are any.
+        results: first that of the final weights by the recipe's protocol.
     """
     matrix, mistakes = confusion_matrix(predicted), worst_mistakes(predicted, MISTAKES)
     columns = column_names(matrix, data.class_names)
@@ -42,7 +41,7 @@ def findings_of(predicted: Predictions, data: Data, results: Sequence[Result]) -
     pictures = zip(images_at(examples, positions, data.view), image_names(examples, positions), mistakes, strict=True)
     return Findings(
         [str(result) for result in results],
-        {name: result.as_dict() for name, result in zip(WEIGHTS, results, strict=False)},
+        [result.as_dict() for result in results],
         matrix,
         columns,
         most_confused(matrix, columns, LISTED),

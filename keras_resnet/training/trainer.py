@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import os
-import pathlib
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -132,8 +131,9 @@ def train(
 
     Returns:
         The `Result` of the last step's weights on the test images; without test images on the validation images, and
-        without those on the training images. With the recipe's `ema_decay`, result.json also has that of the averaged
-        weights, which are saved as ema.keras.
+        without those on the training images. If the recipe tests by another protocol than "center", result.json also
+        has that of a single view, as "center". With the recipe's `ema_decay`, it also has that of the averaged weights,
+        as "ema"; they are saved as ema.keras.
 
     Raises:
         FileExistsError: `workdir` contains another run, or other files.
@@ -248,30 +248,37 @@ def finish(
     model: keras.Model, training_input: TrainingInput, run: Run, averages: MovingAverages | None = None
 ) -> Result:
     """Evaluates the final weights, and their moving averages. The chief writes results, models and the report."""
-    worker = training_input.worker
-    predicted, result = _evaluate_and_save(model, training_input, run.file("final.keras"), "final weights")
+    worker, protocol = training_input.worker, training_input.recipe.test_protocol
+    predicted, result = _evaluate(model, training_input, protocol, "final weights")
+    if worker.is_chief:
+        write_atomically(run.file("final.keras"), model.save)
     content, results = result.as_dict(), [result]
+    if protocol != "center":
+        _, single = _evaluate(model, training_input, "center", "final weights")
+        content["center"] = single.as_dict()
+        results.append(single)
     if averages:
         with averages.applied():
-            _, averaged = _evaluate_and_save(model, training_input, run.file("ema.keras"), "averaged weights")
+            _, averaged = _evaluate(model, training_input, protocol, "averaged weights")
+            if worker.is_chief:
+                write_atomically(run.file("ema.keras"), model.save)
         content["ema"] = averaged.as_dict()
         results.append(averaged)
+    if results[1:]:
         logger.info("Results: %s.", "; ".join(map(str, results)))
     if worker.is_chief:
         run.write_json("result.json", content)
-        write_report(run, findings_of(predicted, training_input.data, results))
+        data = training_input.data
+        write_report(run, data.class_sizes(), findings_of(predicted, data, results))
     # All workers stay until the chief has written everything: it fails when another worker ends.
     worker.check_agreement((0,), "they ended at different times.")
     return result
 
 
-def _evaluate_and_save(
-    model: keras.Model, training_input: TrainingInput, file: pathlib.Path, note: str
+def _evaluate(
+    model: keras.Model, training_input: TrainingInput, protocol: str, note: str
 ) -> tuple[Predictions, Result]:
-    """Evaluates the weights that the model has. The chief saves them."""
-    is_chief, protocol = training_input.worker.is_chief, training_input.recipe.test_protocol
-    data, verbose = training_input.data, "auto" if is_chief else 0
+    """Evaluates the weights that the model has."""
+    data, verbose = training_input.data, "auto" if training_input.worker.is_chief else 0
     predicted = predictions(model, data, protocol=protocol, verbose=verbose)
-    if is_chief:
-        write_atomically(file, model.save)
     return predicted, count_correct(predicted, data.class_names, note=note)

@@ -68,7 +68,7 @@ def findings(classes: int = 10, images: int = 20) -> Findings:
     confused = [(names[number], names[(number + 1) % classes], 1, 10) for number in range(classes)]
     pixels = np.random.default_rng(0).integers(0, 256, (images, 32, 32, 3)).astype("uint8")
     mistakes = [MistakePicture(image, f"image {number}", "cat", "dog", 0.9) for number, image in enumerate(pixels)]
-    return Findings(["test accuracy 0.9000"], {"final": result(0.9)}, matrix, names, confused, mistakes)
+    return Findings(["test accuracy 0.9000"], [result(0.9)], matrix, names, confused, mistakes)
 
 
 def changed(run: Run, **parts) -> None:

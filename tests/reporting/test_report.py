@@ -15,9 +15,11 @@ from keras_resnet.reporting.comparison import short_names, write_comparison
 from keras_resnet.reporting.findings import MistakePicture
 from keras_resnet.reporting.page import POLICY
 from keras_resnet.reporting.report import write_report
+from keras_resnet.run_directory import Run
 from tests.browser import running_browser
 from tests.reporting.runs import RECIPE, changed, findings, longer, write_run
 
+SIZES = {"cat <b>": 120, "dog": 40}
 TINY = keras_resnet.Recipe(epochs=2, batch_size=32, learning_rate=0.01)
 
 
@@ -27,7 +29,7 @@ def text_of(page: str) -> str:
 
 
 def written(run, found=None) -> str:
-    write_report(run, found)
+    write_report(run, SIZES, found)
     return run.file("report.html").read_text(encoding="utf-8")
 
 
@@ -46,6 +48,8 @@ def test_the_page_has_all_that_a_run_leaves(tmp_path):
         "schedule cosine",
         "train images 160",
         "validation images 40",
+        "training images of a class 40 (dog) to 120 (cat &lt;b&gt;)",
+        "Training images of all 2 classes dog 40 cat &lt;b&gt; 120",
         "1 unreadable images image reason a&amp;b.jpg is empty",
         "class 3 9 1",  # of the confusion matrix
         "cat, taken for dog with 90.00 % image 19",
@@ -110,10 +114,19 @@ def test_training_writes_the_page_after_each_epoch_and_at_its_end(shapes, tmp_pa
     data = keras_resnet.load_data(shapes, class_names=["one", "two", "three", "four"])
     keras.utils.set_random_seed(0)
     model = keras_resnet.ResNet("basic", (1,), widths=(4,), stem="cifar", input_shape=(8, 8, 3), classes=4)
-    result = keras_resnet.train(model, data, TINY, tmp_path / "run", callbacks=[Read()], verbose=0)
+    recipe = dataclasses.replace(TINY, test_protocol="flip")
+    result = keras_resnet.train(model, data, recipe, tmp_path / "run", callbacks=[Read()], verbose=0)
     assert "epoch 1 of 2 ended" in pages[0]
     assert "epoch 2 of 2 ended" in pages[1]
     page = text_of((tmp_path / "run" / "report.html").read_text())
+    single = keras_resnet.evaluate(model, data)
+    content = Run(tmp_path / "run").read_json("result.json")
+    assert content["top1_correct"] == result.top1_correct
+    assert content["center"]["top1_correct"] == single.top1_correct
+    for found in (result, single):
+        accuracy = f"{100 * found.top1_accuracy:.2f} %"
+        assert f"40 test {accuracy} - {found.protocol}" in page
+    assert "training images of a class 30 each" in page
     assert str(result) in page
     for name, images, correct in result.classes:
         assert f"{name} {images} {correct} {100 * correct / images:.2f} %" in page
@@ -184,9 +197,9 @@ def pages(tmp_path_factory):
     )
     long_name = "resnet20_cifar-" + "a_very_long_name_of_a_run-" * 4
     large = write_run(folder / long_name, 300, longer(RECIPE, 300), accuracy=0.9)
-    write_report(complete, findings(classes=20))
-    write_report(started)
-    write_report(large, findings(classes=1000))
+    write_report(complete, SIZES, findings(classes=20))
+    write_report(started, SIZES)
+    write_report(large, {f"class {number}": 1300 for number in range(1000)}, findings(classes=1000))
     write_comparison([run.directory for run in (complete, started, large)], folder / "compare.html")
     return {
         **{name: run.file("report.html") for name, run in dict(complete=complete, new=started, large=large).items()},
