@@ -15,12 +15,14 @@ import keras
 
 from keras_resnet.errors import first_line
 from keras_resnet.files import SCRATCH, write_rows, write_text
+from keras_resnet.models.constructors import create_model
 from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, recipe_from_json
 from keras_resnet.rules import PATH, check
 from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, metadata_in_zip
 from keras_resnet.runtimes.outputs import SIGNATURE, the_input, the_probabilities
 from keras_resnet.view import View
+from keras_resnet.weights.pretrained import variant_of
 
 if TYPE_CHECKING:
     from keras_resnet.data.loading import Data
@@ -166,11 +168,15 @@ class SavedModel(NamedTuple):
 def load_model(run: str | os.PathLike) -> keras.Model:
     """Loads the model of a run directory (best.keras, or without it final.keras), a `.keras` file or a SavedModel.
 
+    An id from `list_weights()` stands for its variant with these weights, which are downloaded unless they come with
+    this package. A file or folder of the same name comes first.
+
     The model of a SavedModel folder can predict, but not be trained or inspected: its one layer calls the folder's
     signature `serving_default`, which must have one batch of images as input, and one output or `probabilities`.
 
     Raises:
-        FileNotFoundError: there is no such run or file.
+        FileNotFoundError: there is no such run, file or weights.
+        OSError: the weights cannot be downloaded.
         ValueError: the file is damaged, or `run` is not a path.
 
     Example:
@@ -178,6 +184,8 @@ def load_model(run: str | os.PathLike) -> keras.Model:
         >>> keras_resnet.ResNet20Cifar().save("net.keras")
         >>> keras_resnet.load_model("net.keras").name
         'resnet20_cifar'
+        >>> keras_resnet.load_model("keras_resnet/resnet20_cifar.cifar10").class_names[:2]
+        ('airplane', 'automobile')
     """
     return load_saved_model(run).model
 
@@ -191,17 +199,22 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
     """Loads a model as `load_model`, with the class names and the view of the files beside it.
 
     Raises:
-        FileNotFoundError: there is no such run or file.
+        FileNotFoundError: there is no such run, file or weights.
+        OSError: the weights cannot be downloaded.
         ValueError: the file is damaged.
     """
     check("run", run, PATH)
     path = pathlib.Path(run).expanduser()
+    variant = variant_of(str(run))
+    if variant and not path.exists():
+        return SavedModel(create_model(variant, weights=str(run)))
     if path.is_dir():
         files = (path / name for name in (*KERAS_FILES, SAVED_MODEL_FILE))
         path = next((file for file in files if file.is_file()), path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is neither a run directory with a best.keras or final.keras, nor a SavedModel, nor a model file."
+            f"{path} is neither a run directory with a best.keras or final.keras, nor a SavedModel, nor a model file, "
+            "nor an id of weights."
         )
     folder = Run(path.parent)
     try:

@@ -12,6 +12,7 @@ from keras_resnet.commands.flags import FLAGS, group, recipe_from_flags, refuse
 from keras_resnet.errors import check_name
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
+from keras_resnet.weights.pretrained import variant_of
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +50,7 @@ def define_training_flags(model: str, weights: str | None = None) -> None:
         flags.DEFINE_string("model", model, "Variant to train; `keras-resnet list` shows all.")
         flags.DEFINE_string("weights", weights, f"{WEIGHTS}, to start from; empty for random weights.")
         flags.DEFINE_string(
-            "teacher", None, "Run directory or .keras file of a model to learn from, with --distillation_weight."
+            "teacher", None, "Run directory, .keras file or id of weights to learn from, with --distillation_weight."
         )
     with group("devices"):
         flags.DEFINE_enum(
@@ -71,7 +72,7 @@ def check_training_flags() -> None:
     """
     weight = recipe_from_flags().distillation_weight
     check_name("model", FLAGS.model, VARIANTS)
-    no_teacher = FLAGS.teacher and not pathlib.Path(FLAGS.teacher).expanduser().exists()
+    no_teacher = FLAGS.teacher and not (pathlib.Path(FLAGS.teacher).expanduser().exists() or variant_of(FLAGS.teacher))
     refuse(
         [
             (not FLAGS.workdir and not FLAGS.dry_run, "Give a --workdir for the files of the run, or --dry_run."),

@@ -28,8 +28,8 @@ def open_model(model_or_run_or_artifact: Any, runtime: str | None = None) -> Art
     """Opens a model in its runtime.
 
     Args:
-        model_or_run_or_artifact: a Keras model, a run directory, a `.keras` file, the path of an exported model, or an
-            `Artifact`.
+        model_or_run_or_artifact: a Keras model, a run directory, a `.keras` file, an id from `list_weights()`, the path
+            of an exported model, or an `Artifact`.
         runtime: a key of `RUNTIMES`; default: the one of the artifact, and Keras for models and runs.
 
     Raises:

@@ -33,9 +33,9 @@ def predict(
 
     Args:
         model_or_run_or_artifact: a run directory (its best.keras, else its final.keras); the path of a model: a
-            `.keras`, .onnx or .tflite file, the .xml file of an OpenVINO model, or a SavedModel folder; a Keras model;
-            or an `Artifact`, an exported model that is open already. Outputs that are not probabilities are taken as
-            logits.
+            `.keras`, .onnx or .tflite file, the .xml file of an OpenVINO model, or a SavedModel folder; an id from
+            `list_weights()`; a Keras model; or an `Artifact`, an exported model that is open already. Outputs that are
+            not probabilities are taken as logits.
         images: one image, or an iterable of images, in any of these forms: the path of an image file (any common
             format, rotated as its EXIF data says; see `runtimes.decoding.read_image`); a folder, for all images below
             it, in order of their paths; a pattern such as "photos/*.jpg"; an array (H, W) or (H, W, C), gray, RGB or

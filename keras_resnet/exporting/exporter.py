@@ -55,7 +55,8 @@ def export(
     completely or not at all.
 
     Args:
-        model_or_run: a run directory (its best.keras, else its final.keras), a `.keras` file, or a Keras model.
+        model_or_run: a run directory (its best.keras, else its final.keras), a `.keras` file, an id from
+            `list_weights()`, or a Keras model.
         path: of the artifact. An artifact of the same format is overwritten.
         format: default: by the suffix of the path.
 

@@ -114,9 +114,9 @@ def train(
         augmentation: a Keras layer, of keras.layers or of keras-cv, applied to batches of training images, 0 to 255,
             besides the recipe's augmentation. Layers of keras.layers draw from the recipe's seed, others from their
             own.
-        teacher: a trained model to learn from besides the labels (Hinton et al. 2015), or the path of a run directory
-            or `.keras` file. It sees the same augmented images, and stays as it is. The recipe must have a
-            `distillation_weight`, and a model that is given must be a `keras_resnet.Model`.
+        teacher: a trained model to learn from besides the labels (Hinton et al. 2015), the path of a run directory or
+            `.keras` file, or an id from `list_weights()`. It sees the same augmented images, and stays as it is. The
+            recipe must have a `distillation_weight`, and a model that is given must be a `keras_resnet.Model`.
         strategy: a `tf.distribute.Strategy`. Default: the strategy under which the model was built; for the name of a
             variant, MirroredStrategy over all GPUs (or over all logical CPUs, if there are several), and none for one
             device.

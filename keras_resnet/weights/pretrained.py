@@ -190,6 +190,17 @@ def list_weights(
     return [row.id for row in rows]
 
 
+def variant_of(weights: str) -> str | None:
+    """The variant that an id from `list_weights()` is for; None if it is no id.
+
+    Example:
+        >>> from keras_resnet.weights.pretrained import variant_of
+        >>> variant_of("timm/resnet50.a1_in1k"), variant_of("resnet50")
+        ('resnet50', None)
+    """
+    return _table()[weights].variant if weights in _table() else None
+
+
 def find_weights(variant: str, name: str) -> PretrainedWeights:
     """The row of the table for a variant and a name of weights.
 

@@ -25,6 +25,7 @@ from keras_resnet.weights.packaging import write_weights
 from scripts.package_weights import RECORDS, package
 from tests.conftest import REPOSITORY
 from tests.golden.record_packaged import TARGET, images
+from tests.training.nets import assert_equal_weights
 from tests.weights.test_loading import unchanged
 from tests.weights.test_pretrained import ROWS
 
@@ -98,6 +99,23 @@ def test_weights_classify_as_many_test_images_right_as_the_table_says(row, local
     result = evaluate(create_model(row.variant, weights=row.id), data, "test")
     assert result.images == row.training.test_images
     assert abs(result.top1_correct - row.training.correct) <= 2
+
+
+@each_row
+def test_id_stands_for_the_model(row, no_downloads):
+    model = keras_resnet.load_model(row.id)
+    assert (model.name, model.view) == (row.variant, row.view)
+    assert_equal_weights(model, create_model(row.variant, weights="cifar10"))
+    best = [prediction[0][0] for prediction in keras_resnet.predict(row.id, images())]
+    assert best == [model.class_names[output] for output in model(images()).numpy().argmax(axis=1)]
+
+
+def test_a_run_of_the_same_name_comes_before_the_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "keras_resnet" / "resnet20_cifar.cifar10"
+    folder.mkdir(parents=True)
+    create_model("resnet20_cifar", classes=3, name="own").save(folder / "final.keras")
+    assert keras_resnet.load_model("keras_resnet/resnet20_cifar.cifar10").name == "own"
 
 
 def test_other_classifiers_and_features(no_downloads):

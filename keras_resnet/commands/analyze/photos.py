@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_classifier(name: str) -> "Artifact":
-    """The model of a run directory, a `.keras` file, an exported model, or a variant with random weights.
+    """The model of a run, a `.keras` file, an exported model, weights, or a variant with random weights.
 
     Raises:
         ValueError: it is none of these, or not a classifier of images.

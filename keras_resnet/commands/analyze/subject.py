@@ -14,6 +14,7 @@ from keras_resnet.errors import unknown_name
 from keras_resnet.files import write_atomically, write_errors_explained, write_rows
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
+from keras_resnet.weights.pretrained import list_weights, variant_of
 
 if TYPE_CHECKING:
     import keras
@@ -44,39 +45,41 @@ def define_image_flags(images: int, split: str | None = None) -> None:
 
 
 def open_model(name: str) -> "keras.Model":
-    """The model of a run directory, a `.keras` file, or a variant with random weights for CIFAR or ImageNet images.
+    """The model of a run, a `.keras` file or weights, or a variant with random weights for CIFAR or ImageNet images.
 
     Raises:
         ValueError: it is none of these.
     """
-    if pathlib.Path(name).expanduser().exists():
-        return keras_resnet.load_model(name)
-    if name in VARIANTS:
-        return keras_resnet.create_model(name)
-    raise unknown_name("run directory, .keras file, or variant", name, VARIANTS)
+    check_is_model(name)
+    return keras_resnet.create_model(name) if is_variant(name) else keras_resnet.load_model(name)
+
+
+def check_is_model(name: str) -> None:
+    """Refuses what is neither a path, an id of weights nor a variant."""
+    if not (pathlib.Path(name).expanduser().exists() or variant_of(name) or name in VARIANTS):
+        raise unknown_name("run directory, .keras file, weights, or variant", name, [*VARIANTS, *list_weights()])
 
 
 def labeled(models: Sequence[str]) -> dict[str, str]:
     """Models from the command line by short names for legends and tables; by their paths if short names are the same.
 
     Raises:
-        ValueError: one is neither a run directory, a `.keras` file nor a variant, or is named twice.
+        ValueError: one is neither a run directory, a `.keras` file, weights nor a variant, or is named twice.
     """
     for name in models:
-        if not pathlib.Path(name).expanduser().exists() and name not in VARIANTS:
-            raise unknown_name("run directory, .keras file, or variant", name, VARIANTS)
+        check_is_model(name)
         refuse([(models.count(name) > 1, f"{name} is named twice.")])
     short = [label(name) for name in models]
     return dict(zip(short if len(set(short)) == len(short) else models, models, strict=True))
 
 
 def is_variant(name: str) -> bool:
-    """Whether a model from the command line is a variant, which has random weights, and not a saved model."""
-    return not pathlib.Path(name).expanduser().exists()
+    """Whether a model from the command line is a variant, which has random weights."""
+    return name in VARIANTS and not pathlib.Path(name).expanduser().exists()
 
 
 def model_for(name: str, data: "Data") -> "keras.Model":
-    """The model of a run directory or a `.keras` file; or a variant for these images with always the same weights.
+    """The model of a run, a `.keras` file or weights; or a variant for these images with always the same weights.
 
     Raises:
         ValueError: it is none of these, or takes images of another shape.
@@ -106,7 +109,7 @@ def data_from_flags(model: str) -> "Data":
     """The images of --data_dir and --data; without these flags, those of the run.
 
     Args:
-        model: run directory, `.keras` file or variant, as on the command line.
+        model: run directory, `.keras` file, weights or variant, as on the command line.
 
     Raises:
         FileNotFoundError: the images are not where they should be.
