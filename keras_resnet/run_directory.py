@@ -208,14 +208,7 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
     variant = variant_of(str(run))
     if variant and not path.exists():
         return SavedModel(create_model(variant, weights=str(run)))
-    if path.is_dir():
-        files = (path / name for name in (*KERAS_FILES, SAVED_MODEL_FILE))
-        path = next((file for file in files if file.is_file()), path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is neither a run directory with a best.keras or final.keras, nor a SavedModel, nor a model file, "
-            "nor an id of weights."
-        )
+    path = model_file(path)
     folder = Run(path.parent)
     try:
         class_names = folder.class_names() if folder.file(LABELS_FILE).is_file() else None
@@ -229,6 +222,22 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
         return SavedModel(model, class_names, view)
     except Exception as error:  # Keras raises the errors of its zip, JSON and HDF5 readers
         raise ValueError(f"{path} cannot be loaded as a Keras model ({first_line(error)}).") from error
+
+
+def model_file(path: pathlib.Path) -> pathlib.Path:
+    """The file of a model: `path` itself, or the best one in a run directory or SavedModel folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    files = (path / name for name in (*KERAS_FILES, SAVED_MODEL_FILE)) if path.is_dir() else (path,)
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise FileNotFoundError(
+            f"{path} is neither a run directory with a best.keras or final.keras, nor a SavedModel, nor a model file, "
+            "nor an id of weights."
+        )
+    return file
 
 
 def _served_model(folder: pathlib.Path) -> keras.Model:

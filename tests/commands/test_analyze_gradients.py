@@ -152,7 +152,8 @@ def test_shattering_of_a_run(finished_run, analyze, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gradients", "nowhere"], "Unknown run directory, .keras file, or variant 'nowhere'"),
+        (["gradients", "nowhere"], "Unknown run directory, .keras file, weights, or variant 'nowhere'"),
+        (["gradients", "EMPTY"], "is neither a run directory with a best.keras or final.keras"),
         (["responses", "resnet18", "resnet18"], "resnet18 is named twice."),
         (["gradients", "resnet18", "--recipe=cifar_fast"], "--recipe needs --epochs."),
         (["gradients", "resnet18", "--recipe=cifar_fasd"], "Unknown recipe 'cifar_fasd'"),
@@ -164,7 +165,9 @@ def test_shattering_of_a_run(finished_run, analyze, tmp_path):
     ],
 )
 def test_wrong_arguments_end_in_one_line(arguments, message, finished_run, analyze, tmp_path):
-    arguments = [str(finished_run / "residual") if argument == "RUN" else argument for argument in arguments]
+    (tmp_path / "empty").mkdir()
+    paths = {"RUN": str(finished_run / "residual"), "EMPTY": str(tmp_path / "empty")}
+    arguments = [paths.get(argument, argument) for argument in arguments]
     [line] = analyze(*arguments, code=1)
     assert line.startswith("error: ")
     assert message in line

@@ -106,7 +106,7 @@ def test_features_of_named_layers(run, tmp_path):
         (["net.keras", "."], "has 2 images; name one."),
         (["net.keras", "missing.png"], "missing.png cannot be read"),
         (["exported", "photo0.png"], "exported runs in saved_model; feature maps need a Keras model."),
-        (["no_such_run", "photo0.png"], "Unknown run directory, .keras file, or variant 'no_such_run'"),
+        (["no_such_run", "photo0.png"], "Unknown run directory, .keras file, weights, or variant 'no_such_run'"),
     ],
 )
 def test_wrong_arguments_of_features_get_a_sentence(run, arguments, sentence):

@@ -72,8 +72,8 @@ def main(argv: list[str]) -> None:
     from keras_resnet.analysis.scores import sample_for
 
     name = argv[1]
-    folder, recipe = subject.output_folder(name), _recipe(name)
-    data = subject.data_from_flags(name)
+    data, recipe = subject.data_from_flags(name), _recipe(name)
+    folder = subject.output_folder(name)
     model = subject.model_for(name, data)
     images = sample_for(model, data, subject.split_from_flags(data), FLAGS.images)
     keras.utils.set_random_seed(recipe.seed)

@@ -55,8 +55,13 @@ def open_model(name: str) -> "keras.Model":
 
 
 def check_is_model(name: str) -> None:
-    """Refuses what is neither a path, an id of weights nor a variant."""
-    if not (pathlib.Path(name).expanduser().exists() or variant_of(name) or name in VARIANTS):
+    """Refuses what is neither a run with a model, a model file, an id of weights nor a variant."""
+    from keras_resnet.run_directory import model_file
+
+    path = pathlib.Path(name).expanduser()
+    if path.exists():
+        model_file(path)
+    elif not variant_of(name) and name not in VARIANTS:
         raise unknown_name("run directory, .keras file, weights, or variant", name, [*VARIANTS, *list_weights()])
 
 
@@ -115,6 +120,7 @@ def data_from_flags(model: str) -> "Data":
         FileNotFoundError: the images are not where they should be.
         ValueError: the run does not record where its images are.
     """
+    check_is_model(model)
     run = run_of(model)
     if run and not (FLAGS["data_dir"].present or FLAGS["data"].present):
         return run.data()
