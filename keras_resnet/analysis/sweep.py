@@ -73,8 +73,8 @@ class PlannedRun(NamedTuple):
         """
         if not self.is_finished:
             raise ValueError(f"{self} is not finished.")
-        accuracies = [self.run.read_json(name)["top1_accuracy"] for name in (TRAINING_RESULT, "result.json")]
-        return FinalErrors(*(1 - accuracy for accuracy in accuracies))
+        results = [self.run.read_json(name) for name in (TRAINING_RESULT, "result.json")]
+        return FinalErrors(*((result["images"] - result["top1_correct"]) / result["images"] for result in results))
 
 
 def plan_sweep(
