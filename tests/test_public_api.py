@@ -10,6 +10,7 @@ import pytest
 
 import keras_resnet
 from tests.conftest import REPOSITORY
+from tests.marks import exhaustive
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(keras_resnet.__path__, "keras_resnet."))
 
@@ -60,7 +61,7 @@ def test_only_commands_of_this_package_import_keras_later(arguments, expected, m
     assert keras_resnet._runs_command() == expected
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_commands_find_all_public_names_on_first_use(tmp_path):
     command = tmp_path / "keras-resnet"
     command.write_text(
@@ -81,7 +82,23 @@ def _examples(module):
     return [test for test in tests if test.examples]
 
 
-@pytest.mark.parametrize("module", MODULES)
+LONG = (  # modules whose examples train, export, or take long for another reason
+    "keras_resnet.analysis.gradients",
+    "keras_resnet.analysis.recording",
+    "keras_resnet.analysis.shattering",
+    "keras_resnet.analysis.sweep",
+    "keras_resnet.evaluation.classification",
+    "keras_resnet.evaluation.recalibration",
+    "keras_resnet.exporting.exporter",
+    "keras_resnet.models.complexity",
+    "keras_resnet.runtimes.prediction",
+    "keras_resnet.runtimes.opening",
+    "keras_resnet.training.distillation",
+    "keras_resnet.training.dry_runs",
+)
+
+
+@pytest.mark.parametrize("module", [exhaustive(module) if module in LONG else module for module in MODULES])
 def test_docstring_examples_run(module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     failed = sum(doctest.DocTestRunner().run(test).failed for test in _examples(module))

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import keras_resnet
+from tests.marks import exhaustive
 
 PACKAGE = pathlib.Path(keras_resnet.__file__).parent
 WRONG = [
@@ -110,7 +111,9 @@ def refuse_or_accept(call, folder):
         assert not list(folder.iterdir())
 
 
-@pytest.mark.parametrize(("function", "parameter"), PARAMETERS)
+@pytest.mark.parametrize(
+    ("function", "parameter"), [exhaustive(*each) if each[1] == "weights" else each for each in PARAMETERS]
+)
 def test_wrong_values_are_refused_in_a_sentence(function, parameter, net, photos, tmp_path, monkeypatch):
     call = _Call(net, photos)
     for number, value in enumerate(WRONG):

@@ -10,6 +10,7 @@ from keras_resnet.analysis.construction import deeper, stages_of
 from keras_resnet.analysis.graph import flattened
 from tests.analysis.networks import KINDS, applications_resnet50, check_differ, check_near, network, noise, randomized
 from tests.analysis.test_graph import own_head
+from tests.marks import few
 
 WITHOUT_C = [kind for kind in KINDS if kind != "C"]
 
@@ -32,7 +33,7 @@ def test_deeper_network_has_the_same_outputs(kind):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("kind", WITHOUT_C)
+@pytest.mark.parametrize("kind", few(WITHOUT_C, "basic", "v2", "SE", "plain"))
 def test_deeper_network_has_the_same_features_in_float64(kind):
     model, images = network(kind, include_top=False), noise().images
     check_equal(deeper(model, (4, 5), images), model, images, 1e-12)
@@ -60,6 +61,7 @@ def test_without_images_plain_blocks_are_identities_only_in_inference():
     check_differ(made(images, training=True), model(images, training=True))
 
 
+@pytest.mark.exhaustive
 def test_deeper_resnet_of_keras_applications():
     model, images = applications_resnet50(), noise(2, size=32).images
     made = deeper(model, (3, 5, 6, 4))

@@ -64,7 +64,7 @@ def test_resumed_run_continues_the_record(examples, tmp_path):
     assert RecordGradients(*examples, tmp_path).blocks == second.blocks
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_training_on_several_devices_is_recorded(examples, shapes, tmp_path):
     data = keras_resnet.load_data(shapes)
     strategy = mirrored()

@@ -75,6 +75,7 @@ def test_gradients_of_a_run(finished_run, analyze, tmp_path):
     assert any(line.startswith("Sum rule: ") for line in printed)
 
 
+@pytest.mark.exhaustive
 def test_moving_statistics_are_used_on_request(finished_run, analyze, tmp_path):
     run = finished_run / "residual"
     analyze("gradients", run, "--images=6", "--moving_statistics")
@@ -101,7 +102,7 @@ def test_new_variants_with_and_without_normalization(finished_run, analyze, tmp_
     assert any(line.startswith("The paper (section 4.1)") for line in printed)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_variants_are_trained_and_resumed(finished_run, analyze, tmp_path):
     command = [
         "gradients", "resnet8", "--epochs=2", "--recipe=cifar_fast", "--images=4",

@@ -87,7 +87,7 @@ def test_construction_without_training(monkeypatch, networks, tiny_cifar, tmp_pa
     assert not (tmp_path / "construction.png").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_construction_with_training(monkeypatch, networks, tiny_cifar, tmp_path):
     flags = [f"--data_dir={tiny_cifar}", "--images=20", f"--output={tmp_path}", "--depths=2,3"]
     training = ["--epochs=1", "--batch_size=30", "--learning_rate=0.01"]

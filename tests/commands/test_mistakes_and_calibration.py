@@ -106,7 +106,7 @@ def test_calibration(net, expected, run, tiny_cifar, tmp_path):
     assert size_of(tmp_path / "calibration.png") == (800, 600)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_run_brings_its_images_and_its_validation_split_fits_the_temperature(run, tmp_path):
     for split, count in (("train", 4), ("val", 3), ("test", 5)):
         write_scenes(tmp_path / "photos" / split, ["ant", "bee"], count)

@@ -35,7 +35,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_degradation_prints_plan_progress_and_verdict_and_writes_the_results(degradation):
     (code, stdout, stderr), _, folder = degradation
     assert (code, stderr) == (0, "")
@@ -55,7 +55,7 @@ def test_degradation_prints_plan_progress_and_verdict_and_writes_the_results(deg
     assert (folder / "degradation.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_repeated_command_trains_nothing_and_prints_the_same_verdict(analyze, degradation):
     before, flags, folder = degradation
     found = rows(folder / "degradation.csv")
@@ -66,7 +66,7 @@ def test_repeated_command_trains_nothing_and_prints_the_same_verdict(analyze, de
     assert rows(folder / "degradation.csv") == found
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_command_with_other_settings_is_refused(analyze, degradation):
     _, flags, folder = degradation
     code, _, stderr = analyze("degradation", "--depths=8,14", *flags, "--epochs=2")

@@ -17,6 +17,7 @@ from keras_resnet.data.batches import evaluation_batches, training_batches
 from keras_resnet.data.decoding import decode_bytes
 from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.transforms.views import center_view
+from tests.marks import exhaustive
 from tests.photos import encode, scene, write_scenes
 
 RECIPE = Recipe(batch_size=8, image_size=16, crop="random_resized", flip=True, seed=3)
@@ -36,7 +37,7 @@ def record_set(photos, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=["files", pytest.param("records", marks=pytest.mark.exhaustive)])
+@pytest.fixture(params=["files", exhaustive("records")])
 def source(request, photos, record_set):
     return photos if request.param == "files" else record_set
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet.data.python_calls import call_python
+from tests.marks import exhaustive
 
 
 def test_results_have_the_types_and_values_of_the_function():
@@ -51,7 +52,8 @@ print(int(next(iterator)), flush=True)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("end", "exit_code"), [("", 0), ("raise ValueError('an error of the program')", 1), ("raise SystemExit(3)", 3)]
+    ("end", "exit_code"),
+    [exhaustive("", 0), ("raise ValueError('an error of the program')", 1), exhaustive("raise SystemExit(3)", 3)],
 )
 def test_program_with_a_half_consumed_iterator_exits(end, exit_code):
     command = [sys.executable, "-c", PROGRAM.format(end=end)]

@@ -17,6 +17,7 @@ import pytest
 from keras_resnet.distributed import rendezvous
 from keras_resnet.distributed.rendezvous import MESSAGE_BYTES, meet
 from keras_resnet.distributed.workers import Cluster, configured_cluster
+from tests.marks import exhaustive
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -157,7 +158,12 @@ def test_strangers_at_the_port_of_worker_0_are_ignored(workers):
 
 
 @pytest.mark.parametrize(
-    "content", [b"HTTP/1.1 400\r\n\r\n", b"x" * (2 * MESSAGE_BYTES), b'{"kind": "run"}\n', b"[]\n"]
+    "content",
+    [
+        exhaustive(b"HTTP/1.1 400\r\n\r\n"),
+        b"x" * (2 * MESSAGE_BYTES),
+        *map(exhaustive, (b'{"kind": "run"}\n', b"[]\n")),
+    ],
 )
 def test_strangers_at_the_address_of_worker_0_are_not_obeyed(content, workers):
     addresses = free_addresses(2)

@@ -14,6 +14,7 @@ from keras_resnet.distributed import keras_internals
 from keras_resnet.distributed.keras_internals import HOOKS
 from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.training.optimizers import recipe_optimizer
+from tests.marks import exhaustive
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.uniform(0, 255, (56, 8, 8, 3)).astype("float32")
@@ -106,11 +107,11 @@ def scaled(**options):
     "optimizer",
     [
         sgd(),
-        sgd(clipnorm=0.1),
+        exhaustive(sgd(clipnorm=0.1)),
         sgd(global_clipnorm=0.1),
-        sgd(clipvalue=0.01),
+        exhaustive(sgd(clipvalue=0.01)),
         sgd(gradient_accumulation_steps=3, clipnorm=0.1),
-        sgd(use_ema=True, ema_momentum=0.8),
+        exhaustive(sgd(use_ema=True, ema_momentum=0.8)),
         sgd(use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3),
         lambda: keras.optimizers.AdamW(0.01, gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=4),
         scaled(),
@@ -136,7 +137,7 @@ def of_recipe(**settings):
         of_recipe(momentum_form="pytorch", accumulation_steps=3),
         of_recipe(optimizer="adamw", weight_decay=0.1, decayed_weights="kernels"),
         of_recipe(optimizer="lamb", weight_decay=0.1, accumulation_steps=2),
-        of_recipe(optimizer="muon", weight_decay=0.1, nesterov=True),
+        exhaustive(of_recipe(optimizer="muon", weight_decay=0.1, nesterov=True)),
         of_recipe(optimizer="muon", weight_decay=0.1, other_optimizer="adamw", accumulation_steps=2),
     ],
     ids=["pytorch", "adamw", "lamb", "muon", "muon_adamw"],

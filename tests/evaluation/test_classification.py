@@ -13,6 +13,7 @@ from keras_resnet.evaluation.protocols import _grouped
 from keras_resnet.models.surgery import fully_convolutional
 from keras_resnet.runtimes.decoding import read_image
 from keras_resnet.transforms.views import View, resize_to_cover
+from tests.marks import exhaustive
 from tests.photos import scene, write_scenes
 
 
@@ -82,7 +83,7 @@ def photos(tmp_path_factory):
     return load_data(folder, RECIPE)
 
 
-@pytest.fixture(scope="module", params=[None, "softmax"])
+@pytest.fixture(scope="module", params=[None, exhaustive("softmax")])
 def net(request):
     """A small net with logits or probabilities as outputs."""
     keras.utils.set_random_seed(1)

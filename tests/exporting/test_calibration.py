@@ -77,6 +77,7 @@ def in_one_order(images):
     return images[np.argsort(images.mean(axis=(1, 2, 3)))]
 
 
+@pytest.mark.exhaustive
 def test_record_set_and_run_lead_to_their_training_images(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     write_scenes(tmp_path / "photos" / "train", ["a", "b"], 10)

@@ -24,12 +24,9 @@ from keras_resnet.runtimes.scores import softmax
 from keras_resnet.view import View
 from tests.exporting.artifacts import metadata_of
 from tests.exporting.nets import TOLERANCE, families, in_float64, photos, relative, small_net
+from tests.marks import few
 
 PATHS = {"saved_model": "net", "keras": "net.keras", "onnx": "net.onnx", "litert": "net.tflite", "openvino": "net.xml"}
-
-
-def exhaustive(name):
-    return pytest.param(name, marks=pytest.mark.exhaustive)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +61,7 @@ def test_artifact_opens_in_its_runtime_and_says_what_it_is(form, model, tmp_path
 @pytest.mark.parametrize("form", ["saved_model", "keras"])  # test_formats.py tests the others
 @pytest.mark.parametrize(
     "name",
-    [name if name in ("resnetblur18", "resnext50_32x4d") else exhaustive(name) for name in families()],
+    few(families(), "resnetblur18"),
 )
 def test_every_variant_is_exported(name, form, tmp_path):
     keras.backend.clear_session()
@@ -76,7 +73,7 @@ def test_every_variant_is_exported(name, form, tmp_path):
         assert relative(artifact(photos(count)), in_float64(model, photos(count))) < TOLERANCE
 
 
-@pytest.mark.parametrize("form", PATHS)
+@pytest.mark.parametrize("form", few(PATHS, "saved_model", "onnx", "openvino"))
 def test_artifact_of_the_same_format_is_overwritten_and_others_are_kept(form, model, tmp_path):
     path = tmp_path / PATHS[form]
     export(model, path)

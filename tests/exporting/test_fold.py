@@ -14,6 +14,7 @@ from keras_resnet import create_model, fold_batchnorm
 from keras_resnet.exporting.fold import folded
 from keras_resnet.exporting.stock import stock_model
 from tests.exporting.nets import families, in_float64, photos, randomized, relative, small_net
+from tests.marks import exhaustive, few
 
 # One net of each idea; the others are further cases of the same code.
 QUICK = {"resnet18", "resnet50", "resnet50d", "resnetv2_50", "resnetblur18", "resnet20_cifar", "seresnet18"}
@@ -33,9 +34,7 @@ def rounding_of(model, images, expected):
     return max(ROUNDING, 4 * relative(model(images), expected))
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.exhaustive) for name in families()]
-)
+@pytest.mark.parametrize("name", few(families(), *QUICK))
 def test_every_variant_is_equal_in_float64_and_float32(name):
     keras.backend.clear_session()
     model, images = small_net(name), photos()
@@ -252,8 +251,8 @@ np.save(sys.argv[3], keras.saving.load_model(sys.argv[1])(np.load(sys.argv[2])))
     ("name", "options"),
     [
         ("resnet20_cifar", {}),
-        ("resnetblur50", {}),
-        ("resnetv2_50x1_bit", dict(activation="silu", stem="imagenet")),
+        exhaustive("resnetblur50", {}),
+        exhaustive("resnetv2_50x1_bit", dict(activation="silu", stem="imagenet")),
         ("ecaresnet26t", dict(drop_path=0.2, dropout=0.1)),
     ],
 )

@@ -15,17 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_resnet import fold_batchnorm
 from tests.exporting.artifacts import SUFFIXES, exported, metadata_of
 from tests.exporting.nets import TOLERANCE, families, in_float64, photos, relative, small_net
-
-HANDFUL = [
-    "resnet20_cifar",
-    "resnet8",
-    "resnext50_32x4d",
-    "seresnetaa50d",
-    "ecaresnet26t",
-    "resnetblur18",
-    "resnetv2_50",
-    "resnetv2_50x1_bit",
-]
+from tests.marks import exhaustive, few
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +24,13 @@ def same_names_each_time():
 
 
 every_format = pytest.mark.parametrize("form", SUFFIXES)
+one_format = pytest.mark.parametrize("form", few(SUFFIXES, "onnx"))  # the others only in `make test-all`
 
 
 @every_format
 @pytest.mark.parametrize(
     "variant",
-    [pytest.param(name, marks=[] if name in HANDFUL else pytest.mark.exhaustive) for name in families()],
+    few(families(), "resnet20_cifar", "resnext50_32x4d", "ecaresnet26t", "resnetv2_50x1_bit"),
 )
 def test_logits_are_those_of_the_model(variant, form, tmp_path):
     model = small_net(variant)
@@ -48,8 +39,10 @@ def test_logits_are_those_of_the_model(variant, form, tmp_path):
         assert relative(artifact(photos(count)), in_float64(model, photos(count))) < TOLERANCE
 
 
-@every_format
-@pytest.mark.parametrize("options", [dict(groups=32, base_width=4), dict(anti_alias="blur", attention="se")])
+@one_format
+@pytest.mark.parametrize(
+    "options", [dict(groups=32, base_width=4), exhaustive(dict(anti_alias="blur", attention="se"))]
+)
 def test_images_of_any_size(options, form, tmp_path):
     model = small_net("resnet26", input_shape=(None, None, 3), **options)
     artifact = exported(model, tmp_path, form)
@@ -58,7 +51,7 @@ def test_images_of_any_size(options, form, tmp_path):
         assert relative(artifact(images), model.predict_on_batch(images)) < TOLERANCE
 
 
-@every_format
+@one_format
 def test_a_net_of_mixed_precision_computes_in_float32(form, tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -72,7 +65,7 @@ def test_a_net_of_mixed_precision_computes_in_float32(form, tmp_path):
     assert relative(artifact(images), twin.predict_on_batch(images)) < TOLERANCE
 
 
-@every_format
+@one_format
 def test_pixels_may_be_uint8(form, tmp_path):
     model = small_net("resnet20_cifar")
     images = photos(2).astype("uint8")
@@ -82,10 +75,10 @@ def test_pixels_may_be_uint8(form, tmp_path):
 @pytest.mark.parametrize(
     ("form", "precision", "tolerance"),
     [
-        ("litert", "float16", 1e-2),
-        ("litert", "dynamic", 5e-2),
+        exhaustive("litert", "float16", 1e-2),
+        exhaustive("litert", "dynamic", 5e-2),
         ("litert", "int8", 0.15),
-        ("openvino", "bfloat16", 5e-2),
+        exhaustive("openvino", "bfloat16", 5e-2),
         ("openvino", "int8", 0.15),
         ("onnx", "int8", 0.15),
     ],
@@ -110,6 +103,7 @@ def test_fewer_bits_cost_some_accuracy(form, precision, tolerance, tmp_path):
         ("onnx", "int8", 0.35),
     ],
 )
+@pytest.mark.exhaustive
 def test_fewer_bits_take_less_room(form, precision, largest, tmp_path):
     model = small_net("resnet18")
 
@@ -122,7 +116,7 @@ def test_fewer_bits_take_less_room(form, precision, largest, tmp_path):
     assert size(precision, photos(16)) < largest * size("float32")
 
 
-@every_format
+@one_format
 def test_int8_needs_calibration_images(form, tmp_path):
     with pytest.raises(ValueError, match=r"^int8 needs images for calibration: pass calibration="):
         exported(small_net("resnet8"), tmp_path, form, "int8")
@@ -179,7 +173,7 @@ print(metadata)
     assert relative(np.load(tmp_path / "outputs.npy"), model.predict_on_batch(images)) < TOLERANCE
 
 
-@every_format
+@one_format
 def test_metadata_come_back(form, tmp_path):
     model = small_net("resnet8")
     assert exported(model, tmp_path, form).metadata == metadata_of(model, form)
@@ -258,6 +252,7 @@ print([name for name, module in sys.modules.items() if name.startswith("openvino
     assert ended.stdout == "[]\n"
 
 
+@pytest.mark.exhaustive
 def test_a_missing_package_is_named_with_its_extra(tmp_path):
     fold_batchnorm(small_net("resnet8")).save(tmp_path / "net.keras")
     code = """

@@ -11,6 +11,7 @@ import pytest
 import keras_resnet
 from keras_resnet import create_model
 from keras_resnet.view import View
+from tests.marks import exhaustive
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
 SMALL = dict(input_shape=(64, 64, 3), classes=10, classifier_activation=None)
@@ -50,9 +51,9 @@ def open_without_package(path):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        pytest.param("resnet50", {}, marks=pytest.mark.exhaustive),
+        exhaustive("resnet50", {}),
         ("resnet50d", dict(depths=(1, 2, 1, 1), attention="se", se_ratio=0.25)),
-        ("resnet20_cifar", dict(shortcut="B")),
+        exhaustive("resnet20_cifar", dict(shortcut="B")),
     ],
 )
 def test_file_opens_with_keras_alone(name, options, tmp_path):
@@ -76,7 +77,7 @@ def test_file_opens_with_keras_alone(name, options, tmp_path):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_own_head_on_a_keras_model_opens_with_keras_alone(tmp_path):
     base = create_model("resnet18", include_top=False, pooling="avg", input_shape=(64, 64, 3), depths=(1, 1, 1, 1))
     randomize_statistics(base)
@@ -91,7 +92,7 @@ def test_own_head_on_a_keras_model_opens_with_keras_alone(tmp_path):
     assert any(type(layer) is keras_resnet.layers.Conv2D for layer in layers)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_file_with_a_layer_that_keras_lacks_names_the_package(tmp_path):
     create_model("resnet20_cifar").save(tmp_path / "net.keras")
     result = open_without_package(tmp_path / "net.keras")

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import VARIANTS, create_model
+from tests.marks import exhaustive, few
 
 # Trainable parameters, 1,000 classes (CIFAR: 10).
 GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / "golden" / "logits.json").read_text(encoding="utf-8"))["peers"]
@@ -74,8 +75,8 @@ def trainable(model):
 
 
 def depth_marks(name):
-    large = any(part in name for part in ("1202", "1001", "152", "200", "resnet101_2", "32x8d", "64x4d"))
-    return pytest.param(name, marks=pytest.mark.exhaustive) if large else name
+    large = any(part in name for part in ("1202", "1001", "110", "164", "101", "152", "200", "50_2", "32x8d", "64x4d"))
+    return exhaustive(name) if large else name
 
 
 def rounded(value, like):
@@ -304,7 +305,7 @@ def test_normalization(kind, photos):
 @pytest.mark.parametrize(
     "mean", [100, tuple(range(1, 4)), np.full((32, 32, 3), 9.5)], ids=["number", "channel", "pixel"]
 )
-@pytest.mark.parametrize("name", ["resnet20_cifar", "plainnet20_cifar"])
+@pytest.mark.parametrize("name", few(["resnet20_cifar", "plainnet20_cifar"], "resnet20_cifar"))
 def test_saved_model_and_keras_file_give_the_same_outputs(name, mean, photos, tmp_path):
     model = create_model(name, mean=mean)
     randomize(model)
@@ -515,7 +516,7 @@ def test_constructors_can_be_imported_by_name():
     assert ResNet50 is SameResNet50 is keras_resnet.ResNet50
 
 
-@pytest.mark.parametrize(("data_format", "shortcut"), [("channels_last", "B"), ("channels_first", "A")])
+@pytest.mark.parametrize(("data_format", "shortcut"), [exhaustive("channels_last", "B"), ("channels_first", "A")])
 def test_builds_on_jax_with_the_same_outputs(data_format, shortcut, photos, tmp_path):
     pytest.importorskip("jax", reason="needs jax, of the test extra")
     model = create_model("resnet20_cifar", shortcut=shortcut)

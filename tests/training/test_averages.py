@@ -12,6 +12,7 @@ import keras_resnet
 from keras_resnet import Recipe, load_data, train
 from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.training.averages import MovingAverages
+from tests.marks import exhaustive
 from tests.training.nets import assert_equal_weights, open_net
 
 RECIPE = Recipe(epochs=2, batch_size=16, learning_rate=0.05, ema_decay=0.7, seed=3)
@@ -48,7 +49,7 @@ class CrashAt(keras.callbacks.Callback):
             raise CrashError
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [exhaustive(1), 2])
 def test_averages_are_those_of_all_steps(devices, data, tmp_path):
     """a <- d a + (1 - d) w with d = min(decay, (1 + t) / (10 + t)), of moving statistics, too."""
     with (mirrored() if devices == 2 else tf.distribute.get_strategy()).scope():

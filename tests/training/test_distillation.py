@@ -151,6 +151,7 @@ def test_run_resumes_with_the_same_teacher_alone(data, tmp_path):
     assert_equal_weights(whole, parts)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_precision_and_dry_run(precision, data):
     recipe = dataclasses.replace(RECIPE, precision=precision)
@@ -206,6 +207,7 @@ def test_a_model_is_not_its_own_teacher(data, tmp_path):
         train(model, data, RECIPE, tmp_path / "run", teacher=model, verbose=0)
 
 
+@pytest.mark.exhaustive
 def test_teacher_of_imagenets_names_fits_data_of_its_ids(tmp_path):
     """As folders of ImageNet have them."""
     ids, names = zip(*keras_resnet.preprocessing.imagenet_classes("imagenet-1k"), strict=True)

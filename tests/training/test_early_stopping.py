@@ -7,6 +7,7 @@ import pytest
 
 from keras_resnet import Recipe, load_data, train
 from keras_resnet.run_directory import Run
+from tests.marks import exhaustive
 from tests.training.nets import assert_equal_weights, linear_net
 
 # At this rate no prediction changes: the first epoch stays the best.
@@ -39,7 +40,7 @@ def data(shapes):
     return load_data(shapes, RECIPE)
 
 
-@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("patience", [1, exhaustive(3)])
 def test_run_ends_after_the_patience_and_is_complete(patience, data, tmp_path, caplog):
     caplog.set_level("INFO", "keras_resnet")
     recipe = dataclasses.replace(RECIPE, early_stopping_patience=patience)
@@ -50,7 +51,7 @@ def test_run_ends_after_the_patience_and_is_complete(patience, data, tmp_path, c
     assert len(Run(tmp_path / "run").log()) == 1 + patience
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [exhaustive(1), 3])
 def test_resumed_run_ends_after_the_same_epoch(epoch, data, tmp_path):
     whole, parts = linear_net(), linear_net()
     train(whole, data, RECIPE, tmp_path / "whole", verbose=0)

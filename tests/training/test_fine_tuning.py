@@ -13,6 +13,7 @@ from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.models.surgery import part_of
 from keras_resnet.recipes import override
 from keras_resnet.run_directory import Run
+from tests.marks import exhaustive
 from tests.training.nets import assert_equal_weights, linear_net
 from tests.training.test_image_sizes import Stop
 
@@ -66,9 +67,9 @@ class Changes(keras.callbacks.Callback):
     ("optimizer", "devices"),
     [
         (None, 1),
-        (None, 2),
-        pytest.param(keras.optimizers.AdamW(0.01), 1, marks=pytest.mark.exhaustive),
-        pytest.param(keras.optimizers.Lamb(0.01), 2, marks=pytest.mark.exhaustive),
+        exhaustive(None, 2),
+        exhaustive(keras.optimizers.AdamW(0.01), 1),
+        exhaustive(keras.optimizers.Lamb(0.01), 2),
     ],
     ids=["sgd", "sgd_two_devices", "adamw", "lamb_two_devices"],
 )
@@ -81,6 +82,7 @@ def test_parts_join_at_their_milestones_and_frozen_ones_keep_all_weights(optimiz
     assert_joined_at_milestones(changes)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("optimizer", ["adamw", "lamb", "muon"])
 def test_parts_join_with_the_optimizers_and_the_rates_by_stage_of_a_recipe(optimizer, data, tmp_path):
     recipe = override(UNFREEZING, optimizer=optimizer, stage_rate_decay=0.5, decayed_weights="kernels")
@@ -96,6 +98,7 @@ def assert_joined_at_milestones(changes):
     assert all(layer.trainable for layer in changes.model.layers)
 
 
+@pytest.mark.exhaustive
 def test_updates_of_accumulated_gradients_reach_only_what_trains(data, tmp_path):
     optimizer, changes = keras.optimizers.SGD(0.01, gradient_accumulation_steps=2), Changes()
     train(small_net(), data, UNFREEZING, tmp_path / "run", optimizer=optimizer, callbacks=[changes], verbose=0)
@@ -127,7 +130,7 @@ def test_classifier_alone_is_a_softmax_regression_on_fixed_features(data, tmp_pa
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize(("stop", "devices"), [(3, 1), (6, 2), (14, 1)])
+@pytest.mark.parametrize(("stop", "devices"), [exhaustive(3, 1), (6, 2), exhaustive(14, 1)])
 def test_run_resumes_to_the_bit_in_each_phase(stop, devices, data, tmp_path):
     """With frozen statistics in it too; a run that was interrupted leaves the layers as they were."""
     recipe = dataclasses.replace(UNFREEZING, frozen_statistics=True)
@@ -187,7 +190,9 @@ def statistics(model):
     return [np.asarray(value) for layer in layers for value in layer.non_trainable_variables]
 
 
-@pytest.mark.parametrize(("norm", "devices"), [("batch_norm", 1), ("batch_norm", 2), ("sync_batch_norm", 2)])
+@pytest.mark.parametrize(
+    ("norm", "devices"), [("batch_norm", 1), exhaustive("batch_norm", 2), exhaustive("sync_batch_norm", 2)]
+)
 def test_frozen_statistics_stay_to_the_bit_while_gamma_and_beta_train(norm, devices, data, tmp_path):
     with strategy_of(devices).scope():
         model = small_net(norm=norm)
@@ -205,7 +210,7 @@ def test_frozen_statistics_stay_to_the_bit_while_gamma_and_beta_train(norm, devi
     assert not any(map(np.array_equal, statistics(model), before))
 
 
-@pytest.mark.parametrize("recipe", [FROZEN, dataclasses.replace(UNFREEZING, frozen_statistics=True)])
+@pytest.mark.parametrize("recipe", [FROZEN, exhaustive(dataclasses.replace(UNFREEZING, frozen_statistics=True))])
 def test_two_devices_end_with_the_weights_of_one(recipe, data, tmp_path):
     """Up to rounding, which stays small without batch statistics; with batches of which the last has 8 images."""
     weights = []

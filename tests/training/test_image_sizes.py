@@ -18,6 +18,7 @@ from keras_resnet.distributed.workers import Worker
 from keras_resnet.run_directory import Run
 from keras_resnet.training.throughput import DataTime
 from keras_resnet.training.training_input import TrainingInput
+from tests.marks import exhaustive, few
 from tests.photos import write_scenes
 from tests.training.nets import assert_equal_weights, open_net
 
@@ -76,7 +77,7 @@ def test_images_of_one_size_are_augmented_first_and_resized_last(mixup, data):
             np.testing.assert_allclose(ours, np.stack(channels, -1), atol=1e-3 if mixup else 0.51)
 
 
-@pytest.mark.parametrize("crop", ["center", "random_resized", "scale_jitter"])
+@pytest.mark.parametrize("crop", few(["center", "random_resized", "scale_jitter"], "random_resized"))
 def test_crops_of_photos_are_made_at_the_current_size(crop, photos):
     recipe = dataclasses.replace(SIZES, crop=crop, image_size=32, early_sizes=(16, 24), pad=0)
     batches = batches_of(load_data(photos, recipe), recipe)
@@ -111,7 +112,7 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(("stop", "devices"), [(4, 1), (7, 2), (14, 1)])
+@pytest.mark.parametrize(("stop", "devices"), [exhaustive(4, 1), (7, 2), exhaustive(14, 1)])
 def test_run_resumes_to_the_bit_before_and_after_a_change_of_size(stop, devices, data, tmp_path):
     strategy = tf.distribute.get_strategy() if devices == 1 else mirrored()
     models = []
@@ -145,7 +146,7 @@ def test_dry_run_measures_the_full_size(data):
     assert result.steps == 16
 
 
-@pytest.mark.parametrize("source", ["photos", "arrays"])
+@pytest.mark.parametrize("source", [exhaustive("photos"), "arrays"])
 def test_test_images_have_the_test_size_and_training_images_the_image_size(source, data, photos, tmp_path):
     recipe = dataclasses.replace(
         without_sizes(SIZES), epochs=1, image_size=8, test_size=12, validation_fraction=0.2, crop_fraction=0.75

@@ -10,6 +10,7 @@ import pytest
 from keras_resnet import Recipe, ResNet20Cifar, create_model, load_data, train
 from keras_resnet.run_directory import Run
 from keras_resnet.training.optimizers import recipe_optimizer
+from tests.marks import exhaustive
 from tests.training.nets import assert_equal_weights, linear_net
 
 RECIPE = Recipe(epochs=1, batch_size=16, learning_rate=0.01, schedule="cosine", seed=3)
@@ -100,8 +101,8 @@ ACCUMULATED = dict(accumulation_steps=3, clip_norm=1.0, stage_rate_decay=0.7, we
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param(dict(momentum_form="pytorch", **ACCUMULATED), marks=pytest.mark.exhaustive),
-        pytest.param(dict(optimizer="lamb", **ACCUMULATED), marks=pytest.mark.exhaustive),
+        exhaustive(dict(momentum_form="pytorch", **ACCUMULATED)),
+        exhaustive(dict(optimizer="lamb", **ACCUMULATED)),
         dict(optimizer="muon", other_optimizer="adamw", **ACCUMULATED),
     ],
     ids=["sgd", "lamb", "muon"],

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.marks import exhaustive
 from tests.photos import encode, scene
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -41,9 +42,7 @@ def start(photos, workdir, max_bad_images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "repetition", [0, *(pytest.param(number, marks=pytest.mark.exhaustive) for number in (1, 2, 3))]
-)
+@pytest.mark.parametrize("repetition", [0, *(exhaustive(number) for number in (1, 2, 3))])
 def test_process_ends_after_too_many_unreadable_images(repetition, photos, tmp_path):
     with start(photos, tmp_path / "run", max_bad_images=3) as process:
         for line in process.stdout:
@@ -62,7 +61,7 @@ CRASH_OF_TENSORFLOW, STARTS = "free(): invalid", 3
 MOMENTS = [
     ("", 2.0),
     *(
-        pytest.param(*moment, marks=pytest.mark.exhaustive)
+        exhaustive(*moment)
         for moment in (
             ("", 0.5),
             ("Epoch 3/", 0.1),

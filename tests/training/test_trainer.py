@@ -18,6 +18,7 @@ from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.training.building import build_model, compile_for
 from keras_resnet.training.schedules import LearningRate, needs_warmup
 from keras_resnet.training.throughput import DataTime, Throughput, measure_data_time
+from tests.marks import exhaustive
 from tests.photos import write_scenes
 
 RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.05, weight_decay=1e-4, schedule="cosine", pad=1, seed=3)
@@ -56,7 +57,7 @@ def small_net(data, **options):
 ONE = tf.distribute.get_strategy()
 
 
-@pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
+@pytest.mark.parametrize("devices", [exhaustive(1), 2])
 def test_a_run_learns_and_leaves_a_whole_run_directory(devices, data, tmp_path):
     strategy = ONE if devices == 1 else mirrored()
     recipe = dataclasses.replace(RECIPE, epochs=8, learning_rate=0.1, per_pixel_mean=True)
@@ -371,7 +372,7 @@ def photo_net(data):
     return create_model("resnet20_cifar", depths=(1, 1), widths=(8, 16), input_shape=data.image_shape, classes=2)
 
 
-@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("devices", [1, exhaustive(2)])
 def test_bad_photos_are_skipped_and_listed_once(devices, photos, tmp_path):
     data = load_data(photos, PHOTOS)
     strategy = ONE if devices == 1 else mirrored()

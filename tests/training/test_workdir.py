@@ -18,6 +18,7 @@ from keras_resnet.run_directory import Run
 from keras_resnet.training.checkpoints import latest_checkpoint
 from keras_resnet.training.loop import segments
 from keras_resnet.training.workdir import locked
+from tests.marks import exhaustive
 from tests.training.nets import assert_equal_weights, linear_net
 
 RECIPE = Recipe(epochs=2, batch_size=16, learning_rate=0.01, flip=True, seed=3)
@@ -225,7 +226,7 @@ def test_segments_make_up_the_run(done, total, expected):
     assert done + sum((end - first) * steps for first, _, end, steps in expected) == total
 
 
-@pytest.mark.parametrize("epochs", [(2, 4), pytest.param((0.5, 1.25, 2), marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("epochs", [(2, 4), exhaustive((0.5, 1.25, 2))])
 def test_extended_run_equals_the_long_one(epochs, data, tmp_path):
     """With a constant rate, which does not depend on the length."""
     whole = linear_net()

@@ -19,6 +19,7 @@ from keras_resnet.view import View
 from keras_resnet.weights.conversion import NAMINGS
 from keras_resnet.weights.pretrained import PretrainedWeights
 from tests.golden.draw import draw
+from tests.marks import exhaustive
 from tests.weights.torch_writer import write_zip
 
 
@@ -64,8 +65,8 @@ def unchanged(model, before):
     ("name", "file", "right"),
     [
         ("resnet20_cifar", "akamaster_cifar10/resnet20.safetensors", 9173),
-        pytest.param("resnet20_cifar", "akamaster_cifar10/resnet20-12fca82f.th", 9173, marks=pytest.mark.exhaustive),
-        pytest.param("resnet32_cifar", "akamaster_cifar10/resnet32.safetensors", 9263, marks=pytest.mark.exhaustive),
+        exhaustive("resnet20_cifar", "akamaster_cifar10/resnet20-12fca82f.th", 9173),
+        exhaustive("resnet32_cifar", "akamaster_cifar10/resnet32.safetensors", 9263),
         ("resnet8", "mlperf_tiny/pretrainedResnet.h5", 8719),
     ],
 )
