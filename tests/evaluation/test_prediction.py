@@ -373,6 +373,7 @@ def test_mistakes_are_one_clear_sentence(model, tmp_path):
         (model, image, dict(on_error="ignore"), ValueError, "Unknown on_error 'ignore'; available: 'raise', 'skip'"),
         (model, image, dict(view=(32, 32)), ValueError, r"view must be a View or None, not \(32, 32\)"),
         (model, image, dict(view=View((40, 40))), ValueError, r"view of size \(40, 40\) does not fit"),
+        (model, PIL.Image.new("RGB", (0, 5)), {}, ValueError, r"Image 0 has the shape \(5, 0, 3\)"),
         (model, [], {}, ValueError, "There are no images to predict"),
         (model, (), {}, ValueError, "There are no images to predict"),
         (model, iter(()), {}, ValueError, "There are no images to predict"),
