@@ -97,7 +97,9 @@ def _wrapped(words: list[str]) -> str:
 
 
 def _again(run: Run) -> str:
-    return str(run.directory.with_name(f"{run.directory.resolve().name}-again"))
+    resolved = run.directory.resolve()
+    named = run.directory if run.directory.name == resolved.name else resolved  # "." and ".." are no names
+    return str(named.with_name(f"{resolved.name}-again"))
 
 
 def _needs_python(description: Mapping[str, Any]) -> bool:
