@@ -127,7 +127,7 @@ def _is_weights_flag(name: str, source: str | None) -> bool:
 def _source_flags(description: Mapping[str, Any]) -> list[str]:
     found = description.get("data_source") or {"source": "PHOTOS"}
     source, folder = found["source"], found.get("data_dir")
-    if "/" in source or source == "PHOTOS":
+    if pathlib.PurePath(source).is_absolute() or source == "PHOTOS":
         return [f"--data_dir={source}"]
     return [f"--data={source}", *([f"--data_dir={folder}"] if folder else [])]
 
