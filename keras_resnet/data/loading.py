@@ -80,12 +80,17 @@ class Data:
         return counts | ({"validation": f"{counts['validation']} held-out"} if self.held_out else {})
 
     def class_sizes(self, split: str = "train") -> dict[str, int]:
-        """The number of images of each class, by name.
+        """The number of images of each class, by name; {} for records whose labels are not known yet.
+
+        To know them, all records would have to be read, of ImageNet 140 GB.
 
         Args:
             split: "train", "validation" or "test", as far as the data have it.
         """
-        counts = np.bincount(self.splits[split].labels, minlength=len(self.class_names))
+        examples = self.splits[split]
+        if not examples.labels_are_known:
+            return {}
+        counts = np.bincount(examples.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names, counts.tolist(), strict=True))
 
     def __repr__(self) -> str:
@@ -229,7 +234,7 @@ def _from_path(source, image_size):
     """The same of a path."""
     folder = pathlib.Path(os.path.expanduser(source))  # noqa: PTH111 (pathlib's raises an error for an unknown user)
     read = from_record_set if is_record_set(folder) else from_folder
-    splits, class_names = read(folder, image_shape)
+    splits, class_names = read(folder, (image_size, image_size, 3))
     return printable(folder.resolve().name), splits, class_names
 
 

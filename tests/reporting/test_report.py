@@ -64,6 +64,14 @@ def test_the_page_has_all_that_a_run_leaves(tmp_path):
     assert run.file("curves.png").is_file()
 
 
+def test_sizes_of_classes_may_be_unknown(tmp_path):
+    run = write_run(tmp_path / "run", 4)
+    write_report(run, {})
+    text = text_of(run.file("report.html").read_text(encoding="utf-8"))
+    assert "classes 10: 0, 1, 2, 3" in text
+    assert "raining images of" not in text
+
+
 def test_the_page_loads_nothing(tmp_path):
     page = written(write_run(tmp_path / "run", 4), findings())
     assert f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">' in page
