@@ -160,6 +160,17 @@ def test_a_comparison_shows_what_differs_and_by_how_much(tmp_path):
     assert not re.findall(r"<script|\sstyle=", page)
 
 
+def test_accuracies_on_other_images_are_not_subtracted(tmp_path):
+    runs = [write_run(tmp_path / name, 4, accuracy=0.9) for name in "abc"]
+    data = runs[0].read_json("recipe.json")["data"]
+    for run, images in zip(runs, ("these", "those", "these"), strict=True):
+        changed(run, data={**data, "fingerprints": {"test": images}})
+    write_comparison([run.directory for run in runs], tmp_path / "compare.html")
+    text = text_of((tmp_path / "compare.html").read_text())
+    assert "b 4 of 4 90.00 % - 0.95" in text
+    assert "c 4 of 4 90.00 % +0.00 0.95" in text
+
+
 def test_a_run_that_is_being_extended_is_not_complete(tmp_path):
     runs = [write_run(tmp_path / name, 4, accuracy=0.9) for name in ("a", "b")]
     changed(runs[1], recipe={**runs[1].read_json("recipe.json")["recipe"], "epochs": 8}, earlier_epochs=[4])
