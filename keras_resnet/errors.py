@@ -5,6 +5,7 @@ import reprlib
 from collections.abc import Collection, Iterable
 
 SUGGESTED, LISTED = 4, 12  # names to suggest, and to list if none is similar
+LONGEST = 200  # characters of a name that is compared with others: the memory for it is 40 bytes for each
 
 
 _shortened = reprlib.Repr()
@@ -35,8 +36,11 @@ def unknown_name(kind: str, name: object, known: Iterable) -> ValueError:
     """
     known = list(known)
     names = [str(k) for k in known]
-    longer = [k for k in names if str(name) and k.startswith(str(name))]
-    similar = longer[:SUGGESTED] or difflib.get_close_matches(str(name), names, n=SUGGESTED, cutoff=0.6)
+    text = str(name)
+    longer = [k for k in names if text and k.startswith(text)]
+    similar = longer[:SUGGESTED]
+    if not similar and len(text) <= LONGEST:
+        similar = difflib.get_close_matches(text, names, n=SUGGESTED, cutoff=0.6)
     if similar:
         return ValueError(f"Unknown {kind} {shown(name)}; did you mean {' or '.join(map(repr, similar))}?")
     listed = ", ".join(map(repr, known[:LISTED])) + (", ..." if len(known) > LISTED else "")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_resnet import RECIPES, Recipe, get_recipe
+from keras_resnet.data.batches import count_steps
 from keras_resnet.recipes import override, rate_factor, recipe_from_json, setting_fields, settings
 
 
@@ -64,6 +65,13 @@ def test_bit_hyperrule_is_that_of_the_authors(images, steps, warmup, milestones,
     assert np.multiply(recipe.milestones, steps) == pytest.approx(milestones)
     assert (recipe.mixup, recipe.learning_rate, recipe.momentum, recipe.weight_decay) == (mixup, 0.003, 0.9, 0)
     assert (recipe.image_size, recipe.scale_jitter) == (480, (512 / 480, 512 / 480))
+
+
+@pytest.mark.parametrize(("name", "steps"), [("bit_hyperrule", 500), ("finetune", 400)])
+@pytest.mark.parametrize("images", [1, 20, 512])
+def test_fewer_images_than_a_batch_do_not_make_more_steps(name, steps, images):
+    recipe = get_recipe(name, images=images)
+    assert recipe.epochs * count_steps(images, recipe.batch_size) == pytest.approx(steps)
 
 
 def test_goyal2017_is_section_5_1_of_the_paper():

@@ -17,6 +17,7 @@ from keras_resnet.analysis.graph import Call, flattened
 from keras_resnet.analysis.identities import make_identity, moments_of
 from keras_resnet.analysis.replay import replay
 from keras_resnet.errors import shown
+from keras_resnet.exporting.rewriting import set_values
 from keras_resnet.layers import channel_axis
 from keras_resnet.models.model import Model, recursion_limit
 
@@ -96,7 +97,7 @@ def deeper(model: keras.Model, depths: Sequence[int], images: np.ndarray | None 
         made = Model(*map(_unpacked, (inputs, outputs)), name=f"deeper_{model.name}", **known)
     for original, copy in copies.items():
         if isinstance(original, keras.Layer):
-            copy.set_weights(original.get_weights())
+            set_values(copy, original.get_weights())
     _make_identities(flat, additions, copies_of_blocks, images)
     return made
 

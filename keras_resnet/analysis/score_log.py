@@ -21,14 +21,16 @@ class ScoreLog(keras.callbacks.Callback):
         measure: returns the score of the model's present weights.
 
     Example:
-        >>> import keras_resnet
+        >>> import keras, numpy as np
         >>> from keras_resnet.analysis.score_log import ScoreLog
         >>> from keras_resnet.analysis.scores import Score
         >>> from keras_resnet.run_directory import Run
         >>> log = ScoreLog(Run("."), lambda: Score(loss=2.0, accuracy=0.25))
-        >>> log.on_train_begin()
-        >>> log.rows()
-        [{'epoch': 0, 'loss': 2.0, 'error': 75.0}]
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> _ = model.fit(np.zeros((2, 1)), np.zeros(2), callbacks=[log], verbose=0)
+        >>> log.rows()[0]
+        {'epoch': 0, 'loss': 2.0, 'error': 75.0}
     """
 
     def __init__(self, run: Run, measure: Callable[[], Score]) -> None:
@@ -40,8 +42,8 @@ class ScoreLog(keras.callbacks.Callback):
         return self.run.read_json(FILE)["rows"] if self.run.file(FILE).is_file() else []
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        if not self.rows():
-            self._add(0)
+        if int(self.model.optimizer.iterations) == 0:
+            self._add(0)  # also in the place of a run's that ended before its first checkpoint
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._add(epoch + 1)

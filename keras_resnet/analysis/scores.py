@@ -1,5 +1,6 @@
 """Loss and accuracy of a model on labeled images."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,19 +10,20 @@ import tensorflow as tf
 
 from keras_resnet.analysis.samples import Sample, sample
 from keras_resnet.data.loading import Data
-from keras_resnet.evaluation.calibration import negative_log_likelihood
+from keras_resnet.evaluation.calibration import SMALLEST, negative_log_likelihood
 from keras_resnet.evaluation.checks import check_takes_images
 from keras_resnet.evaluation.class_matching import match_classes
-from keras_resnet.models.model import number_of_classes, to_probabilities
+from keras_resnet.models.model import ends_in_sigmoid, number_of_classes, to_probabilities
 
 BATCH = 128  # images computed at a time
+SMALLEST_REST = np.finfo("float32").epsneg  # in place of 1 - p for a p that is 1 in float32
 
 
 class Score(NamedTuple):
     """How well a model classifies images.
 
     Attributes:
-        loss: mean cross entropy, nats.
+        loss: mean cross entropy, nats; of a model that ends in a sigmoid, the binary one, averaged over the classes.
         accuracy: fraction of the images whose class has the highest score, 0 to 1.
     """
 
@@ -56,7 +58,31 @@ def score(model: keras.Model, outputs: np.ndarray, labels: np.ndarray) -> Score:
     accuracy = float((outputs.argmax(axis=1) == labels).mean())
     if not np.isfinite(outputs).all():
         return Score(float("inf"), accuracy)
+    if ends_in_sigmoid(model):
+        return Score(_binary_cross_entropy(outputs, labels), accuracy)
     return Score(negative_log_likelihood(to_probabilities(model, outputs), labels), accuracy)
+
+
+def _binary_cross_entropy(outputs: np.ndarray, labels: np.ndarray) -> float:
+    """The mean binary cross-entropy of the outputs of a sigmoid, over images and classes."""
+    is_right = np.arange(outputs.shape[1]) == np.asarray(labels)[:, None]
+    of_right = np.where(is_right, np.maximum(outputs, SMALLEST), np.maximum(1 - outputs, SMALLEST_REST))
+    return float(-np.log(of_right).mean())
+
+
+def guessing_loss(model: keras.Model) -> float:
+    """The loss of the best guess without an image, nats: each class has the same probability.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.analysis.scores import guessing_loss
+        >>> round(guessing_loss(keras_resnet.ResNet20Cifar()), 4)  # log(10)
+        2.3026
+    """
+    classes = number_of_classes(model)
+    if ends_in_sigmoid(model):
+        return _binary_cross_entropy(np.full((1, classes), 1 / classes), np.zeros(1, int))
+    return math.log(classes)
 
 
 def scorer(model: keras.Model, images: Sample, training: bool = False) -> Callable[[], Score]:

@@ -40,6 +40,11 @@ class Examples(abc.ABC):
     image_shape: tuple[int, int, int]  # (height, width, channels) of the model's input
     labels: np.ndarray  # class numbers from 0, int32 (N,)
 
+    @property
+    def labels_are_known(self) -> bool:
+        """Whether `labels` reads nothing."""
+        return True
+
     @abc.abstractmethod
     def __len__(self) -> int: ...
 
@@ -239,6 +244,10 @@ class Records(Encoded):
 
     def content(self, index: int, record: bytes) -> bytes:
         return tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0]
+
+    @property
+    def labels_are_known(self) -> bool:
+        return "labels" in vars(self)
 
     def file_names(self) -> list[str]:
         names = self.handles().map(lambda _, record: _parsed(record, "file_name", tf.string))

@@ -62,6 +62,8 @@ def _classes(folder):
     for name in names:
         if name != printable(name):
             raise ValueError(f"The class folder {printable(folder / name)} has a name that is not UTF-8; rename it.")
+        if name.splitlines() != [name]:  # labels.txt has a line for each class
+            raise ValueError(f"The class folder {str(folder / name)!r} has a name with a line break; rename it.")
     return tuple(names)
 
 

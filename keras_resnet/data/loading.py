@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,12 +18,13 @@ from keras_resnet.data.folders import from_folder
 from keras_resnet.data.hold_out import hold_out
 from keras_resnet.data.records import from_record_set, is_record_set
 from keras_resnet.data.tf_data import from_dataset
-from keras_resnet.data.tfds import from_tfds
+from keras_resnet.data.tfds import find_prepared, from_tfds
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.rules import PATH, Rule, check
 from keras_resnet.runtimes.decoding import printable
 from keras_resnet.transforms.views import View, center_view
 
+CONFIGURED = r"\w+/[\w.-]+(:[\d.]+)?"  # the name of a TFDS data set with a configuration: "imagenette/320px-v2"
 NAMES_SHOWN = 5  # of classes, in the repr
 MEAN_OF = 10_000  # images to compute the mean from, for a data set that is not in memory
 
@@ -78,12 +80,17 @@ class Data:
         return counts | ({"validation": f"{counts['validation']} held-out"} if self.held_out else {})
 
     def class_sizes(self, split: str = "train") -> dict[str, int]:
-        """The number of images of each class, by name.
+        """The number of images of each class, by name; {} for records whose labels are not known yet.
+
+        To know them, all records would have to be read, of ImageNet 140 GB.
 
         Args:
             split: "train", "validation" or "test", as far as the data have it.
         """
-        counts = np.bincount(self.splits[split].labels, minlength=len(self.class_names))
+        examples = self.splits[split]
+        if not examples.labels_are_known:
+            return {}
+        counts = np.bincount(examples.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names, counts.tolist(), strict=True))
 
     def __repr__(self) -> str:
@@ -129,10 +136,12 @@ def load_data(
     Args:
         source: one of:
 
-            * the name of a TFDS data set with the features "image" and "label", such as "cifar10" or "imagenet2012";
-            * the path (a `pathlib.Path`, or a string that contains a slash) of a folder of photos: `train/<class>/*`
-              with `val/<class>/*` and optionally `test/<class>/*`; or `<class>/*`, all for training. As in ImageNet,
-              `val` may also contain all images directly, with a label file (`folders.LABEL_FILES`) in it or next to it;
+            * the name of a TFDS data set with the features "image" and "label", such as "cifar10" or "imagenet2012",
+              or "imagenette/320px-v2" with a configuration, if it is prepared or may be;
+            * the path (a `pathlib.Path`, or another string that contains a slash) of a folder of photos:
+              `train/<class>/*` with `val/<class>/*` and optionally `test/<class>/*`; or `<class>/*`, all for training.
+              As in ImageNet, `val` may also contain all images directly, with a label file (`folders.LABEL_FILES`) in
+              it or next to it;
             * the path of a record set written by `prepare_records`;
             * arrays: `(images, labels)`, `((images, labels), (test images, test labels))` as `keras.datasets` returns
               them, or a dict of such pairs with the keys "train", "validation", "test". Images are (N, H, W, C), RGB or
@@ -176,8 +185,12 @@ def load_data(
     if isinstance(source, (str, os.PathLike)):
         if class_names is not None:
             raise ValueError(f"class_names are only for arrays and tf.data; {source} has its own.")
-        name, splits, names = _from_files(source, settings.image_size, data_dir, download, manual_dir)
-        found = _arguments(source, data_dir)
+        if _is_name(source, data_dir, may_prepare=bool(download or manual_dir)):
+            name, splits, names = _from_name(source, settings.image_size, data_dir, download, manual_dir)
+            found = {"source": str(source), "data_dir": _absolute(data_dir) if data_dir else None}
+        else:
+            name, splits, names = _from_path(source, settings.image_size)
+            found = {"source": _absolute(source)}
     else:
         name, splits, names = _from_memory(source, settings.image_size, class_names)
         found = {}
@@ -189,16 +202,13 @@ def load_data(
     return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, view, held_out, found)
 
 
-def _arguments(source, data_dir):
-    """The arguments that find the same files in another working directory."""
-    if is_name(source):
-        return {"source": source, "data_dir": data_dir and _absolute(data_dir)}
-    return {"source": _absolute(source)}
-
-
-def is_name(source: str | os.PathLike) -> bool:
+def _is_name(source: str | os.PathLike, data_dir: str | os.PathLike | None, may_prepare: bool) -> bool:
     """Whether a source of `load_data` is the name of a TFDS data set rather than a path."""
-    return isinstance(source, str) and "/" not in source
+    if not isinstance(source, str) or "/" not in source:
+        return isinstance(source, str)
+    if not re.fullmatch(CONFIGURED, source) or pathlib.Path(source).exists():
+        return False
+    return may_prepare or find_prepared(source, data_dir) is not None
 
 
 def _absolute(path):
@@ -214,15 +224,17 @@ def _view(examples, recipe):
     return View((height, width), recipe.crop_fraction, recipe.interpolation)
 
 
-def _from_files(source, image_size, data_dir, download, manual_dir):
-    """(name, the examples of each split, class names) of a path or the name of a TFDS data set."""
-    image_shape = (image_size, image_size, 3)
-    if is_name(source):
-        check("source", source, Rule(PATH.holds, "must be the name of a data set, or a path"))
-        return from_tfds(source, data_dir, download, manual_dir, image_shape)
+def _from_name(source, image_size, data_dir, download, manual_dir):
+    """(name, the examples of each split, class names) of the name of a TFDS data set."""
+    check("source", source, Rule(PATH.holds, "must be the name of a data set, or a path"))
+    return from_tfds(source, data_dir, download, manual_dir, (image_size, image_size, 3))
+
+
+def _from_path(source, image_size):
+    """The same of a path."""
     folder = pathlib.Path(os.path.expanduser(source))  # noqa: PTH111 (pathlib's raises an error for an unknown user)
     read = from_record_set if is_record_set(folder) else from_folder
-    splits, class_names = read(folder, image_shape)
+    splits, class_names = read(folder, (image_size, image_size, 3))
     return printable(folder.resolve().name), splits, class_names
 
 

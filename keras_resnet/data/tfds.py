@@ -35,7 +35,7 @@ def from_tfds(
         FileNotFoundError: the data set is not prepared; the message says where it should be and how to get it.
         ValueError: it does not have images and labels, or is damaged.
     """
-    folder = _find_prepared(name, data_dir)
+    folder = find_prepared(name, data_dir)
     if folder is None and not (download or manual_dir):
         raise FileNotFoundError(_how_to_get(name, data_dir))
     import tensorflow_datasets as tfds
@@ -82,8 +82,13 @@ def _root(data_dir):
     return pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
-def _find_prepared(name, data_dir):
-    """The folder of the newest prepared version of `name`, or None. Fast, because it does not import TFDS."""
+def find_prepared(name: str, data_dir: str | os.PathLike | None) -> pathlib.Path | None:
+    """The folder of the newest prepared version of a data set, or None. Fast, because it does not import TFDS.
+
+    Args:
+        name: as for `from_tfds`.
+        data_dir: likewise.
+    """
     base, _, version = name.partition(":")
     found = [info.parent for info in (_root(data_dir) / base).glob(f"{version or '*'}/dataset_info.json")]
     return max(found, key=lambda folder: [int(part) for part in folder.name.split(".") if part.isdigit()], default=None)

@@ -129,8 +129,25 @@ def layer_like(
     layer = kind.from_config(dict(config))
     if weights:
         layer.build_from_config(original.get_build_config())
-        layer.set_weights(list(weights))
+        set_values(layer, weights)
     return layer
+
+
+def set_values(layer: keras.Layer, weights: Sequence[np.ndarray]) -> None:
+    """Sets the weights of a layer, and what it derives from them.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from keras_resnet.exporting.rewriting import set_values
+        >>> layer = keras.layers.Normalization()
+        >>> layer.build((None, 1))
+        >>> set_values(layer, [np.array([3.0]), np.array([4.0]), np.array(1)])
+        >>> layer(np.array([[7.0]])).numpy().tolist()
+        [[2.0]]
+    """
+    layer.set_weights(list(weights))
+    if isinstance(layer, keras.layers.Normalization):
+        layer.finalize_state()
 
 
 def values(layer: keras.Layer) -> list[np.ndarray]:

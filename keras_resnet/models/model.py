@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -178,20 +178,33 @@ def number_of_classes(model: keras.Model) -> int:
 
 def ends_in_softmax(model: keras.Model) -> bool:
     """Whether the model is known to output probabilities rather than logits."""
-    last = model.layers[-1]
-    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
+    return _ends_in(model, "Softmax", keras.activations.softmax)
 
 
 def ends_in_sigmoid(model: keras.Model) -> bool:
     """Whether the model is known to output the sigmoid of each logit."""
-    return getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
+    return _ends_in(model, "Sigmoid", keras.activations.sigmoid)
+
+
+def _ends_in(model: keras.Model, operation: str, activation: Callable) -> bool:
+    """Whether an operation of this kind, also of `keras.ops`, or a layer with this activation makes the outputs."""
+    last = _last_operation(model)
+    return type(last).__name__ == operation or getattr(last, "activation", None) is activation
+
+
+def _last_operation(model: keras.Model) -> keras.Operation:
+    """The operation that makes a model's outputs, also inside a model that is the last one."""
+    last: keras.Operation = model
+    while isinstance(last, keras.Model) and getattr(last, "outputs", None):
+        last = last.outputs[0]._keras_history.operation
+    return last
 
 
 def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
     """A model's outputs, (batch, classes), as probabilities: logits by a softmax, all others as they are.
 
-    The last layer tells which they are. If it has no activation, as in a SavedModel, outputs whose rows all sum to 1
-    are probabilities.
+    The last operation tells which they are. If it has no activation, as in a SavedModel, outputs whose rows all sum
+    to 1 are probabilities.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -200,7 +213,7 @@ def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
         >>> to_probabilities(model, np.array([[0.0, 0.0]])).tolist()
         [[0.5, 0.5]]
     """
-    activation = getattr(model.layers[-1], "activation", None)
+    activation = getattr(_last_operation(model), "activation", None)
     if ends_in_softmax(model) or ends_in_sigmoid(model):
         return scores
     return scores if activation is None and are_probabilities(scores) else softmax(scores)

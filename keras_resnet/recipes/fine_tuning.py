@@ -22,7 +22,7 @@ def finetune(images: int) -> Recipe:
     steps = min(max(400, images // 10), 20_000)
     return Recipe(
         source="this package: the classifier first, then all layers, with a cosine schedule, for pretrained weights",
-        epochs=steps * batch_size / images,
+        epochs=_epochs(steps, batch_size, images),
         batch_size=batch_size,
         learning_rate=0.01,
         weight_decay=1e-4,
@@ -57,7 +57,7 @@ def bit_hyperrule(images: int) -> Recipe:
     return Recipe(
         source="Kolesnikov et al. 2019, Big Transfer, section 3.3, https://arxiv.org/abs/1912.11370",
         published="ImageNet top-1 accuracy 87.5 %, CIFAR-10 99.4 % (resnetv2_152x4_bit, from weights of JFT-300M)",
-        epochs=steps * 512 / images,
+        epochs=_epochs(steps, 512, images),
         batch_size=512,
         learning_rate=0.003,
         schedule="steps",
@@ -69,6 +69,11 @@ def bit_hyperrule(images: int) -> Recipe:
         scale_jitter=(512 / 480, 512 / 480),
         flip=True,
     )
+
+
+def _epochs(steps: int, batch_size: int, images: int) -> float:
+    """The epochs of so many steps; an epoch of fewer images than a batch is one step."""
+    return steps * min(batch_size, images) / images
 
 
 SIZED: dict[str, Callable[[int], Recipe]] = {"finetune": finetune, "bit_hyperrule": bit_hyperrule}

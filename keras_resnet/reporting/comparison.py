@@ -123,8 +123,8 @@ def comparison_page(runs: Sequence[ComparedRun]) -> str:
             "Accuracy",
             table(result_columns, [_accuracy(run, runs[0]) for run in runs], "text"),
             paragraph(
-                "Differences are in percentage points to the first run. The standard error is that of the accuracy "
-                "over images, in points; runs with other seeds differ more.",
+                "Differences are in percentage points to the first run, for runs tested on the same images. The "
+                "standard error is that of the accuracy over images, in points; runs with other seeds differ more.",
                 "quiet",
             ),
         ),
@@ -182,11 +182,17 @@ def _accuracy(run: ComparedRun, first: ComparedRun) -> tuple[str, ...]:
     if run.result is None:
         return (run.log.name, epochs, "not complete", *["-"] * 4)
     result, accuracy = run.result, run.result["top1_accuracy"]
-    comparable = first.result is not None and first.result["split"] == result["split"] and run is not first
+    comparable = first.result is not None and run is not first and _tested_on(run) == _tested_on(first)
     difference = f"{100 * (accuracy - first.result['top1_accuracy']):+.2f}" if comparable else "-"  # type: ignore[index]
     error = 100 * math.sqrt(accuracy * (1 - accuracy) / result["images"])
     tested = f"{result['images']:,} {result['split']} images, {result['protocol']}"
     return run.log.name, epochs, percent(accuracy), difference, f"{error:.2f}", percent(result["top5_accuracy"]), tested
+
+
+def _tested_on(run: ComparedRun) -> tuple[Any, ...]:
+    """The split that a complete run was tested on, and the checksum of its images."""
+    split = run.result["split"]  # type: ignore[index]
+    return split, run.description["data"].get("fingerprints", {}).get(split)
 
 
 def _time(run: ComparedRun) -> tuple[str, ...]:

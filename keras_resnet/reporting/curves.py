@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_resnet.reporting.style import COLORS, LINES
-from keras_resnet.reporting.ticks import log_ticks
+from keras_resnet.reporting.ticks import log_ticks, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Curves = Mapping[str, Sequence[float] | np.ndarray]
 FEW = 30  # points of a curve, each of which has a marker
+MOST_TICKS = 10  # of a logarithmic axis
 MARKERS = ("o", "s", "^", "D", "v")  # besides colors and kinds of lines
 
 
@@ -81,6 +82,7 @@ def make_logarithmic(axes: "Axes") -> None:
     axes.set_yscale("log")
     if values:
         ticks = log_ticks(min(values), max(values))
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        labeled = thinned(ticks, MOST_TICKS)
+        axes.set_yticks(labeled, [f"{tick:g}" for tick in labeled])
         axes.set_yticks([], minor=True)
         axes.set_ylim(ticks[0], ticks[-1])

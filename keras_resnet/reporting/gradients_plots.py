@@ -2,7 +2,7 @@
 
 import os
 
-from keras_resnet.reporting.curves import Curves, add_legend, draw_curves
+from keras_resnet.reporting.curves import Curves, add_legend, draw_curves, make_logarithmic
 from keras_resnet.reporting.style import COLORS, figure
 
 
@@ -41,7 +41,7 @@ def plot_gradients(
             axes.set(title=title, xlabel=f"{place} (1 = next to the image)", ylabel=quantity)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for axes in panels[0]:
-            axes.set_yscale("log")
+            make_logarithmic(axes)
         for axes in panels[1]:
             axes.yaxis.set_major_formatter(PercentFormatter(1))
         add_legend(drawn, at_blocks)
@@ -75,7 +75,7 @@ def plot_gradients_in_training(epochs: Curves, first: Curves, last: Curves, path
             title="Gradient at the first and the last block along training",
             xlabel="epochs of training",
             ylabel="norm of the loss gradient",
-            yscale="log",
         )
+        make_logarithmic(axes)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         add_legend(drawn, axes)

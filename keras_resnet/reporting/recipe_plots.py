@@ -74,7 +74,7 @@ def plot_batch(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str
         axes.axis("off")
     for axes, image, label in zip(all_axes, images, labels, strict=False):
         axes.imshow(np.clip(np.round(image), 0, 255).astype("uint8"))
-        axes.set_title(_label(label, class_names), fontsize="x-small")
+        axes.set_title(_label(label, class_names), fontsize="x-small", parse_math=False)
     figure.savefig(path, dpi=100)
 
 

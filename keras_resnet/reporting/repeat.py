@@ -97,7 +97,9 @@ def _wrapped(words: list[str]) -> str:
 
 
 def _again(run: Run) -> str:
-    return str(run.directory.with_name(f"{run.directory.resolve().name}-again"))
+    resolved = run.directory.resolve()
+    named = run.directory if run.directory.name == resolved.name else resolved  # "." and ".." are no names
+    return str(named.with_name(f"{resolved.name}-again"))
 
 
 def _needs_python(description: Mapping[str, Any]) -> bool:
@@ -125,7 +127,7 @@ def _is_weights_flag(name: str, source: str | None) -> bool:
 def _source_flags(description: Mapping[str, Any]) -> list[str]:
     found = description.get("data_source") or {"source": "PHOTOS"}
     source, folder = found["source"], found.get("data_dir")
-    if "/" in source or source == "PHOTOS":
+    if pathlib.PurePath(source).is_absolute() or source == "PHOTOS":
         return [f"--data_dir={source}"]
     return [f"--data={source}", *([f"--data_dir={folder}"] if folder else [])]
 

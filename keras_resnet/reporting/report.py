@@ -34,7 +34,7 @@ def write_report(run: Run, class_sizes: Mapping[str, int], findings: Findings | 
 
     Args:
         run: the run directory.
-        class_sizes: the number of training images of each class.
+        class_sizes: the number of training images of each class; {} if it is not known.
         findings: of the final evaluation; None while the run goes on.
 
     Raises:
@@ -157,14 +157,14 @@ def _data(run: Run, description: Mapping[str, Any], class_sizes: Mapping[str, in
     """What was found: images, classes and their sizes, view, and unreadable images."""
     data, unreadable = description["data"], _unreadable(run)
     by_size = sorted(class_sizes.items(), key=lambda item: item[1])
-    names = list(class_sizes)
+    names = run.class_names()
     listed = ", ".join([*names[:NAMES_SHOWN], *(["..."] if len(names) > NAMES_SHOWN else [])])
     found = (description.get("data_source") or {}).values()
     rows = [
         ("name", data["name"]),
         *((f"{split} images", f"{data[split]:,}") for split in ("train", "validation", "test") if split in data),
         ("classes", f"{data['classes']:,}: {listed}"),
-        ("training images of a class", _range_of_sizes(by_size)),
+        *([("training images of a class", _range_of_sizes(by_size))] if by_size else []),
         ("size of images", "x".join(map(str, data["image_shape"]))),
         ("tested on", str(View.from_json(data["view"]))),
         ("found in", ", ".join(filter(None, found)) or "memory, or not recorded"),
@@ -173,7 +173,9 @@ def _data(run: Run, description: Mapping[str, Any], class_sizes: Mapping[str, in
     fingerprints = [(split, checksum) for split, checksum in data.get("fingerprints", {}).items()]
     return [
         table((), rows, "text"),
-        details(f"Training images of all {len(names):,} classes", table((), [(n, f"{s:,}") for n, s in by_size])),
+        details(f"Training images of all {len(by_size):,} classes", table((), [(n, f"{s:,}") for n, s in by_size]))
+        if by_size
+        else "",
         details(f"{len(unreadable):,} unreadable images", table(("image", "reason"), unreadable, "text"))
         if unreadable
         else "",

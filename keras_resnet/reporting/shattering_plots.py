@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_resnet.reporting.curves import Curves, add_legend, draw_curves
+from keras_resnet.reporting.curves import Curves, add_legend, draw_curves, make_logarithmic
 from keras_resnet.reporting.style import COLORS, figure
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def plot_shattering(
             ylabel="mean correlation",
             xscale="log",
         )
+        by_distance.xaxis.set_major_formatter("{x:g}")
+        by_distance.set_xticks([], minor=True)
         by_kernel, by_block = drawn.add_subplot(grid[rows, 3:]), drawn.add_subplot(grid[rows + 1, :])
         draw_curves(by_kernel, cosines)
         by_kernel.set(
@@ -67,8 +69,8 @@ def plot_shattering(
             title="Change of the blocks' outputs when all weights are rounded to bfloat16",
             xlabel="block (1 = next to the image)",
             ylabel="relative change",
-            yscale="log",
         )
+        make_logarithmic(by_block)
         by_kernel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         by_block.xaxis.set_major_locator(MaxNLocator(integer=True))
         add_legend(drawn, by_distance)

@@ -21,6 +21,7 @@ SETTINGS = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "image.interpolation": "nearest",
+    "text.parse_math": False,  # names of classes and files may have dollar signs
 }
 
 

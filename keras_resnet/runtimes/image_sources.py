@@ -98,7 +98,7 @@ def _load(content: Any, channels: int) -> np.ndarray:
     if isinstance(content, (bytes, bytearray, memoryview)):
         return decode_image(bytes(content), channels)
     if isinstance(content, Image.Image):
-        return _with_channels(upright_rgb(content), channels)
+        return _with_channels(checked_image(upright_rgb(content)), channels)
     if not hasattr(content, "__array__"):
         raise ValueError(f"is not {FORMS}, but {type(content).__name__}")
     return _with_channels(checked_image(np.asarray(content)), channels)

@@ -99,7 +99,17 @@ def _parsed(content: dict[str, Any]) -> _Asked:
         images = _tensor_images(inputs[0])
     except ValueError as error:
         raise ValueError(f'The input "{INPUT}" {error}') from None
-    return _Asked(images, outputs, {"id": content["id"]} if "id" in content else {})
+    return _Asked(images, outputs, _identifier(content))
+
+
+def _identifier(content: dict[str, Any]) -> dict[str, str]:
+    """The identifier of a request, as its answer repeats it."""
+    if "id" not in content:
+        return {}
+    identifier = content["id"]
+    if not (isinstance(identifier, str) and identifier.isprintable()):  # half a surrogate pair is not
+        raise ValueError(f'"id" must be printable text, not {shown(identifier)}')
+    return {"id": identifier}
 
 
 def _outputs(model: ServedModel, probabilities: np.ndarray) -> dict[str, dict[str, Any]]:

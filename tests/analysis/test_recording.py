@@ -64,6 +64,19 @@ def test_resumed_run_continues_the_record(examples, tmp_path):
     assert RecordGradients(*examples, tmp_path).blocks == second.blocks
 
 
+def test_a_new_run_drops_the_rows_of_one_that_ended_in_its_first_epoch(examples, tmp_path):
+    images, labels = examples
+    model = small_net()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    record = RecordGradients(*examples, tmp_path)
+    record.set_model(model)
+    record.on_epoch_begin(0)
+    other = RecordGradients(255 - images, labels, tmp_path)
+    model.fit(*examples, epochs=1, callbacks=[other], verbose=0)
+    assert other.blocks[:2] == rows_of(gradient_flow(small_net(), 255 - images, labels), 0)
+    assert [row["epoch"] for row in other.blocks] == [0, 0, 1, 1]
+
+
 @pytest.mark.exhaustive
 def test_training_on_several_devices_is_recorded(examples, shapes, tmp_path):
     data = keras_resnet.load_data(shapes)

@@ -1,10 +1,9 @@
 """Scores before a training and after each epoch."""
 
-import keras
 import numpy as np
 
 import keras_resnet
-from keras_resnet.analysis.score_log import ScoreLog
+from keras_resnet.analysis.score_log import FILE, ScoreLog
 from keras_resnet.analysis.scores import Score, scorer
 from keras_resnet.run_directory import Run
 from tests.analysis.networks import network, noise
@@ -26,10 +25,23 @@ def test_scores_of_a_training(tmp_path):
 
 def test_rows_of_earlier_epochs_remain_and_repeated_ones_are_replaced(tmp_path):
     run, losses = Run(tmp_path), iter(np.arange(10.0))
-    for epochs in (range(3), range(2, 4)):
+    model, images = network("basic"), noise(4)
+    model.compile("sgd", "mse")
+
+    def fit(first, end):
         log = ScoreLog(run, lambda: Score(next(losses), 0.5))
-        log.on_train_begin()
-        for epoch in epochs:
-            log.on_epoch_end(epoch)
-    assert [(row["epoch"], row["loss"]) for row in log.rows()] == [(0, 0), (1, 1), (2, 2), (3, 4), (4, 5)]
-    assert isinstance(log, keras.callbacks.Callback)
+        model.fit(images.images, np.zeros((4, 4)), initial_epoch=first, epochs=end, callbacks=[log], verbose=0)
+        return [(row["epoch"], row["loss"]) for row in log.rows()]
+
+    assert fit(0, 3) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    assert fit(2, 4) == [(0, 0), (1, 1), (2, 2), (3, 4), (4, 5)]
+
+
+def test_a_new_training_drops_the_rows_of_one_that_ended_in_its_first_epoch(tmp_path):
+    run = Run(tmp_path)
+    run.write_json(FILE, {"rows": [{"epoch": 0, "loss": 9.0, "error": 90.0}]})
+    model, images = network("basic"), noise(4)
+    model.compile("sgd", "mse")
+    log = ScoreLog(run, lambda: Score(1.0, 0.5))
+    model.fit(images.images, np.zeros((4, 4)), epochs=1, callbacks=[log], verbose=0)
+    assert [row["loss"] for row in log.rows()] == [1.0, 1.0]

@@ -6,7 +6,7 @@ import pytest
 
 import keras_resnet
 from keras_resnet.analysis.samples import Sample, sample
-from keras_resnet.analysis.scores import sample_for, score, scorer
+from keras_resnet.analysis.scores import guessing_loss, sample_for, score, scorer
 from keras_resnet.evaluation.calibration import SMALLEST
 from tests.analysis.networks import network, noise
 from tests.analysis.test_graph import own_head
@@ -25,6 +25,14 @@ def test_score_of_logits_and_of_probabilities():
         assert found.loss == pytest.approx(expected, rel=1e-12)
         assert found.accuracy == 0.5
         assert found.error == 50
+
+
+def test_score_of_sigmoids_is_the_loss_of_their_training():
+    model, labels = network("basic", classifier_activation="sigmoid"), np.array([1, 2])
+    expected = keras.losses.BinaryCrossentropy(from_logits=True)(np.eye(4)[labels], LOGITS)
+    assert score(model, 1 / (1 + np.exp(-LOGITS)), labels).loss == pytest.approx(float(expected), rel=1e-5)
+    assert np.isfinite(score(model, np.array([[1.0, 0, 0, 0]]), np.array([1])).loss)
+    assert guessing_loss(model) == pytest.approx(np.log(4) / 4 + 3 / 4 * np.log(4 / 3))
 
 
 def test_score_of_extreme_outputs():

@@ -12,6 +12,7 @@ from keras_resnet.analysis.gradients import gradient_flow
 from keras_resnet.analysis.responses import layer_responses
 from keras_resnet.analysis.samples import sample
 from keras_resnet.analysis.shattering import rounding
+from keras_resnet.commands.analyze.subject import label
 from tests.commands.running import keras_resnet_command
 from tests.photos import write_scenes
 
@@ -132,6 +133,15 @@ def test_responses_of_a_run(finished_run, analyze, tmp_path):
     assert printed[-2].startswith(f"residual: mean response of 5 3x3 layers {mean:.3g}")
     assert printed[-1].endswith("Name networks of both kinds to compare them.")
     assert is_picture(tmp_path / "out" / "responses.png")
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [("runs/a", "a"), ("nets/b.keras", "b"), (".", "here"), ("runs/_c", "c"), ("_", "_")]
+)
+def test_each_model_has_a_name_that_legends_show(model, name, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert label(model) == name
 
 
 def test_shattering_of_a_run(finished_run, analyze, tmp_path):

@@ -47,6 +47,14 @@ def size_of(picture):
         return opened.size
 
 
+def test_calibration_of_sigmoids_is_refused(run, tiny_cifar, tmp_path):
+    model = keras_resnet.create_model("resnet20_cifar", depths=(1, 1), widths=(8, 16), classifier_activation="sigmoid")
+    model.save(tmp_path / "net.keras")
+    code, _, stderr = run("analyze", "calibration", tmp_path / "net.keras", f"--data_dir={tiny_cifar}")
+    assert code == 1
+    assert "ends in a sigmoid for each class" in stderr
+
+
 def test_mistakes(net, expected, run, tiny_cifar, tmp_path):
     probabilities, labels = expected
     code, stdout, stderr = run("analyze", "mistakes", net, f"--data_dir={tiny_cifar}", f"--output={tmp_path}")

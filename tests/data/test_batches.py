@@ -119,6 +119,14 @@ def test_copies_of_an_image_are_mixed_with_another_image():
 
 
 @pytest.mark.exhaustive
+def test_sizes_of_classes_do_not_read_all_records(photos, record_set):
+    files, records = load_data(photos, RECIPE), load_data(record_set, RECIPE)
+    assert records.class_sizes() == {}
+    assert not records.train.labels_are_known
+    assert records.train.labels.sum() == files.train.labels.sum()
+    assert records.class_sizes() == files.class_sizes()
+
+
 def test_evaluation_of_held_out_records_counts_them_from_zero(record_set):
     """The index of a record counts the whole set; results are stored by position among the held-out ones."""
     data = load_data(record_set, RECIPE, validation_fraction=0.2)

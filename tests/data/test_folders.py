@@ -147,6 +147,13 @@ def test_class_folder_with_a_name_that_is_not_text(tmp_path):
         load_data(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "two\u2028lines", "end\r"])
+def test_class_folder_with_a_line_break(name, tmp_path):
+    write_photos(tmp_path, ["cat", name], 1)
+    with pytest.raises(ValueError, match="has a name with a line break; rename it"):
+        load_data(tmp_path)
+
+
 def test_real_photos(local_data):
     data = load_data(local_data / "photos" / "imagenette_small", Recipe(image_size=32))
     assert (len(data.train), len(data.validation)) == (2500, 800)

@@ -59,6 +59,18 @@ def test_photos_remain_encoded_until_needed(prepared):
     assert labels.dtype == tf.int32
 
 
+def test_a_name_may_have_a_configuration(prepared, tmp_path, monkeypatch):
+    folder, images = prepared
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "pets" / "small-v2").symlink_to(folder / "pets")
+    data = load_data("pets/small-v2", RECIPE, data_dir=tmp_path)
+    assert (len(data.train), data.class_names) == (len(images), ("cat", "dog"))
+    assert data.source == {"source": "pets/small-v2", "data_dir": str(tmp_path)}
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="The folder pets/other does not exist"):
+        load_data("pets/other", RECIPE, data_dir=tmp_path)
+
+
 def add(archive, name, content):
     entry = tarfile.TarInfo(name)
     entry.size = len(content)

@@ -266,6 +266,21 @@ def test_logits_become_probabilities(model):
     assert predict(sigmoid, image)[0][0][1] == pytest.approx(float(row.max()), rel=1e-5)
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("kind", ["operation", "model inside a model"])
+def test_probabilities_of_an_own_head_stay_as_they_are(kind, activation):
+    images = keras.Input((8, 8, 3))
+    if kind == "operation":
+        pooled = keras.layers.GlobalAveragePooling2D()(images)
+        net = keras.Model(images, getattr(keras.ops, activation)(keras.layers.Dense(4)(pooled)))
+    else:
+        options = dict(classes=4, input_shape=(8, 8, 3), classifier_activation=activation)
+        net = keras.Sequential([images, create_model("resnet20_cifar", **options)])
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype("uint8")
+    row = keras.ops.convert_to_numpy(net(image[None] * 1.0))[0]
+    assert predict(net, image, top=1)[0][0][1] == pytest.approx(float(row.max()), rel=1e-5)
+
+
 def test_model_is_traced_once_and_follows_its_weights(model):
     net = keras.models.clone_model(model)
     traces = []
@@ -358,6 +373,7 @@ def test_mistakes_are_one_clear_sentence(model, tmp_path):
         (model, image, dict(on_error="ignore"), ValueError, "Unknown on_error 'ignore'; available: 'raise', 'skip'"),
         (model, image, dict(view=(32, 32)), ValueError, r"view must be a View or None, not \(32, 32\)"),
         (model, image, dict(view=View((40, 40))), ValueError, r"view of size \(40, 40\) does not fit"),
+        (model, PIL.Image.new("RGB", (0, 5)), {}, ValueError, r"Image 0 has the shape \(5, 0, 3\)"),
         (model, [], {}, ValueError, "There are no images to predict"),
         (model, (), {}, ValueError, "There are no images to predict"),
         (model, iter(()), {}, ValueError, "There are no images to predict"),

@@ -100,6 +100,15 @@ def test_own_head_around_a_model_inside_a_model():
     assert relative(net(photos(), training=False), model(photos(), training=False)) < ROUNDING
 
 
+def test_adapted_normalization_keeps_its_statistics():
+    normalization = layers.Normalization()
+    images = keras.Input((32, 32, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, use_bias=False)(normalization(images)))
+    model = randomized(keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
+    normalization.adapt(photos())
+    assert relative(fold_batchnorm(model)(photos()), model(photos())) < ROUNDING
+
+
 def test_sequential_models():
     base = small_net("resnet20_cifar", include_top=False, pooling="avg", classes=1000)
     model = randomized(keras.Sequential([keras.Input((32, 32, 3)), base, keras.Sequential([layers.Dense(3)])]))

@@ -34,6 +34,17 @@ def test_gradients_are_drawn_for_few_and_many_blocks(points, tmp_path):
     assert drawn_in(COLORS[2], tmp_path / "picture.png") == 0
 
 
+def test_logarithmic_axes_have_plain_numbers(tmp_path):
+    norms, shares = {"net": [1e-30, 1.0]}, curves(2, ["net"])
+    plot_gradients(norms, norms, shares, shares, tmp_path / "gradients.svg")
+    plot_gradients_in_training({"net": [0, 1]}, norms, norms, tmp_path / "training.svg")
+    plot_shattering(shares, curves(2, ["white noise"]), curves(9, ["net"]), shares, norms, tmp_path / "shattering.svg")
+    for picture in ("gradients", "training", "shattering"):
+        drawn = (tmp_path / f"{picture}.svg").read_text()
+        assert "<!-- 1 -->" in drawn
+        assert "$" not in drawn
+
+
 def test_training_is_drawn_with_both_ends(tmp_path):
     epochs = {"net": range(4)}
     plot_gradients_in_training(epochs, curves(4, ["net"]), curves(4, ["net"]), tmp_path / "picture.png")

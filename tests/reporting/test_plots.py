@@ -9,6 +9,7 @@ from keras_resnet.reporting.confusion_plots import plot_confusion
 from keras_resnet.reporting.findings import MistakePicture
 from keras_resnet.reporting.mistakes_plots import plot_mistakes
 from keras_resnet.reporting.plots import plot_curves
+from keras_resnet.reporting.recipe_plots import plot_batch
 from tests.reporting.runs import findings, rows
 
 pytest.importorskip("matplotlib")
@@ -60,6 +61,17 @@ def test_predictions_of_other_classes_have_a_column(tmp_path):
     wide = np.hstack([np.eye(150, dtype=int), np.ones((150, 1), int)])
     pairs = [("a", "(other)", 1, 2)]
     plot_confusion(wide, [*map(str, range(150)), "(other)"], pairs, tmp_path / "confusion.png")
+
+
+def test_dollar_signs_are_no_formulas(tmp_path):
+    names = ["$x_{$", "5 $ or 10 $"]
+    plot_confusion(np.eye(2, dtype=int), names, [], tmp_path / "confusion.svg")
+    image = np.zeros((8, 8, 3), "uint8")
+    plot_mistakes([MistakePicture(image, "a$b$", *names, 0.9)], tmp_path / "mistakes.svg")
+    plot_batch(np.zeros((2, 8, 8, 3)), np.arange(2), names, tmp_path / "batch.svg")
+    for picture in ("confusion", "mistakes", "batch"):
+        drawn = "\n".join(texts(tmp_path / f"{picture}.svg"))
+        assert all(name in drawn for name in names)
 
 
 def test_each_mistake_is_drawn_in_its_colors(tmp_path):

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import pathlib
 import shlex
 
 import pytest
@@ -13,6 +14,7 @@ from keras_resnet.commands import train
 from keras_resnet.commands.flags import recipe_from_flags
 from keras_resnet.recipes import get_recipe
 from keras_resnet.reporting.repeat import how_to_repeat, recipe_flags
+from keras_resnet.run_directory import Run
 from keras_resnet.weights import find_weights
 from tests.commands.running import unchanged_process
 from tests.reporting.runs import RECIPE, changed, write_run
@@ -84,6 +86,20 @@ def test_a_folder_and_published_weights_are_flags(tmp_path):
     assert (values["model"], values["weights"], values["data_dir"]) == ("resnet18", "imagenet", "/data/photos")
     assert len(notes) == 1
     assert "checksum 0123456789abcdef and came from imagenet" in notes[0]
+
+
+def test_a_data_set_with_a_configuration_is_no_folder(tmp_path):
+    run = write_run(tmp_path / "run", 4, data_source={"source": "imagenette/320px-v2", "data_dir": "/data/tfds"})
+    _, values = parsed(words(how_to_repeat(run).program), 160)
+    assert (values["data"], values["data_dir"]) == ("imagenette/320px-v2", "/data/tfds")
+
+
+def test_the_working_directory_can_be_a_run(tmp_path, monkeypatch):
+    write_run(tmp_path / "run", 4)
+    monkeypatch.chdir(tmp_path / "run")
+    for name in (".", "../run", "../run/."):
+        _, values = parsed(words(how_to_repeat(Run(name)).program), 160)
+        assert pathlib.Path(values["workdir"]).resolve() == tmp_path / "run-again"
 
 
 def test_an_extended_run_has_a_command_for_each_length(tmp_path):

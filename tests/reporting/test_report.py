@@ -64,6 +64,14 @@ def test_the_page_has_all_that_a_run_leaves(tmp_path):
     assert run.file("curves.png").is_file()
 
 
+def test_sizes_of_classes_may_be_unknown(tmp_path):
+    run = write_run(tmp_path / "run", 4)
+    write_report(run, {})
+    text = text_of(run.file("report.html").read_text(encoding="utf-8"))
+    assert "classes 10: 0, 1, 2, 3" in text
+    assert "raining images of" not in text
+
+
 def test_the_page_loads_nothing(tmp_path):
     page = written(write_run(tmp_path / "run", 4), findings())
     assert f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">' in page
@@ -150,6 +158,17 @@ def test_a_comparison_shows_what_differs_and_by_how_much(tmp_path):
     assert page.count("<polyline") == 3 * (2 + 2 + 1 + 1)
     assert "about 6 s" in text
     assert not re.findall(r"<script|\sstyle=", page)
+
+
+def test_accuracies_on_other_images_are_not_subtracted(tmp_path):
+    runs = [write_run(tmp_path / name, 4, accuracy=0.9) for name in "abc"]
+    data = runs[0].read_json("recipe.json")["data"]
+    for run, images in zip(runs, ("these", "those", "these"), strict=True):
+        changed(run, data={**data, "fingerprints": {"test": images}})
+    write_comparison([run.directory for run in runs], tmp_path / "compare.html")
+    text = text_of((tmp_path / "compare.html").read_text())
+    assert "b 4 of 4 90.00 % - 0.95" in text
+    assert "c 4 of 4 90.00 % +0.00 0.95" in text
 
 
 def test_a_run_that_is_being_extended_is_not_complete(tmp_path):

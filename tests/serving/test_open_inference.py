@@ -1,6 +1,7 @@
 """The Open Inference Protocol, field by field."""
 
 import base64
+import json
 
 import numpy as np
 import pytest
@@ -89,6 +90,14 @@ def test_bad_tensors_get_a_sentence(client, inputs, sentence):
     answer = client.post(INFER, json={} if inputs is None else {"inputs": inputs})
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(sentence)
+
+
+@pytest.mark.parametrize("identifier", ["1e400", r'"\ud800"', "[1]", "7", "null"])
+def test_identifiers_that_cannot_be_repeated_are_refused(client, identifier):
+    request = json.dumps({"inputs": [tensor([0] * 3, (1, 1, 1, 3))]})[:-1] + f', "id": {identifier}}}'
+    answer = client.post(INFER, content=request)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith('"id" must be printable text, not ')
 
 
 def test_unknown_outputs_and_binary_tensors_are_refused(client):

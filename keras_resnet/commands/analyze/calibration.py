@@ -10,6 +10,8 @@ from keras_resnet.files import write_text
 if TYPE_CHECKING:
     import pathlib
 
+    import keras
+
     from keras_resnet.evaluation.calibration import Measured
     from keras_resnet.evaluation.split_predictions import Predictions
 
@@ -20,7 +22,9 @@ def main(argv: list[str]) -> None:
     """Fits a temperature on some images and measures on others; writes tables and the picture, prints the errors."""
     from keras_resnet.evaluation.calibration import fit_temperature, halves, measure
 
-    opened, folder = predicting.open_from_flags(argv[1]), subject.output_folder(argv[1])
+    opened = predicting.open_from_flags(argv[1])
+    _check_sums_to_one(opened.model)
+    folder = subject.output_folder(argv[1])
     predicted = predicting.predict_from_flags(opened)
     if "validation" in opened.data.splits and opened.split != "validation":
         fitted_on, measured_on = predicting.predict_from_flags(opened, "validation"), predicted
@@ -31,6 +35,15 @@ def main(argv: list[str]) -> None:
     _write(folder, [before, after], fitted_on, measured_on)
     print(_verdict(before, measured_on))
     print(_effect(before, after, fitted_on, measured_on))
+
+
+def _check_sums_to_one(model: "keras.Model") -> None:
+    from keras_resnet.models.model import ends_in_sigmoid
+
+    if ends_in_sigmoid(model):
+        raise ValueError(
+            f"{model.name} ends in a sigmoid for each class; the calibration is that of probabilities that sum to 1."
+        )
 
 
 def _verdict(before: "Measured", measured_on: "Predictions") -> str:

@@ -144,8 +144,13 @@ def output_folder(model: str | None = None) -> pathlib.Path:
 
 
 def label(model: str) -> str:
-    """A short name of a model on the command line, for legends: the last part of its path."""
-    return pathlib.Path(model).stem if pathlib.Path(model).suffix == ".keras" else pathlib.Path(model).name
+    """A short name of a model on the command line, for legends: the last part of its path.
+
+    Matplotlib leaves names that begin with an underscore out of legends.
+    """
+    path = pathlib.Path(model)
+    name = path.stem if path.suffix == ".keras" else path.name or path.resolve().name  # "." has no name
+    return name.lstrip("_") or name
 
 
 def write_table(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,6 +1,5 @@
 """Draws the loss around the weights of models, along filter-normalized random directions."""
 
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,10 +34,10 @@ def check_flags() -> None:
 
 
 class Measured(NamedTuple):
-    """The surface of a model, and how many classes it has."""
+    """The surface of a model, and the loss of guessing."""
 
     surface: "Surface"
-    classes: int
+    guessing: float
 
 
 def main(argv: list[str]) -> None:
@@ -63,13 +62,13 @@ def main(argv: list[str]) -> None:
 
 def _measured(name: str) -> Measured:
     from keras_resnet.analysis.loss_surface import loss_surface
-    from keras_resnet.analysis.scores import sample_for
+    from keras_resnet.analysis.scores import guessing_loss, sample_for
 
     data = subject.data_from_flags(name)
     model = subject.model_for(name, data)
     images = sample_for(model, data, subject.split_from_flags(data), FLAGS.images)
     surface = loss_surface(model, images, FLAGS.radius, FLAGS.points, FLAGS.seed, verbose="auto")
-    return Measured(surface, model.output_shape[1])
+    return Measured(surface, guessing_loss(model))
 
 
 def _rows(name: str, surface: "Surface") -> Iterable[dict]:
@@ -84,8 +83,8 @@ def _rows(name: str, surface: "Surface") -> Iterable[dict]:
             }
 
 
-def _summary(name: str, surface: "Surface", classes: int) -> str:
-    guessing, radius = math.log(classes), surface.steps[-1]
+def _summary(name: str, surface: "Surface", guessing: float) -> str:
+    radius = surface.steps[-1]
     below = 100 * surface.share_below(guessing)
     return (
         f"{name}: loss {surface.center.loss:.4f} at its weights, at most {surface.loss.max():.3g} within {radius:g} "
