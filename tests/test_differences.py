@@ -20,6 +20,11 @@ def layers(model, kind):
     return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
+def shallow(name, **options):
+    """A variant with one block for each stage, which is quick to build."""
+    return keras_resnet.create_model(name, depths=(1, 1, 1) if "cifar" in name else (1, 1, 1, 1), **options)
+
+
 def test_notes_are_numbered_in_order():
     numbers = [int(number) for number in re.findall(r"^(\d+)\. \*\*", PAGE, re.MULTILINE)]
     assert numbers == list(range(1, len(numbers) + 1))
@@ -46,8 +51,7 @@ def test_links_and_code_name_what_exists():
     ],
 )
 def test_position_of_the_stride(name, options, strided):
-    depths = (1, 1, 1) if "cifar" in name else (1, 1, 1, 1)
-    model = keras_resnet.create_model(name, depths=depths, **options)
+    model = shallow(name, **options)
     found = {
         layer.kernel_size
         for layer in layers(model, keras.layers.Conv2D)
@@ -57,14 +61,14 @@ def test_position_of_the_stride(name, options, strided):
 
 
 def test_network_of_the_defaults():
-    model = keras_resnet.ResNet18()
+    model = shallow("resnet18")
     assert not any(conv.use_bias for conv in layers(model, keras.layers.Conv2D))
     assert model.get_layer("logits").use_bias
     norms = layers(model, keras.layers.BatchNormalization)
     assert {(norm.momentum, norm.epsilon) for norm in norms} == {(0.9, 1e-5)}
     assert min(float(np.min(norm.gamma)) for norm in norms) == 1
-    zeroed = layers(keras_resnet.ResNet18(zero_init_residual=True), keras.layers.BatchNormalization)
-    assert sum(float(np.max(norm.gamma)) == 0 for norm in zeroed) == 8  # the last of each block
+    zeroed = layers(shallow("resnet18", zero_init_residual=True), keras.layers.BatchNormalization)
+    assert sum(float(np.max(norm.gamma)) == 0 for norm in zeroed) == 4  # the last of each block
 
 
 def test_initialization_counts_incoming_connections_and_is_not_truncated():
@@ -73,12 +77,11 @@ def test_initialization_counts_incoming_connections_and_is_not_truncated():
     assert np.abs(weights).max() > 3.5 * weights.std()  # a truncated one ends at 2.3 of its standard deviation
 
 
-@pytest.mark.parametrize(("shortcut", "projections"), [("A", 0), ("B", 3), ("C", 8)])
+@pytest.mark.parametrize(("shortcut", "projections"), [("A", 0), ("B", 3), ("C", 4)])
 def test_shortcuts(shortcut, projections):
-    model = keras_resnet.ResNet18(shortcut=shortcut)
+    model = shallow("resnet18", shortcut=shortcut)
     assert sum("shortcut_conv" in layer.name for layer in model.layers) == projections
-    if shortcut == "B":
-        assert model.count_params() == keras_resnet.ResNet18().count_params()
+    assert (model.count_params() == shallow("resnet18").count_params()) == (shortcut == "B")
 
 
 def test_options_of_the_cifar_nets():
@@ -92,8 +95,7 @@ def test_options_of_the_cifar_nets():
     ("name", "activated"), [("resnetv2_18", False), ("resnetv2_110_cifar", False), ("resnetv2_164_cifar", True)]
 )
 def test_shortcut_of_the_first_preactivated_block(name, activated):
-    depths = (1, 1, 1) if "cifar" in name else (1, 1, 1, 1)
-    model = keras_resnet.create_model(name, depths=depths)
+    model = shallow(name)
     projects = "stage1_block1_shortcut_conv" in {layer.name for layer in model.layers}
     if projects:
         source = model.get_layer("stage1_block1_shortcut_conv").input
@@ -125,6 +127,7 @@ def test_recipe_for_cifar():
     assert round(all_images * -(-50_000 // CIFAR.batch_size)) == 64_000
 
 
+@pytest.mark.slow
 def test_deep_nets_warm_up_and_shallow_ones_do_not():
     assert needs_warmup(keras_resnet.create_model("resnet110_cifar"), CIFAR)
     assert not needs_warmup(keras_resnet.create_model("resnet56_cifar"), CIFAR)
@@ -141,6 +144,7 @@ def test_scales_of_tests():
     assert [round(scale * 224) for scale in SCALES] == [224, 256, 384, 480, 640]
 
 
+@pytest.mark.slow
 def test_operations():
     counts = [keras_resnet.multiply_adds(keras_resnet.create_model(name)) for name in ("resnet50_v1", "resnet50")]
     assert [f"{count / 1e9:.2f}e9" for count in counts] == ["3.86e9", "4.09e9"]
