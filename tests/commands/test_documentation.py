@@ -149,7 +149,8 @@ PREDICTIONS = [  # analyses that do not train, and answers of weights of this pa
     line
     for block in SHELL
     for line in block.lines
-    if ("keras-resnet analyze" in line and " --epochs" not in line) or "predict keras_resnet/" in line
+    if ("keras-resnet analyze" in line and " --epochs" not in line)
+    or "predict keras_resnet/" in line
     or "--weights=cifar10" in line
 ]
 
