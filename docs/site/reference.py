@@ -80,8 +80,7 @@ def write_pages(folder: pathlib.Path) -> None:
 
 def write(path: pathlib.Path, title: str, *paragraphs: str) -> None:
     """Writes a page."""
-    start = [f"{title}\n{'=' * len(title)}", ".. py:currentmodule:: keras_resnet"]
-    path.write_text("\n\n".join([*start, *paragraphs]) + "\n", encoding="utf-8")
+    path.write_text("\n\n".join([f"{title}\n{'=' * len(title)}", *paragraphs]) + "\n", encoding="utf-8")
 
 
 def slug(title: str) -> str:
@@ -91,7 +90,10 @@ def slug(title: str) -> str:
 
 def index() -> tuple[str, str]:
     """A table of the names on each page, and the order of the pages."""
-    rows = [(f":doc:`{slug(title)}`", ", ".join(f"`{name}`" for name in names)) for title, names in PAGES.items()]
+    rows = [
+        (f":doc:`{slug(title)}`", ", ".join(f"`~keras_resnet.{name}`" for name in names))
+        for title, names in PAGES.items()
+    ]
     return table(("page", "names"), *rows), directive("toctree", "", ":hidden:", "", *map(slug, PAGES))
 
 
@@ -129,7 +131,12 @@ def variants(full_name: str) -> str:
     _, shared = str(inspect.getdoc(keras_resnet.ResNet50)).split("\n\n", 1)
     data = directive("py:data", full_name, "", "The settings of each variant, by name.")
     return "\n\n".join(
-        [data, "Each constructor is `ResNet` with the settings of its variant.", shared, *map(constructor, VARIANTS)]
+        [
+            data,
+            "Each constructor is `keras_resnet.ResNet` with the settings of its variant.",
+            shared,
+            *map(constructor, VARIANTS),
+        ]
     )
 
 
