@@ -12,7 +12,7 @@ import keras_resnet  # noqa: E402
 
 project = "resnet-keras"
 version = keras_resnet.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "navigation", "reference"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "names", "navigation", "reference"]
 
 # The source folder is the repository, so links between README.md, docs/, and benchmarks/ are those of a code host.
 root_doc = "docs/README"
@@ -22,8 +22,8 @@ exclude_patterns = [".*", "build", "dist", "runs"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 highlight_language = "shell"  # of code blocks without a language
-default_role = "py:obj"  # `name` in a docstring is a link if the reference has the name
-smartquotes = False
+default_role = "py:name"  # `name` in a docstring is a link if the reference has the name
+smartquotes_action = "D"  # dashes, not quotes
 
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
@@ -35,7 +35,5 @@ python_maximum_signature_line_length = 100
 html_theme = "furo"
 html_title = f"{project} {version}"
 html_extra_path = ["site/index.html"]
-html_static_path = ["site/static"]
-html_css_files = ["site.css"]
 html_show_copyright = False
 html_copy_source = False

@@ -91,7 +91,7 @@ def slug(title: str) -> str:
 def index() -> tuple[str, str]:
     """A table of the names on each page, and the order of the pages."""
     rows = [
-        (f":doc:`{slug(title)}`", ", ".join(f"`~keras_resnet.{name}`" for name in names))
+        (f":doc:`{slug(title)}`", ", ".join(f":py:obj:`~keras_resnet.{name}`" for name in names))
         for title, names in PAGES.items()
     ]
     return table(("page", "names"), *rows), directive("toctree", "", ":hidden:", "", *map(slug, PAGES))
@@ -183,4 +183,4 @@ def setting_row(field: dataclasses.Field) -> tuple[str, ...]:
     return f"``{field.name}``", f"``{field.default!r}``", " ".join(meaning)
 
 
-CONTENTS = {"VARIANTS": variants, "RECIPES": recipes, "Recipe": recipe_class}  # of those without a docstring, or tables
+CONTENTS = {"VARIANTS": variants, "RECIPES": recipes, "Recipe": recipe_class}  # what autodoc cannot write
