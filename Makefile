@@ -5,11 +5,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: help demo check quick test test-all clean
+.PHONY: help demo check docs quick test test-all clean
 
 help:
 	@echo "make demo      train a small ResNet on handwritten digits, export it, predict with the export"
-	@echo "make check     style and static checks"
+	@echo "make check     style and static checks, spelling, and the documentation"
+	@echo "make docs      build the documentation site, build/docs/index.html"
 	@echo "make quick     the tests that take under 10 seconds each"
 	@echo "make test      a few cases of each check"
 	@echo "make test-all  all tests"
@@ -31,6 +32,12 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
+	@$(MAKE) --no-print-directory docs
+
+# Warnings, such as broken links, are errors.
+docs: $(INSTALLED)
+	$(BIN)/sphinx-build --fail-on-warning --quiet --conf-dir docs --doctree-dir build/doctrees . build/docs
 
 quick: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow and not exhaustive'

@@ -16,7 +16,10 @@ ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "tf2onnx>=1.17"]
 LITERT = ["ai-edge-litert>=2.0"]
 OPENVINO = ["openvino>=2025.4", "nncf>=3.0"]
 SERVE = ["starlette>=1.0", "uvicorn>=0.35", "openvino>=2025.4", "onnxruntime>=1.22"]
+DOCS = ["furo>=2025.9", "myst-parser>=5.0", "sphinx>=9.0"]
 CHECK = [
+    *DOCS,
+    "codespell>=2.4",
     "import-linter>=2.6",
     "mypy>=1.19",
     "ruff==0.17.6",  # another version may format otherwise
@@ -65,6 +68,7 @@ setup(
         "serve": SERVE,
         "demo": DEMO,
         "gpu": ["tensorflow[and-cuda]>=2.20"],
+        "docs": DOCS,
         "test": TEST,
         "dev": [*TEST, *CHECK],
     },

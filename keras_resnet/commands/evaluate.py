@@ -180,8 +180,8 @@ def _print_result(result: "Result") -> None:
         counts.append(f"{result.top5_correct} in the top 5")
     print(f"{', '.join(counts)}, {result.images / result.seconds:.1f} images/s")
     if result.real_labels_correct:
-        correct, labelled = result.real_labels_correct
-        print(f"{correct} of {labelled} right by ReaL labels ({correct / labelled:.4f})")
+        correct, labeled = result.real_labels_correct
+        print(f"{correct} of {labeled} right by ReaL labels ({correct / labeled:.4f})")
     for image, reason in result.errors:
         print(f"error: {image} {reason}")
     print(result)

@@ -38,7 +38,7 @@ def predict(
             not probabilities are taken as logits.
         images: one image, or an iterable of images, in any of these forms: the path of an image file (any common
             format, rotated as its EXIF data says; see `runtimes.decoding.read_image`); a folder, for all images below
-            it, in order of their paths; a pattern such as "photos/*.jpg"; an array (H, W) or (H, W, C), gray, RGB or
+            it, in order of their paths; a pattern such as `"photos/*.jpg"`; an array (H, W) or (H, W, C), gray, RGB or
             RGBA, or a batch of them (N, H, W, C), in 0 to 255; a PIL image; or the bytes of an image file.
         top: number of classes to return, at most all.
         class_names: of the model's outputs; default: labels.txt beside the model, else the model's own, else numbers.

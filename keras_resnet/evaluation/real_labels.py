@@ -42,5 +42,5 @@ def count_by_real_labels(probabilities: np.ndarray, real_labels: Sequence[Sequen
         (1, 2)
     """
     images = zip(probabilities.argmax(axis=1), real_labels, strict=True)
-    labelled = [(predicted, labels) for predicted, labels in images if labels]
-    return sum(predicted in labels for predicted, labels in labelled), len(labelled)
+    labeled = [(predicted, labels) for predicted, labels in images if labels]
+    return sum(predicted in labels for predicted, labels in labeled), len(labeled)

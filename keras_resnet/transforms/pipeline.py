@@ -89,7 +89,7 @@ def augment_batch(
     labels = tf.one_hot(labels, classes)
     labels = (1 - recipe.label_smoothing) * labels + recipe.label_smoothing / classes
     if recipe.mixup or recipe.cutmix:
-        # The copies of an image are neighbours: its partner is another image.
+        # The copies of an image are neighbors: its partner is another image.
         return mix(images, labels, mix_seed, recipe.mixup, recipe.cutmix, distance=recipe.repeated_augmentation)
     return images, labels
 

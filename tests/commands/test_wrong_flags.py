@@ -91,7 +91,7 @@ def test_similar_flags_are_suggested(run):
         (["evaluate"], "Give a --model: a run directory, a .keras file, or a variant."),
         (["evaluate", "--model=.", "--protocol=multi_scale", "--scales=0"], "--scales must be above 0."),
         (["evaluate", "--model=.", "--protocol=multi_scale", "--scales=a"], "--scales=a must be integers separated by"),
-        (["evaluate", "--model=.", "--protocol=centre"], "Unknown protocol 'centre'; did you mean 'center'?"),
+        (["evaluate", "--model=.", "--protocol=centr"], "Unknown protocol 'centr'; did you mean 'center'?"),
         (
             ["evaluate", "--model=.", "--protocol="],
             "Give a --protocol: one or more of center, flip, ten_crop, multi_scale.",

@@ -112,7 +112,7 @@ def test_crop_is_the_part_inside_the_box():
         for top, left, height, width in ((0, 0, 40, 60), (3, 5, 20, 30), (39, 59, 1, 1)):
             box = [top, left, height, width]
             part = EncodedImage(tf.constant(content)).crop(lambda shape, box=box: tf.constant(box))
-            inside = slice(1, -1), slice(1, -1)  # chroma at the edge of a part is interpolated without its neighbours
+            inside = slice(1, -1), slice(1, -1)  # chroma at the edge of a part is interpolated without its neighbors
             np.testing.assert_array_equal(
                 part[inside], expected[top : top + height, left : left + width][inside], err_msg=str(box)
             )

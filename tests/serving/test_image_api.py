@@ -28,7 +28,7 @@ def test_predict_uses_the_first_model_or_the_one_named(client):
     [best] = client.post("/predict?top=1", content=encode(image)).json()["predictions"]
     assert best["class"] == CLASSES[whole.argmax()]
     np.testing.assert_allclose(best["probability"], whole.max(), atol=1e-6)
-    assert client.post("/predict/centre", content=encode(image)).status_code == 404
+    assert client.post("/predict/corner", content=encode(image)).status_code == 404
 
 
 @pytest.mark.parametrize("top", ["0", "4", "-1", "1.5", "x", "9" * 100, "²"])

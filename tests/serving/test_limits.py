@@ -24,7 +24,7 @@ async def running(artifacts, limits):
 
 
 async def until(condition):
-    """Waits until a condition holds that the service will fulfil."""
+    """Waits until a condition holds that the service will fulfill."""
     async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)

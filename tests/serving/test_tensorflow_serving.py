@@ -176,8 +176,8 @@ def test_the_first_bad_image_is_named(client, images):
 
 
 def test_unknown_models_versions_and_methods_get_a_sentence(client):
-    answer = client.post("/v1/models/colours:predict", json={})
-    assert (answer.status_code, answer.json()["error"]) == (404, "Unknown model 'colours'; did you mean 'colors'?")
+    answer = client.post("/v1/models/colors2:predict", json={})
+    assert (answer.status_code, answer.json()["error"]) == (404, "Unknown model 'colors2'; did you mean 'colors'?")
     answer = client.get("/v1/models/colors/versions/2")
     assert (answer.status_code, answer.json()["error"]) == (404, "Model colors has the version 1, not '2'.")
     answer = client.get("/v1/models/colors/versions/1/metadata")
