@@ -50,6 +50,7 @@ def plot_surfaces(steps: np.ndarray, losses: Mapping[str, np.ndarray], path: str
             axes.axis("off")
         bar = drawn.colorbar(filled, ax=all_axes, label="loss (nats)", ticks=levels[::2])
         bar.ax.set_yticklabels([f"{level:.2g}" for level in levels[::2]])
+        bar.minorticks_off()
         drawn.suptitle("Loss around the trained weights (+), in steps of a filter's norm")
 
 

@@ -50,6 +50,12 @@ def test_surface_without_a_shape(tmp_path, value):
     assert size(tmp_path / "flat.png") == (800, 600)
 
 
+@pytest.mark.parametrize("highest", [2.1, 2.4, 9.0, 1e6])
+def test_labels_of_a_surface_are_plain_numbers(tmp_path, highest):
+    plot_surfaces(STEPS, {"net": 2 + (highest - 2) * BOWL / BOWL.max()}, tmp_path / "surface.svg")
+    assert "$" not in (tmp_path / "surface.svg").read_text()
+
+
 def test_profiles(tmp_path):
     profile = (np.array([np.inf, 1, 0.1, 1, 3]), np.array([90.0, 50, 8, 60, 90]))
     plot_profiles(STEPS, {"net": profile, "other": profile}, tmp_path / "profile.png")
