@@ -11,6 +11,7 @@ from keras_resnet.errors import shown
 from keras_resnet.models.model import ends_in_sigmoid, ends_in_softmax
 from keras_resnet.recipes import Recipe
 from keras_resnet.rules import PATH, VERBOSE, YES_OR_NO, check
+from keras_resnet.training.position import run_steps
 
 
 def check_model(model: Any) -> None:
@@ -73,6 +74,20 @@ def check_early_stopping(recipe: Recipe, data: Data) -> None:
         raise ValueError(
             f"recipe: early_stopping_patience={recipe.early_stopping_patience} needs validation images, which "
             f"{data.name} has not; set validation_fraction and load the data with that recipe."
+        )
+
+
+def check_accumulation(recipe: Recipe, data: Data) -> None:
+    """Checks that the run has a step that updates the weights.
+
+    Raises:
+        ValueError: it ends before.
+    """
+    steps = run_steps(recipe, len(data.train))
+    if recipe.accumulation_steps > steps:
+        raise ValueError(
+            f"recipe: accumulation_steps={recipe.accumulation_steps} would update no weight, since the run has only "
+            f"{steps} step{'s' * (steps > 1)}; lower it, or train for more epochs."
         )
 
 

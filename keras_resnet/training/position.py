@@ -4,6 +4,21 @@ from collections.abc import Iterable
 
 import keras
 
+from keras_resnet.data.batches import count_steps
+from keras_resnet.recipes import Recipe
+
+
+def run_steps(recipe: Recipe, images: int) -> int:
+    """The steps of a run with this number of training images, at least one.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.training.position import run_steps
+        >>> run_steps(keras_resnet.Recipe(epochs=1.5, batch_size=128), 1000)
+        12
+    """
+    return max(1, round(recipe.epochs * count_steps(images, recipe.batch_size)))
+
 
 def milestone_steps(fractions: Iterable[float], total_steps: int) -> list[int]:
     """For each fraction of a run, the number of steps before it.

@@ -1,5 +1,6 @@
 """The page of a run: written after each epoch, and at the end with what the final evaluation found."""
 
+import logging
 from collections.abc import Sequence
 
 import keras
@@ -15,16 +16,26 @@ from keras_resnet.run_directory import Run
 
 MISTAKES = 20  # pictures on the page
 
+logger = logging.getLogger(__name__)
+
 
 class WriteReport(keras.callbacks.Callback):
     """Writes report.html after each epoch. It must come after `CSVLog`, whose rows it shows."""
 
     def __init__(self, run: Run, data: Data):
         super().__init__()
-        self.run, self.class_sizes = run, data.class_sizes()
+        self.run, self.data = run, data
 
     def on_epoch_end(self, epoch, logs=None):
-        write_report(self.run, self.class_sizes)
+        write_report_or_warn(self.run, self.data)
+
+
+def write_report_or_warn(run: Run, data: Data, findings: Findings | None = None) -> None:
+    """Writes report.html. If that fails for any reason, the log says so, and the training goes on."""
+    try:
+        write_report(run, data.class_sizes(), findings)
+    except Exception:
+        logger.warning("%s was not written.", run.file("report.html"), exc_info=True)
 
 
 def findings_of(predicted: Predictions, data: Data, results: Sequence[Result]) -> Findings:

@@ -21,9 +21,9 @@ from keras_resnet.files import write_atomically
 from keras_resnet.interrupts import ctrl_c_arrives
 from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, get_recipe
-from keras_resnet.reporting.report import write_report
 from keras_resnet.run_directory import Run
 from keras_resnet.training.arguments import (
+    check_accumulation,
     check_augmentation,
     check_early_stopping,
     check_model,
@@ -55,7 +55,7 @@ from keras_resnet.training.optimizers import (
     own_optimizer,
     recipe_for,
 )
-from keras_resnet.training.reports import findings_of
+from keras_resnet.training.reports import findings_of, write_report_or_warn
 from keras_resnet.training.training_input import TrainingInput
 from keras_resnet.training.workdir import (
     Description,
@@ -212,6 +212,7 @@ def checked_arguments(
     check_sizes(model, data, recipe)
     check_outputs(model, recipe)
     check_early_stopping(recipe, data)
+    check_accumulation(recipe, data)
     optimizer = own_optimizer(model, optimizer)
     return data, recipe_for(optimizer, recipe), optimizer
 
@@ -268,8 +269,7 @@ def finish(
         logger.info("Results: %s.", "; ".join(map(str, results)))
     if worker.is_chief:
         run.write_json("result.json", content)
-        data = training_input.data
-        write_report(run, data.class_sizes(), findings_of(predicted, data, results))
+        write_report_or_warn(run, training_input.data, findings_of(predicted, training_input.data, results))
     # All workers stay until the chief has written everything: it fails when another worker ends.
     worker.check_agreement((0,), "they ended at different times.")
     return result

@@ -15,6 +15,7 @@ from keras_resnet.recipes import Recipe
 from keras_resnet.training.checkpoints import Checkpoint
 from keras_resnet.training.image_sizes import early_sizes
 from keras_resnet.training.memory import out_of_memory_error
+from keras_resnet.training.position import run_steps
 from keras_resnet.training.throughput import DataTime, measure_data_time
 from keras_resnet.transforms.views import center_view
 
@@ -45,7 +46,7 @@ class TrainingInput:
     @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
-        return max(1, round(self.recipe.epochs * self.steps_per_epoch))
+        return run_steps(self.recipe, len(self.data.train))
 
     def steps_before(self, checkpoint: Checkpoint | None) -> int:
         """Steps of the run that are complete at a checkpoint; all of them if a callback has stopped this run there."""

@@ -141,6 +141,21 @@ def test_training_writes_the_page_after_each_epoch_and_at_its_end(shapes, tmp_pa
     assert page.count("taken for") == min(20, result.images - result.top1_correct)
 
 
+def test_a_page_that_cannot_be_written_does_not_end_the_training(shapes, tmp_path, caplog):
+    run = Run(tmp_path / "run")
+
+    class Occupy(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            run.file("report.html").mkdir(exist_ok=True)
+
+    keras.utils.set_random_seed(0)
+    model = keras_resnet.ResNet("basic", (1,), widths=(4,), stem="cifar", input_shape=(8, 8, 3), classes=4)
+    keras_resnet.train(model, keras_resnet.load_data(shapes), TINY, run.directory, callbacks=[Occupy()], verbose=0)
+    assert [message for message in caplog.messages if message == f"{run.file('report.html')} was not written."]
+    assert run.file("final.keras").is_file()
+    assert len(run.log()) == 2
+
+
 def test_a_comparison_shows_what_differs_and_by_how_much(tmp_path):
     first = write_run(tmp_path / "a" / "run", 4, accuracy=0.9)
     write_run(tmp_path / "b" / "run", 4, dataclasses.replace(RECIPE, learning_rate=0.02), accuracy=0.915)
