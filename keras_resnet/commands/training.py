@@ -12,7 +12,6 @@ from keras_resnet.commands.flags import FLAGS, group, recipe_from_flags, refuse
 from keras_resnet.errors import check_name
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
-from keras_resnet.weights.pretrained import variant_of
 
 if TYPE_CHECKING:
     import keras
@@ -72,15 +71,26 @@ def check_training_flags() -> None:
     """
     weight = recipe_from_flags().distillation_weight
     check_name("model", FLAGS.model, VARIANTS)
-    no_teacher = FLAGS.teacher and not (pathlib.Path(FLAGS.teacher).expanduser().exists() or variant_of(FLAGS.teacher))
     refuse(
         [
             (not FLAGS.workdir and not FLAGS.dry_run, "Give a --workdir for the files of the run, or --dry_run."),
             (weight and not FLAGS.teacher, "--distillation_weight needs a --teacher."),
             (FLAGS.teacher and not weight, "--teacher needs a --distillation_weight above 0."),
-            (no_teacher, f"--teacher: there is no run directory or file {FLAGS.teacher}."),
+            (
+                FLAGS.teacher and not _is_model(FLAGS.teacher),
+                f"--teacher: {FLAGS.teacher} is no run directory, file, or id of weights.",
+            ),
         ]
     )
+
+
+def _is_model(name: str) -> bool:
+    """Whether a name is that of a file or folder, or an id of weights."""
+    if pathlib.Path(name).expanduser().exists():
+        return True
+    from keras_resnet.weights.pretrained import variant_of  # imports Keras
+
+    return variant_of(name) is not None
 
 
 def strategy_from_flags() -> "tf.distribute.Strategy":

@@ -86,7 +86,7 @@ def test_similar_flags_are_suggested(run):
         (["train", "--data_dir=x", "--workdir=run", "--distillation_weight=1"], "--distillation_weight needs a"),
         (
             ["finetune", "x", "--workdir=run", "--teacher=y", "--distillation_weight=1"],
-            "--teacher: there is no run directory or file y.",
+            "--teacher: y is no run directory, file, or id of weights.",
         ),
         (["evaluate"], "Give a --model: a run directory, a .keras file, or a variant."),
         (["evaluate", "--model=.", "--protocol=multi_scale", "--scales=0"], "--scales must be above 0."),

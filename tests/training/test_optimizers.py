@@ -197,8 +197,6 @@ def test_whole_numbers_are_learning_rates_and_momenta():
 
 def test_more_accumulated_steps_than_the_run_has_are_refused(data, tmp_path):
     recipe = Recipe(epochs=1, batch_size=60, accumulation_steps=3)  # 120 images
-    with pytest.raises(
-        ValueError, match="accumulation_steps=3 would update no weight, since the run has only 2 steps"
-    ):
+    with pytest.raises(ValueError, match="accumulation_steps=3 would update no weight, since the run has only 2 steps"):
         train(linear_net(), data, recipe, tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()

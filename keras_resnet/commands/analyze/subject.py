@@ -14,7 +14,6 @@ from keras_resnet.errors import unknown_name
 from keras_resnet.files import write_atomically, write_errors_explained, write_rows
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
-from keras_resnet.weights.pretrained import list_weights, variant_of
 
 if TYPE_CHECKING:
     import keras
@@ -57,6 +56,7 @@ def open_model(name: str) -> "keras.Model":
 def check_is_model(name: str) -> None:
     """Refuses what is neither a run with a model, a model file, an id of weights nor a variant."""
     from keras_resnet.run_directory import model_file
+    from keras_resnet.weights.pretrained import list_weights, variant_of
 
     path = pathlib.Path(name).expanduser()
     if path.exists():
