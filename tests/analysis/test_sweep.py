@@ -72,7 +72,7 @@ def test_final_errors_are_those_of_all_images(whole, data):
             assert error == pytest.approx(wrong.mean(), abs=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_resumed_sweep_equals_an_uninterrupted_one_to_the_bit(whole, data, tmp_path, caplog):
     caplog.set_level(logging.INFO, "keras_resnet")
     with pytest.raises(KeyboardInterrupt):
@@ -105,6 +105,7 @@ def assert_announced(messages):
     assert all(re.fullmatch(pattern, line) for pattern, line in zip(expected, lines, strict=True)), lines
 
 
+@pytest.mark.exhaustive
 def test_run_without_its_last_evaluation_is_completed(whole, data, tmp_path):
     shutil.copytree(whole[0].run.directory.parent, tmp_path / "copy")
     lost = tmp_path / "copy" / "tiny_plain-seed3" / TRAINING_RESULT

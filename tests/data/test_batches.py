@@ -127,6 +127,7 @@ def test_sizes_of_classes_do_not_read_all_records(photos, record_set):
     assert records.class_sizes() == files.class_sizes()
 
 
+@pytest.mark.exhaustive
 def test_evaluation_of_held_out_records_counts_them_from_zero(record_set):
     """The index of a record counts the whole set; results are stored by position among the held-out ones."""
     data = load_data(record_set, RECIPE, validation_fraction=0.2)

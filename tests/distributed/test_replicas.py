@@ -180,6 +180,7 @@ def big_transfer_net():
     return model
 
 
+@pytest.mark.exhaustive
 def test_group_normalization_needs_no_synchronization():
     results = []
     for place in (tf.distribute.get_strategy(), mirrored()):

@@ -149,6 +149,7 @@ def test_unknown_classes_are_listed():
         evaluate(net(), arrays(("tabby", "daisy chain", "x")))
 
 
+@pytest.mark.exhaustive
 def test_command(monkeypatch, tmp_path):
     """A weight file of 1,000 classes, on photos of two: its bias makes a tench of any image."""
     write_scenes(tmp_path / "photos" / "train", ["n01440764", "n02123045"], 1)

@@ -102,6 +102,7 @@ def test_unreadable_images_are_left_out(photos, caplog):
     assert "0.png" in caplog.text
 
 
+@pytest.mark.exhaustive
 def test_mistakes_are_explained(photos, tmp_path, shapes):
     with pytest.raises(ValueError, match=r"^int8 needs images for calibration: pass calibration="):
         calibration_images(None, metadata())

@@ -27,26 +27,18 @@ QUICK = {
     "resnet10t",
     "resnet18",
     "resnet50",
-    "resnet50c",
     "resnet50d",
-    "resnet50s",
     "resnet50_gn",
     "ResNet50",
     "ResNet50V2",
     "seresnet50",
     "seresnext26d_32x4d",
     "ecaresnet26t",
-    "ecaresnetlight",
-    "resnext50_32x4d",
-    "wide_resnet50_2",
     "resnetaa34d",
-    "resnetblur50",
-    "resnetrs50",
     "resnetv2_50",
-    "resnetv2_50t",
-    "resnetv2_50d_gn",
     "resnetv2_50x1_bit",
 }
+QUICK_WITH_OPTIONS = {"resnet18", "resnet26", "resnet34"}
 
 KERAS_V2 = dict(layout="keras_v2")
 KERAS = {
@@ -167,7 +159,7 @@ def parametrized():
     for peer in GOLDEN["peers"]:
         if is_twin(peer):
             continue
-        quick = peer["name"] in QUICK or peer["options"]
+        quick = peer["name"] in (QUICK_WITH_OPTIONS if peer["options"] else QUICK)
         yield pytest.param(peer, id=ids(peer), marks=() if quick else pytest.mark.exhaustive)
 
 

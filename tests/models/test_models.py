@@ -75,7 +75,24 @@ def trainable(model):
 
 
 def depth_marks(name):
-    large = any(part in name for part in ("1202", "1001", "110", "164", "101", "152", "200", "50_2", "32x8d", "64x4d"))
+    large = any(
+        part in name
+        for part in (
+            "1202",
+            "1001",
+            "110",
+            "164",
+            "16_8",
+            "40_4",
+            "50_32",
+            "101",
+            "152",
+            "200",
+            "50_2",
+            "32x8d",
+            "64x4d",
+        )
+    )
     return exhaustive(name) if large else name
 
 
@@ -303,7 +320,9 @@ def test_normalization(kind, photos):
 
 
 @pytest.mark.parametrize(
-    "mean", [100, tuple(range(1, 4)), np.full((32, 32, 3), 9.5)], ids=["number", "channel", "pixel"]
+    "mean",
+    [exhaustive(100), exhaustive(tuple(range(1, 4))), np.full((32, 32, 3), 9.5)],
+    ids=["number", "channel", "pixel"],
 )
 @pytest.mark.parametrize("name", few(["resnet20_cifar", "plainnet20_cifar"], "resnet20_cifar"))
 def test_saved_model_and_keras_file_give_the_same_outputs(name, mean, photos, tmp_path):

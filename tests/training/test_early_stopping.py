@@ -51,7 +51,8 @@ def test_run_ends_after_the_patience_and_is_complete(patience, data, tmp_path, c
     assert len(Run(tmp_path / "run").log()) == 1 + patience
 
 
-@pytest.mark.parametrize("epoch", [exhaustive(1), 3])
+@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.exhaustive
 def test_resumed_run_ends_after_the_same_epoch(epoch, data, tmp_path):
     whole, parts = linear_net(), linear_net()
     train(whole, data, RECIPE, tmp_path / "whole", verbose=0)

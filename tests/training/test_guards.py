@@ -14,6 +14,7 @@ from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.run_directory import Run
 from keras_resnet.training.checkpoints import latest_checkpoint
 from keras_resnet.training.memory import check_memory
+from tests.marks import exhaustive
 
 RECIPE = Recipe(epochs=2, batch_size=16, learning_rate=0.05, seed=3)
 
@@ -113,7 +114,7 @@ def test_error_of_the_allocator_is_explained(shapes, tmp_path, monkeypatch):
         train(model, data, RECIPE, tmp_path / "run", verbose=0)
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [1, exhaustive(2)])
 def test_dry_run_counts_measures_and_writes_nothing(devices, shapes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = load_data(shapes)

@@ -18,7 +18,7 @@ from keras_resnet.distributed.workers import Worker
 from keras_resnet.run_directory import Run
 from keras_resnet.training.throughput import DataTime
 from keras_resnet.training.training_input import TrainingInput
-from tests.marks import exhaustive, few
+from tests.marks import exhaustive
 from tests.photos import write_scenes
 from tests.training.nets import assert_equal_weights, open_net
 
@@ -77,7 +77,8 @@ def test_images_of_one_size_are_augmented_first_and_resized_last(mixup, data):
             np.testing.assert_allclose(ours, np.stack(channels, -1), atol=1e-3 if mixup else 0.51)
 
 
-@pytest.mark.parametrize("crop", few(["center", "random_resized", "scale_jitter"], "random_resized"))
+@pytest.mark.parametrize("crop", ["center", "random_resized", "scale_jitter"])
+@pytest.mark.exhaustive
 def test_crops_of_photos_are_made_at_the_current_size(crop, photos):
     recipe = dataclasses.replace(SIZES, crop=crop, image_size=32, early_sizes=(16, 24), pad=0)
     batches = batches_of(load_data(photos, recipe), recipe)
@@ -131,6 +132,7 @@ def test_run_resumes_to_the_bit_before_and_after_a_change_of_size(stop, devices,
         assert len(rows[0]) == 2
 
 
+@pytest.mark.exhaustive
 def test_variant_is_built_for_any_size_and_learns_at_each(data, tmp_path):
     result = train("resnet20_cifar", data, SIZES, tmp_path / "run", strategy=tf.distribute.get_strategy(), verbose=0)
     assert result.protocol == "whole 8x8 image, single view, final weights"

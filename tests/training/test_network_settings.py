@@ -48,6 +48,7 @@ def test_binary_cross_entropy_has_a_sigmoid(data):
     assert built.layers[-1].activation is keras.activations.sigmoid
 
 
+@pytest.mark.exhaustive
 def test_options_of_a_given_model_are_not_the_recipes_and_a_warning_says_so(data, tmp_path, caplog):
     recipe = dataclasses.replace(RECIPE, drop_path=0.1, dropout=0.2)
     train(linear_net(), data, recipe, tmp_path / "given", verbose=0)

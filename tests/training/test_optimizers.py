@@ -121,6 +121,7 @@ def test_run_resumes_to_the_bit_between_two_updates(settings, data, tmp_path):
     assert_equal_weights(resumed, whole)
 
 
+@pytest.mark.exhaustive
 def test_run_with_an_own_optimizer_resumes_to_the_bit(data, tmp_path):
     """Also with the same model, whose optimizer was left in the middle of its schedule."""
     whole, resumed = (compiled(keras.optimizers.AdamW(0.01)) for _ in range(2))

@@ -42,7 +42,8 @@ def start(photos, workdir, max_bad_images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("repetition", [0, *(exhaustive(number) for number in (1, 2, 3))])
+@pytest.mark.parametrize("repetition", range(4))
+@pytest.mark.exhaustive
 def test_process_ends_after_too_many_unreadable_images(repetition, photos, tmp_path):
     with start(photos, tmp_path / "run", max_bad_images=3) as process:
         for line in process.stdout:

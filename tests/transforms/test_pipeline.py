@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_resnet import Recipe, load_data
 from keras_resnet.data.batches import training_batches
 from keras_resnet.transforms.pipeline import apply_layer, augment_batch
+from tests.marks import exhaustive
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 16, 20, 3)).astype("float32")
 LABELS = np.eye(4, 5, dtype="float32")
@@ -37,7 +38,7 @@ def repeated(layer):
     "layer",
     [
         lambda: keras.layers.RandomRotation(0.2),
-        lambda: keras.layers.RandAugment(value_range=(0, 255)),
+        exhaustive(lambda: keras.layers.RandAugment(value_range=(0, 255))),
         lambda: keras.Sequential([keras.layers.RandomFlip(), keras.layers.RandomZoom(0.3)]),
     ],
 )
@@ -69,9 +70,9 @@ def test_layers_keep_float32_under_a_mixed_policy():
 @pytest.mark.parametrize(
     "change",
     [
-        dict(color_jitter=0.4, pca_lighting=0.1, random_erasing=0.5),
+        exhaustive(dict(color_jitter=0.4, pca_lighting=0.1, random_erasing=0.5)),
         dict(auto_augment="randaugment", mixup=0.2, cutmix=1.0),
-        dict(auto_augment="trivialaugment", label_smoothing=0.1),
+        exhaustive(dict(auto_augment="trivialaugment", label_smoothing=0.1)),
     ],
 )
 def test_recipes_reach_the_batches(change):

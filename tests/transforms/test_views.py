@@ -19,6 +19,7 @@ from keras_resnet.transforms.views import (
     ten_crop_views,
     whole_view,
 )
+from tests.marks import exhaustive
 from tests.photos import scene
 
 DRAWS = 6_000
@@ -134,7 +135,7 @@ def boxes(function, shape, count, recipe):
     return tf.map_fn(draw, uniform, fn_output_signature=tf.int32).numpy()
 
 
-@pytest.mark.parametrize("shape", [(375, 500), (1200, 800)])
+@pytest.mark.parametrize("shape", [exhaustive((375, 500)), (1200, 800)])
 def test_scale_jitter_has_the_papers_distribution(shape):
     """The short side uniform in [256, 480], the crop of 224 uniform in the resized image."""
     top, left, height, width = boxes(scale_jitter_box, shape, 3, Recipe()).T
