@@ -67,6 +67,8 @@ MILLIONS = {
     "wide_resnet40_4_cifar": "8.9",
 }
 WITHOUT_COUNT = {"resnet8"}
+# Parts of the names of deep and wide nets, which take long to build.
+LARGE = ("1202", "1001", "110", "164", "16_8", "40_4", "101", "152", "200", "50_2", "50_32", "32x8d", "64x4d")
 PAPER_MILLIONS = {20: "0.27", 32: "0.46", 44: "0.66", 56: "0.85", 110: "1.7", 1202: "19.4"}
 
 
@@ -75,25 +77,7 @@ def trainable(model):
 
 
 def depth_marks(name):
-    large = any(
-        part in name
-        for part in (
-            "1202",
-            "1001",
-            "110",
-            "164",
-            "16_8",
-            "40_4",
-            "50_32",
-            "101",
-            "152",
-            "200",
-            "50_2",
-            "32x8d",
-            "64x4d",
-        )
-    )
-    return exhaustive(name) if large else name
+    return exhaustive(name) if any(part in name for part in LARGE) else name
 
 
 def rounded(value, like):
