@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def define_flags() -> None:
     """Defines the flags of the command."""
     with group("model"):
-        flags.DEFINE_string("model", None, "Run directory, .keras file, or variant.")
+        flags.DEFINE_string("model", None, "Run directory, .keras file, id of weights, or variant.")
         flags.DEFINE_string("weights", None, f"{WEIGHTS}, if the model is a variant.")
         flags.DEFINE_enum(
             "class_list",
@@ -76,10 +76,12 @@ def check_flags() -> None:
 
 def _check_model() -> None:
     if not FLAGS.model:
-        raise ValueError("Give a --model: a run directory, a .keras file, or a variant.")
+        raise ValueError("Give a --model: a run directory, a .keras file, an id of weights, or a variant.")
     saved, variant = pathlib.Path(FLAGS.model).expanduser().exists(), FLAGS.model in VARIANTS
+    if not saved and not variant and not FLAGS.weights:
+        variant = _split_id()
     if not saved and not variant:
-        raise unknown_name("run directory, .keras file, or variant", FLAGS.model, VARIANTS)
+        raise unknown_name("run directory, .keras file, weights, or variant", FLAGS.model, VARIANTS)
     refuse(
         [
             (saved and FLAGS.weights, f"{FLAGS.model} has its own weights; leave out --weights."),
@@ -87,6 +89,16 @@ def _check_model() -> None:
             (FLAGS.class_list and not FLAGS.weights, "--class_list needs --weights: a weight file."),
         ]
     )
+
+
+def _split_id() -> bool:
+    """Puts an id of weights in the place of --weights, and its variant in that of --model; whether --model is one."""
+    from keras_resnet.weights.pretrained import variant_of  # imports Keras
+
+    variant = variant_of(FLAGS.model)
+    if variant:
+        FLAGS["weights"].value, FLAGS["model"].value = FLAGS.model, variant
+    return variant is not None
 
 
 def _check_protocols() -> None:

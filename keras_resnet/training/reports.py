@@ -30,9 +30,19 @@ class WriteReport(keras.callbacks.Callback):
         write_report_or_warn(self.run, self.data)
 
 
-def write_report_or_warn(run: Run, data: Data, findings: Findings | None = None) -> None:
-    """Writes report.html. If that fails for any reason, the log says so, and the training goes on."""
+def write_report_or_warn(
+    run: Run, data: Data, predicted: Predictions | None = None, results: Sequence[Result] = ()
+) -> None:
+    """Writes report.html. If that fails for any reason, the log says so, and the training goes on.
+
+    Args:
+        run: the run directory.
+        data: the images.
+        predicted: at the end of the run, as for `findings_of`.
+        results: likewise.
+    """
     try:
+        findings = findings_of(predicted, data, results) if predicted else None
         write_report(run, data.class_sizes(), findings)
     except Exception:
         logger.warning("%s was not written.", run.file("report.html"), exc_info=True)

@@ -55,7 +55,7 @@ from keras_resnet.training.optimizers import (
     own_optimizer,
     recipe_for,
 )
-from keras_resnet.training.reports import findings_of, write_report_or_warn
+from keras_resnet.training.reports import write_report_or_warn
 from keras_resnet.training.training_input import TrainingInput
 from keras_resnet.training.workdir import (
     Description,
@@ -269,7 +269,7 @@ def finish(
         logger.info("Results: %s.", "; ".join(map(str, results)))
     if worker.is_chief:
         run.write_json("result.json", content)
-        write_report_or_warn(run, training_input.data, findings_of(predicted, training_input.data, results))
+        write_report_or_warn(run, training_input.data, predicted, results)
     # All workers stay until the chief has written everything: it fails when another worker ends.
     worker.check_agreement((0,), "they ended at different times.")
     return result

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet import create_model
+from tests.commands.running import keras_resnet_command
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "predict.py"
 
@@ -69,3 +70,13 @@ def test_what_unreadable_images_do(folder):
     both = run(folder, "--json", "--csv", "good.png")
     assert both.returncode == 1
     assert "choose one of --json and --csv" in both.stderr
+
+
+def test_evaluate_takes_an_id_of_weights_for_the_model(monkeypatch, tiny_cifar):
+    by_id, by_names = (
+        keras_resnet_command(monkeypatch, "evaluate", *model, f"--data_dir={tiny_cifar}")
+        for model in (["--model=keras_resnet/resnet20_cifar.cifar10"], ["--model=resnet20_cifar", "--weights=cifar10"])
+    )
+    assert (by_id.code, by_names.code) == (0, 0)
+    assert by_id.stdout.splitlines()[-1] == by_names.stdout.splitlines()[-1]
+    assert by_id.stdout.splitlines()[-1].startswith("test accuracy ")
