@@ -19,9 +19,10 @@ from keras_resnet.commands.flags import (
     group,
     override_settings,
     refuse,
+    unknown_model,
 )
 from keras_resnet.commands.training import WEIGHTS, check_weights
-from keras_resnet.errors import check_name, unknown_name
+from keras_resnet.errors import check_name
 from keras_resnet.files import write_text
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
@@ -78,10 +79,10 @@ def _check_model() -> None:
     if not FLAGS.model:
         raise ValueError("Give a --model: a run directory, a .keras file, an id of weights, or a variant.")
     saved, variant = pathlib.Path(FLAGS.model).expanduser().exists(), FLAGS.model in VARIANTS
-    if not saved and not variant and not FLAGS.weights:
+    if not saved and not variant:
         variant = _split_id()
     if not saved and not variant:
-        raise unknown_name("run directory, .keras file, weights, or variant", FLAGS.model, VARIANTS)
+        raise unknown_model(FLAGS.model)
     refuse(
         [
             (saved and FLAGS.weights, f"{FLAGS.model} has its own weights; leave out --weights."),
@@ -97,6 +98,7 @@ def _split_id() -> bool:
 
     variant = variant_of(FLAGS.model)
     if variant:
+        refuse([(FLAGS.weights, f"{FLAGS.model} has its own weights; leave out --weights.")])
         FLAGS["weights"].value, FLAGS["model"].value = FLAGS.model, variant
     return variant is not None
 

@@ -8,7 +8,9 @@ from typing import Any
 from absl import flags
 
 from keras_resnet.choices import ON_BAD_IMAGE
+from keras_resnet.errors import unknown_name
 from keras_resnet.recipes import RECIPES, Recipe, get_recipe, override, setting_fields, setting_groups, settings
+from keras_resnet.variants import VARIANTS
 
 FLAGS = flags.FLAGS
 # The subjects of flags, in the order of --help.
@@ -226,3 +228,10 @@ def refuse(conditions: Iterable[tuple[object, str]]) -> None:
     for holds, sentence in conditions:
         if holds:
             raise ValueError(sentence)
+
+
+def unknown_model(name: str) -> ValueError:
+    """The error for a name that is neither a path, an id of weights nor a variant, with suggestions."""
+    from keras_resnet.weights.pretrained import list_weights  # imports Keras
+
+    return unknown_name("run directory, .keras file, weights, or variant", name, [*VARIANTS, *list_weights()])

@@ -107,6 +107,14 @@ def test_similar_flags_are_suggested(run):
         ),
         (["evaluate", "--model=.", "--split=val"], "Unknown --split 'val'; did you mean 'validation'?"),
         (
+            ["evaluate", "--model=keras_resnet/resnet20_cifar.cifar1"],
+            "Unknown run directory, .keras file, weights, or variant 'keras_resnet/resnet20_cifar.cifar1'; did",
+        ),
+        (
+            ["evaluate", "--model=keras_resnet/resnet20_cifar.cifar10", "--weights=cifar10"],
+            "keras_resnet/resnet20_cifar.cifar10 has its own weights; leave out --weights.",
+        ),
+        (
             ["evaluate", "--model=resnet5O"],
             "Unknown run directory, .keras file, weights, or variant 'resnet5O'; did you mean",
         ),

@@ -9,8 +9,7 @@ from absl import flags
 
 import keras_resnet
 from keras_resnet.choices import SPLITS
-from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group, refuse
-from keras_resnet.errors import unknown_name
+from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group, refuse, unknown_model
 from keras_resnet.files import write_atomically, write_errors_explained, write_rows
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
@@ -56,13 +55,13 @@ def open_model(name: str) -> "keras.Model":
 def check_is_model(name: str) -> None:
     """Refuses what is neither a run with a model, a model file, an id of weights nor a variant."""
     from keras_resnet.run_directory import model_file
-    from keras_resnet.weights.pretrained import list_weights, variant_of
+    from keras_resnet.weights.pretrained import variant_of
 
     path = pathlib.Path(name).expanduser()
     if path.exists():
         model_file(path)
     elif not variant_of(name) and name not in VARIANTS:
-        raise unknown_name("run directory, .keras file, weights, or variant", name, [*VARIANTS, *list_weights()])
+        raise unknown_model(name)
 
 
 def labeled(models: Sequence[str]) -> dict[str, str]:
