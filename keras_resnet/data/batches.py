@@ -23,6 +23,8 @@ from keras_resnet.runtimes.cores import CORES
 from keras_resnet.transforms.crops import DecodedImage, resized_batch
 from keras_resnet.transforms.pipeline import augment, augment_batch, example_seed
 
+_traced_once = functools.partial(tf.function, autograph=False)  # for functions that several data sets use
+
 BATCHES_AT_ONCE = 2  # the next batch is started while the last images of the current one are decoded
 
 
@@ -206,15 +208,20 @@ def _batch(examples, requests, substitutes, prepare, unreadable):
     """
     elements, count = tf.data.Dataset.from_tensor_slices(requests), _count(requests)
 
+    @_traced_once
     def read(handle, number):
         return prepare(examples.image(handle), handle, number)
+
+    @_traced_once
+    def prepare_decoded(image, handle, number):
+        return prepare(DecodedImage(image), handle, number)
 
     prepared = elements.map(read, num_parallel_calls=CORES, deterministic=True)
     if not isinstance(examples, Encoded):
         return prepared.batch(count)
 
     def read_with_fallback(elements):
-        return _read_with_fallback(elements, read, examples, prepare, unreadable)
+        return _read_with_fallback(elements, read, prepare_decoded, examples, unreadable)
 
     complete = prepared.ignore_errors().batch(count).filter(lambda *batch: _count(batch) == count)
     incomplete = read_with_fallback(elements).batch(count)
@@ -224,19 +231,17 @@ def _batch(examples, requests, substitutes, prepare, unreadable):
     return batch.apply(tf.data.experimental.assert_cardinality(1))
 
 
-def _read_with_fallback(elements, read, examples, prepare, unreadable):
+def _read_with_fallback(elements, read, prepare_decoded, examples, unreadable):
     """Reads each element, with Pillow if TensorFlow fails. Leaves out and reports what neither can read."""
 
     def read_with_pillow(handle, number):
         return (*_decode_or_report(examples, handle, unreadable), handle, number)
 
-    def prepare_decoded(image, ok, handle, number):
-        return prepare(DecodedImage(image), handle, number)
-
     def none_or_one(handle, number):
         element = tf.data.Dataset.from_tensors((handle, number))
         decoded = element.map(read_with_pillow).filter(lambda image, ok, handle, number: ok)
-        return element.map(read).ignore_errors().concatenate(decoded.map(prepare_decoded)).take(1)
+        prepared = decoded.map(lambda image, ok, handle, number: prepare_decoded(image, handle, number))
+        return element.map(read).ignore_errors().concatenate(prepared).take(1)
 
     return elements.interleave(none_or_one, CORES, num_parallel_calls=CORES, deterministic=True)
 

@@ -1,5 +1,6 @@
 """Matches the classes of a data set to the outputs of a model that may tell more classes apart."""
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -102,11 +103,13 @@ def _outputs_by_name(names: Sequence[str]) -> dict[str, list[int]]:
 
 def _columns(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The names, and for a list of ImageNet's classes also their WordNet IDs, or the reverse."""
-    for class_list in IMAGENET_LISTS:
-        columns = list(zip(*imagenet_classes(class_list), strict=True))
-        if names in columns:
-            return columns
-    return [names]
+    return next((columns for columns in _imagenet_columns() if names in columns), [names])
+
+
+@functools.cache
+def _imagenet_columns() -> list[list[tuple[str, ...]]]:
+    """The WordNet IDs and the names of each of ImageNet's lists. 35,000 pairs are too many to unzip each time."""
+    return [list(zip(*imagenet_classes(class_list), strict=True)) for class_list in IMAGENET_LISTS]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -47,14 +47,8 @@ from keras_resnet.training.fine_tuning import fine_tuning
 from keras_resnet.training.image_sizes import check_sizes
 from keras_resnet.training.log import check_log, log_start
 from keras_resnet.training.loop import fit
-from keras_resnet.training.network_settings import (
-    warn_of_network_settings,
-)
-from keras_resnet.training.optimizers import (
-    base_rate_restored,
-    own_optimizer,
-    recipe_for,
-)
+from keras_resnet.training.network_settings import warn_of_network_settings
+from keras_resnet.training.optimizers import base_rate_restored, own_optimizer, recipe_for
 from keras_resnet.training.reports import write_report_or_warn
 from keras_resnet.training.training_input import TrainingInput
 from keras_resnet.training.workdir import (

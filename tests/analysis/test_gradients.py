@@ -78,7 +78,7 @@ def assert_equal(measured, expected):
     np.testing.assert_allclose(measured, expected, rtol=0, atol=1e-7 * np.abs(expected).max() + 1e-12)
 
 
-@pytest.mark.parametrize("kind", few(KINDS, "B", "SE", "v2"))
+@pytest.mark.parametrize("kind", few(KINDS, "SE", "v2"))
 def test_gradient_and_its_parts_are_finite_differences(kind, float64):
     model, (images, labels) = own_classifier(**{**KINDS[kind], "activation": "silu"}), batch()  # silu: no kinks
     expected = ByDifferences(model, images, labels)
@@ -95,7 +95,7 @@ def test_gradient_and_its_parts_are_finite_differences(kind, float64):
             assert_equal(rule.path, expected.path(place))
 
 
-@pytest.mark.parametrize("kind", few(KINDS, "A", "bottleneck", "v2", "plain"))
+@pytest.mark.parametrize("kind", few(KINDS, "A", "v2"))
 def test_parts_sum_to_the_gradient_and_the_model_stays_as_it_is(kind, float64):
     model = own_classifier(**KINDS[kind])
     before, flags = [np.array(variable) for variable in model.variables], [layer.trainable for layer in model.layers]

@@ -310,6 +310,7 @@ def test_images_that_pillow_does_not_read_are_prepared(tmp_path):
     assert images == {(60, 60, 3), (100, 100, 3)}
 
 
+@pytest.mark.exhaustive
 def test_dangling_links_are_unreadable_images(photos, tmp_path):
     folder = shutil.copytree(photos, tmp_path / "photos")
     (folder / "cat" / "link.jpg").symlink_to("nowhere.jpg")

@@ -14,7 +14,7 @@ from keras_resnet.distributed import keras_internals
 from keras_resnet.distributed.keras_internals import HOOKS
 from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.training.optimizers import recipe_optimizer
-from tests.marks import exhaustive
+from tests.marks import exhaustive, few
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.uniform(0, 255, (56, 8, 8, 3)).astype("float32")
@@ -108,12 +108,14 @@ def scaled(**options):
     [
         sgd(),
         exhaustive(sgd(clipnorm=0.1)),
-        sgd(global_clipnorm=0.1),
+        exhaustive(sgd(global_clipnorm=0.1)),
         exhaustive(sgd(clipvalue=0.01)),
         sgd(gradient_accumulation_steps=3, clipnorm=0.1),
         exhaustive(sgd(use_ema=True, ema_momentum=0.8)),
-        sgd(use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3),
-        lambda: keras.optimizers.AdamW(0.01, gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=4),
+        exhaustive(sgd(use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3)),
+        exhaustive(
+            lambda: keras.optimizers.AdamW(0.01, gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=4)
+        ),
         scaled(),
         scaled(gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=2),
     ],
@@ -134,9 +136,9 @@ def of_recipe(**settings):
 @pytest.mark.parametrize(
     "optimizer",
     [
-        of_recipe(momentum_form="pytorch", accumulation_steps=3),
-        of_recipe(optimizer="adamw", weight_decay=0.1, decayed_weights="kernels"),
-        of_recipe(optimizer="lamb", weight_decay=0.1, accumulation_steps=2),
+        exhaustive(of_recipe(momentum_form="pytorch", accumulation_steps=3)),
+        exhaustive(of_recipe(optimizer="adamw", weight_decay=0.1, decayed_weights="kernels")),
+        exhaustive(of_recipe(optimizer="lamb", weight_decay=0.1, accumulation_steps=2)),
         exhaustive(of_recipe(optimizer="muon", weight_decay=0.1, nesterov=True)),
         of_recipe(optimizer="muon", weight_decay=0.1, other_optimizer="adamw", accumulation_steps=2),
     ],
@@ -152,9 +154,9 @@ def test_recipes_optimizers(optimizer):
     [
         dict(steps_per_execution=3),
         dict(class_weight={0: 0.1, 1: 2.0, 2: 1.0, 3: 0.5}),
-        dict(run_eagerly=True, sizes=(8, 5)),
+        exhaustive(dict(run_eagerly=True, sizes=(8, 5))),
         dict(layer=lambda: keras.layers.BatchNormalization(synchronized=True), sizes=(8, 5, 1)),
-        dict(reduction="sum", sizes=(8, 5)),
+        exhaustive(dict(reduction="sum", sizes=(8, 5))),
         dict(reduction="mean_with_sample_weight", sizes=(8, 5), weighted=True),
     ],
     ids=["executions", "class_weight", "eager", "synchronized", "sum", "mean_with_sample_weight"],
@@ -215,12 +217,12 @@ def test_moving_statistics_are_those_of_all_devices():
             np.testing.assert_allclose(replica.numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("sizes", [(8, 8, 5), (3, 8), (8, 1, 8), (1, 1)], ids=str)
+@pytest.mark.parametrize("sizes", few([(8, 8, 5), (3, 8), (8, 1, 8), (1, 1)], (8, 1, 8)), ids=str)
 def test_uneven_and_empty_shards(sizes):
     assert_equal(*both(sgd(), sizes))
 
 
-@pytest.mark.parametrize("sizes", [(8, 8, 8), (8, 5)], ids=str)
+@pytest.mark.parametrize("sizes", few([(8, 8, 8), (8, 5)], (8, 5)), ids=str)
 def test_sample_weights(sizes):
     assert_equal(*both(sgd(), sizes, weighted=True))
 

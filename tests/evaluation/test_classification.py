@@ -150,6 +150,7 @@ def test_center(net, photos):
     assert "24 images plus 1 unreadable" in str(result)
 
 
+@pytest.mark.exhaustive
 def test_ten_crop(net, photos):
     def scores(image):
         return probabilities(net, ten_crops(at_short_side(image, 40))).mean(0)

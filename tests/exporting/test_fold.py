@@ -259,7 +259,7 @@ np.save(sys.argv[3], keras.saving.load_model(sys.argv[1])(np.load(sys.argv[2])))
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("resnet20_cifar", {}),
+        exhaustive("resnet20_cifar", {}),
         exhaustive("resnetblur50", {}),
         exhaustive("resnetv2_50x1_bit", dict(activation="silu", stem="imagenet")),
         ("ecaresnet26t", dict(drop_path=0.2, dropout=0.1)),

@@ -68,7 +68,24 @@ MILLIONS = {
 }
 WITHOUT_COUNT = {"resnet8"}
 # Parts of the names of deep and wide nets, which take long to build.
-LARGE = ("1202", "1001", "110", "164", "16_8", "40_4", "101", "152", "200", "50_2", "50_32", "32x8d", "64x4d")
+LARGE = (
+    "1202",
+    "1001",
+    "110",
+    "164",
+    "44",
+    "56",
+    "16_8",
+    "28_10",
+    "40_4",
+    "101",
+    "152",
+    "200",
+    "50_2",
+    "50_32",
+    "32x8d",
+    "64x4d",
+)
 PAPER_MILLIONS = {20: "0.27", 32: "0.46", 44: "0.66", 56: "0.85", 110: "1.7", 1202: "19.4"}
 
 
@@ -133,7 +150,9 @@ def test_recorded_counts_round_to_the_papers(depth):
     assert rounded(PARAMETERS[f"resnet{depth}_cifar"] / 1e6, printed) == printed
 
 
-@pytest.mark.parametrize("name", ["plainnet18", "plainnet34", "plainnet20_cifar", "plainnet56_cifar"])
+@pytest.mark.parametrize(
+    "name", few(["plainnet18", "plainnet34", "plainnet20_cifar", "plainnet56_cifar"], "plainnet18", "plainnet20_cifar")
+)
 def test_plain_net_and_option_a_twin_have_the_same_count(name):
     twin = create_model(name.replace("plainnet", "resnet"), shortcut="A")
     assert trainable(create_model(name)) == trainable(twin)

@@ -61,19 +61,19 @@ ONE = tf.distribute.get_strategy()
 def test_a_run_learns_and_leaves_a_whole_run_directory(devices, data, tmp_path):
     strategy = ONE if devices == 1 else mirrored()
     recipe = dataclasses.replace(RECIPE, epochs=8, learning_rate=0.1, per_pixel_mean=True)
-    result = train("resnet20_cifar", data, recipe, tmp_path / "run", strategy=strategy, verbose=0)
+    result = train("resnet8", data, recipe, tmp_path / "run", strategy=strategy, verbose=0)
     assert (result.split, result.images) == ("test", 40)
     assert {path.name for path in (tmp_path / "run").iterdir()} == RUN_FILES
     assert (tmp_path / "run" / "labels.txt").read_text().splitlines() == list(data.class_names)
 
     log = np.genfromtxt(tmp_path / "run" / "log.csv", delimiter=",", names=True)
     np.testing.assert_array_equal(log["epoch"], range(8))
-    assert log["loss"][-1] < np.log(4) / 2  # half the loss of guessing; six seeds end at 0.13 to 0.34
+    assert log["loss"][-1] < np.log(4) / 2  # half the loss of guessing; six seeds end near 0.06
     assert {"loss", "accuracy", "images_per_second", "learning_rate"} <= set(log.dtype.names)
     assert (log["images_per_second"] > 0).all()
 
     record = json.loads((tmp_path / "run" / "recipe.json").read_text())
-    assert record["model"] == {"name": "resnet20_cifar"}
+    assert record["model"] == {"name": "resnet8"}
     assert record["recipe"]["learning_rate"] == 0.1
     assert record["data"]["train"] == 120
     assert record["environment"]["packages"]["keras"] == keras.__version__
@@ -142,6 +142,7 @@ def test_loss_is_taken_from_the_logits(data):
     assert loss > 50
 
 
+@pytest.mark.exhaustive
 def test_model_of_logits_has_the_loss_of_its_softmax(data):
     losses = []
     for activation in ("softmax", None):
@@ -231,6 +232,7 @@ def test_workdirs_that_cannot_be_used(data, tmp_path):
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.jpg"]
 
 
+@pytest.mark.exhaustive
 def test_run_killed_before_its_recipe_was_written_starts_anew(data, tmp_path):
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)

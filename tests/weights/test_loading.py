@@ -64,7 +64,7 @@ def unchanged(model, before):
 @pytest.mark.parametrize(
     ("name", "file", "right"),
     [
-        ("resnet20_cifar", "akamaster_cifar10/resnet20.safetensors", 9173),
+        exhaustive("resnet20_cifar", "akamaster_cifar10/resnet20.safetensors", 9173),
         exhaustive("resnet20_cifar", "akamaster_cifar10/resnet20-12fca82f.th", 9173),
         exhaustive("resnet32_cifar", "akamaster_cifar10/resnet32.safetensors", 9263),
         ("resnet8", "mlperf_tiny/pretrainedResnet.h5", 8719),
