@@ -32,7 +32,8 @@ def main():
     import keras_resnet  # noqa: F401 (registers its layers)
 
     run, name = sys.argv[1:]
-    logits = keras.saving.load_model(pathlib.Path(run) / "final.keras", compile=False).predict(images(), verbose=0)
+    trained = keras.saving.load_model(pathlib.Path(run) / "final.keras", compile=False)
+    logits = keras.Model(trained.inputs, trained.get_layer("logits").output).predict(images(), verbose=0)
     golden = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.exists() else {}
     golden[name] = [[round(float(logit), 5) for logit in row] for row in logits]
     TARGET.write_text(json.dumps(golden).replace("[[", "[\n [").replace("], ", "],\n ") + "\n", encoding="utf-8")
