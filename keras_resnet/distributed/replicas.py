@@ -89,7 +89,7 @@ class ReplicatedModel(HookedModel):
     def predict_step(self, data: Any) -> Any:
         if self.replicas == 1:
             return super().predict_step(data)
-        return self._predictions(BatchShard(*keras.utils.unpack_x_y_sample_weight(data)))  # Keras compiles this step
+        return self._predictions(Shard(*keras.utils.unpack_x_y_sample_weight(data)))  # Keras compiles this step
 
     def _call(self, function: Callable, *arguments: Any) -> Any:
         """Calls a function that does not communicate with other replicas; with `jit_compile`, as one XLA program."""
@@ -103,14 +103,14 @@ class ReplicatedModel(HookedModel):
                 "jit_compile=False."
             )
 
-    def _forward_and_backward(self, shard: "BatchShard", weight: tf.Tensor | float) -> tuple[Any, tf.Tensor, list]:
+    def _forward_and_backward(self, shard: "Shard", weight: tf.Tensor | float) -> tuple[Any, tf.Tensor, list]:
         """What `_forward` returns in training, and the gradients of the loss, which the optimizer may have scaled."""
         with tf.GradientTape() as tape:
             y_pred, loss = self._forward(shard, weight, training=True)
             scaled_loss = self.optimizer.scale_loss(loss)
         return y_pred, loss, tape.gradient(scaled_loss, self.trainable_variables)
 
-    def _forward(self, shard: "BatchShard", weight: tf.Tensor | float, training: bool = False) -> tuple[Any, tf.Tensor]:
+    def _forward(self, shard: "Shard", weight: tf.Tensor | float, training: bool = False) -> tuple[Any, tf.Tensor]:
         """The outputs for a shard, and its contribution to the loss of the whole batch, a scalar.
 
         Args:
@@ -127,12 +127,12 @@ class ReplicatedModel(HookedModel):
             )
         return y_pred, tf.reduce_sum(loss) * tf.cast(weight, loss.dtype)
 
-    def _predictions(self, shard: "BatchShard", training: bool = False) -> Any:
+    def _predictions(self, shard: "Shard", training: bool = False) -> Any:
         with moments_without_padding(normalizations(self), shard.size):
             y_pred = self(shard.padded(), training=training)
         return keras.tree.map_structure(lambda output: first_samples(output, shard.size), y_pred)
 
-    def _update_metrics(self, shard: "BatchShard", y_pred: Any, loss: tf.Tensor) -> dict[str, Any]:
+    def _update_metrics(self, shard: "Shard", y_pred: Any, loss: tf.Tensor) -> dict[str, Any]:
         self.loss_tracker.update_state(sum_over_replicas(loss), sample_weight=shard.size)
         return self.compute_metrics(shard.x, shard.y, y_pred, sample_weight=shard.sample_weight)
 
@@ -181,7 +181,7 @@ class ReplicatedModel(HookedModel):
         return [variable for layer in self._updated_normalizations() for variable in layer.non_trainable_variables]
 
 
-class BatchShard:
+class Shard:
     """One replica's shard of a batch.
 
     Args:
@@ -207,16 +207,6 @@ class BatchShard:
         """The number of samples in the shard, a scalar int32."""
         return tf.shape(self._first)[0]  # not stored: inside a compiled function, XLA then knows it as a constant
 
-    @functools.cached_property
-    def batch_size(self) -> tf.Tensor:
-        """The number of samples in the whole batch, a scalar float32. Its first use communicates."""
-        return sum_over_replicas(tf.cast(self.size, "float32"))
-
-    @functools.cached_property
-    def fraction(self) -> tf.Tensor:
-        """The shard's fraction of the batch, size / batch_size, a scalar float32. Its first use communicates."""
-        return fraction_of(tf.cast(self.size, "float32"), self.batch_size)
-
     def padded(self) -> Any:
         """Pads an empty shard with one zero sample; other shards stay as they are.
 
@@ -232,6 +222,21 @@ class BatchShard:
         if self.never_empty:
             return self.x
         return keras.tree.map_structure(lambda value: None if value is None else pad(value), self.x)
+
+
+class BatchShard(Shard):
+    """A shard that knows its fraction of the batch: to make one, replicas communicate.
+
+    Attributes:
+        batch_size: the number of samples in the whole batch, a scalar float32.
+        fraction: size / batch_size, a scalar float32.
+    """
+
+    def __init__(self, x: Any, y: Any, sample_weight: Any) -> None:
+        super().__init__(x, y, sample_weight)
+        samples = tf.cast(self.size, "float32")
+        self.batch_size = sum_over_replicas(samples)
+        self.fraction = fraction_of(samples, self.batch_size)
 
     def merge(self, statistics: list[keras.Variable], before: list[tf.Tensor]) -> None:
         """Sets each moving statistic to its mean over all replicas, weighted by their fractions of the batch.
