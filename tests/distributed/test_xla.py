@@ -1,5 +1,7 @@
 """Steps that XLA compiles on each of two devices: as on one device without XLA."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -22,10 +24,10 @@ from tests.distributed.test_replicas import (
     net,
     sgd,
 )
-from tests.marks import exhaustive, few
+from tests.marks import few
 
 
-@pytest.mark.parametrize("name", few(OPTIMIZERS, "all"))
+@pytest.mark.parametrize("name", few(OPTIMIZERS))
 def test_optimizers(name):
     assert_equal(*both(OPTIMIZERS[name], jit_compile=True))
 
@@ -38,7 +40,7 @@ def test_recipes_optimizers(name):
 COMPILABLE = [name for name in WAYS if name not in ("eager", "synchronized")]
 
 
-@pytest.mark.parametrize("name", few(COMPILABLE, "mean_with_sample_weight"))
+@pytest.mark.parametrize("name", few(COMPILABLE))
 def test_ways_of_training(name):
     assert_equal(*both(sgd(0.01), **WAYS[name], jit_compile=True))
 
@@ -48,12 +50,13 @@ def test_uneven_and_empty_shards(sizes):
     assert_equal(*both(sgd(), sizes, jit_compile=True))
 
 
+@pytest.mark.exhaustive
 def test_evaluate_and_predict():
     assert_same_scores(*both(sgd(), (8, 5), weighted=True, jit_compile=True))
 
 
 def small_resnet(jit_compile, precision="float32", **options):
-    """A net on two devices, of which two steps leave the rounding of float32 small."""
+    """A net on two devices, with steps so small that rounding stays small."""
     keras.utils.set_random_seed(0)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
@@ -68,25 +71,35 @@ def small_resnet(jit_compile, precision="float32", **options):
     return model
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
-    "options",
+    ("options", "tolerance"),
     [
-        dict(drop_path=0.5, dropout=0.5),
-        exhaustive(dict(precision="mixed_bfloat16")),
-        exhaustive(dict(precision="mixed_float16")),
-        exhaustive(dict(attention="se", groups=2)),
+        (dict(attention="se", groups=2), 1e-5),
+        (dict(precision="mixed_bfloat16"), 2e-2),
+        (dict(precision="mixed_float16"), 2e-3),
     ],
     ids=str,
 )
-def test_residual_networks_train_as_without_xla(options):
-    """Also their moving statistics, and the states of their seed generators."""
+def test_residual_networks_train_as_without_xla(options, tolerance):
+    """On both devices, also their moving statistics."""
     plain, compiled = (small_resnet(jit_compile, **options) for jit_compile in (False, True))
     for model in (plain, compiled):
-        model.fit(batches((8, 5, 1)), steps_per_epoch=3, shuffle=False, verbose=0)
-    tolerance = 1e-5 if options.get("precision", "float32") == "float32" else 2e-2
+        model.fit(batches((7,)), steps_per_epoch=2, shuffle=False, verbose=0)
     for one, other in zip(plain.variables, compiled.variables, strict=True):
         for ours, theirs in zip(one.value.values, other.value.values, strict=True):
             np.testing.assert_allclose(theirs, ours, rtol=tolerance, atol=tolerance, err_msg=one.path)
+
+
+@pytest.mark.exhaustive
+def test_seed_generators_advance_on_each_device():
+    """XLA may draw other numbers from the same seed, so weights are not compared."""
+    with mirrored().scope():
+        layer = keras.layers.Dropout(0.5, seed=3)
+        model = net(sgd(), layer=lambda: layer, jit_compile=True)
+    model.fit(batches((8,)), steps_per_epoch=2, shuffle=False, verbose=0)
+    for state in layer.seed_generator.state.value.values:
+        np.testing.assert_array_equal(state, [3, 2])
 
 
 class InPython(keras.layers.Layer):
@@ -105,7 +118,7 @@ def test_steps_are_compiled_if_asked_for(method, jit_compile):
         model = keras_resnet.Model(inputs, scores)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(1e-3), loss, jit_compile=jit_compile)
-    run = getattr(model, method)
+    run = functools.partial(model.fit, shuffle=False) if method == "fit" else getattr(model, method)
     dataset = tf.data.Dataset.from_tensors((IMAGES[:8], LABELS[:8]))
     if jit_compile:
         with pytest.raises(tf.errors.InvalidArgumentError, match="XLA"):
@@ -126,15 +139,13 @@ def test_metrics_of_probabilities_are_computed_from_their_logits():
     np.testing.assert_allclose(scores, 50, rtol=1e-6)
 
 
-def test_synchronized_batch_normalization_is_refused_in_training_alone():
+def test_synchronized_batch_normalization_is_refused_in_training():
     with mirrored().scope():
         layer = keras.layers.BatchNormalization(synchronized=True)
         model = net(sgd(), layer=lambda: layer, jit_compile=True)
     with pytest.raises(ValueError, match="XLA cannot compile synchronized batch normalization"):
         model.fit(batches((8,)), steps_per_epoch=1, shuffle=False, verbose=0)
-    assert np.isfinite(model.predict(IMAGES[:3], verbose=0)).all()
-    layer.trainable = False
-    model.fit(batches((8,)), steps_per_epoch=1, shuffle=False, verbose=0)
+    assert np.isfinite(model.predict(IMAGES[:2], verbose=0)).all()
 
 
 @pytest.mark.exhaustive
