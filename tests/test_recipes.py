@@ -162,6 +162,7 @@ def test_fast16_has_the_rates_and_sizes_of_ffcv():
         (dict(unfreeze_milestones=(0.5, 0.2)), "must be increasing numbers between 0 and 1"),
         (dict(decayed_weights="kernels", weight_decay=0), "decayed_weights=kernels has no effect"),
         (dict(precision="bfloat16"), "did you mean 'mixed_bfloat16'"),
+        (dict(jit_compile="on", sync_batch_norm=True), "jit_compile='on' cannot compile sync_batch_norm"),
     ],
 )
 def test_invalid_values_raise_one_clear_sentence(change, message):

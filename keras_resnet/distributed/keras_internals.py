@@ -70,6 +70,7 @@ class HookedModel(keras.Model):
     # https://github.com/keras-team/keras/issues/20585 (fit on several workers): Keras cannot reduce logs over workers.
     # https://github.com/keras-team/keras/issues/19246 (steps_per_execution): it puts collectives into a loop.
     # https://github.com/keras-team/keras/issues/19891 (metrics): it averages over replicas even if shards are uneven.
+    # Not reported: with jit_compile it compiles the whole step, but XLA cannot compile a program for several devices.
     def _make_function(self, step_function):
         if self.replicas == 1:
             return super()._make_function(step_function)
@@ -83,7 +84,7 @@ class HookedModel(keras.Model):
         if not self.run_eagerly:
             compiled = functools.partial(tf.function, autograph=False, reduce_retracing=True)
             # Unless inlined, the step waits for the batch, so that it updates no counter at the end of the data.
-            one_step = compiled(one_step, jit_compile=self.jit_compile, experimental_attributes={"_noinline": True})
+            one_step = compiled(one_step, experimental_attributes={"_noinline": True})
             next_step = compiled(next_step)
         one_step = self._autoconvert_optionals(one_step)
 
@@ -109,6 +110,20 @@ class HookedModel(keras.Model):
         return keras.tree.map_structure(lambda log: self.distribute_strategy.reduce("MEAN", log, axis=None), logs)
 
 
+def call_compiled(function: Callable[[], Any]) -> Any:
+    """Calls a function as one XLA program; its outputs, a structure of tensors, keep the logits behind them.
+
+    The function must not communicate with other replicas. Call this while a step is traced: each call compiles anew.
+    """
+
+    def with_logits():
+        outputs = function()
+        return outputs, keras.tree.map_structure(kept_logits, outputs)
+
+    outputs, logits = tf.function(with_logits, autograph=False, jit_compile=True)()
+    return keras.tree.map_structure(_keep_logits, outputs, logits)
+
+
 def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """All batch normalization layers of a model, including those of nested models."""
     layers = model._flatten_layers(include_self=False)
@@ -129,12 +144,17 @@ def kept_logits(outputs: tf.Tensor) -> tf.Tensor | None:
 
 
 # Not reported: Keras's losses are inexact, and their gradients vanish, for probabilities without their logits.
+def _keep_logits(outputs, logits):
+    """The outputs, with the logits behind them unless these are None."""
+    if logits is not None:
+        setattr(outputs, LOGITS, logits)
+    return outputs
+
+
 def first_samples(outputs: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """The outputs for the first `size` samples, with the logits behind them."""
-    first, logits = outputs[:size], kept_logits(outputs)
-    if logits is not None:
-        setattr(first, LOGITS, logits[:size])
-    return first
+    logits = kept_logits(outputs)
+    return _keep_logits(outputs[:size], None if logits is None else logits[:size])
 
 
 _replica = threading.local()  # tf.distribute traces each replica in a thread of its own

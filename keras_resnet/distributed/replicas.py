@@ -2,8 +2,13 @@
 
 Each replica gets a shard of the batch; shards may be uneven or empty. Losses are weighted by each shard's fraction of
 the batch, and gradients are summed before they are clipped, accumulated and checked for overflow.
+
+With `jit_compile=True`, XLA compiles what each replica computes alone: the predictions, the loss and the gradients. It
+cannot compile communication between replicas.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,6 +16,7 @@ import tensorflow as tf
 
 from keras_resnet.distributed.keras_internals import (
     HookedModel,
+    call_compiled,
     first_samples,
     gradients_summed,
     moments_without_padding,
@@ -62,61 +68,91 @@ class ReplicatedModel(HookedModel):
     def train_step(self, data: Any) -> dict[str, Any]:
         if self.replicas == 1 or not self.trainable_variables:
             return super().train_step(data)
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        shard = BatchShard(x)
+        self._check_compilation()
+        shard = BatchShard(*keras.utils.unpack_x_y_sample_weight(data))
+        weight = self._loss_weight(shard)
         statistics = self._moving_statistics()
         before = [tf.identity(statistic) for statistic in statistics]
-        with tf.GradientTape() as tape:
-            y_pred = self._predictions(shard, training=True)
-            loss = self._shard_loss(shard, y, y_pred, sample_weight, training=True)
-            scaled_loss = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled_loss, self.trainable_variables)
+        y_pred, loss, gradients = self._call(self._forward_and_backward, shard, weight)
         with gradients_summed(self.optimizer):
             self.optimizer.apply_gradients(zip(_sums(gradients), self.trainable_variables, strict=True))
         shard.merge(statistics, before)
-        self.loss_tracker.update_state(sum_over_replicas(loss), sample_weight=shard.size)
-        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        return self._update_metrics(shard, y_pred, loss)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         if self.replicas == 1:
             return super().test_step(data)
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        shard = BatchShard(x)
-        y_pred = self._predictions(shard, training=False)
-        loss = self._shard_loss(shard, y, y_pred, sample_weight, training=False)
-        self.loss_tracker.update_state(sum_over_replicas(loss), sample_weight=shard.size)
-        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        shard = BatchShard(*keras.utils.unpack_x_y_sample_weight(data))
+        y_pred, loss = self._call(self._forward, shard, self._loss_weight(shard))
+        return self._update_metrics(shard, y_pred, loss)
 
     def predict_step(self, data: Any) -> Any:
         if self.replicas == 1:
             return super().predict_step(data)
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._predictions(BatchShard(x), training=False)
+        return self._predictions(Shard(*keras.utils.unpack_x_y_sample_weight(data)))  # Keras compiles this step
 
-    def _predictions(self, shard: "BatchShard", training: bool) -> Any:
+    def _call(self, function: Callable, *arguments: Any) -> Any:
+        """Calls a function that does not communicate with other replicas; with `jit_compile`, as one XLA program."""
+        function = functools.partial(function, *arguments)
+        return call_compiled(function) if self.jit_compile and not tf.executing_eagerly() else function()
+
+    def _check_compilation(self) -> None:
+        if self.jit_compile and any(layer.synchronized for layer in self._updated_normalizations()):
+            raise ValueError(
+                "XLA cannot compile synchronized batch normalization for several devices; compile the model with "
+                "jit_compile=False."
+            )
+
+    def _forward_and_backward(self, shard: "Shard", weight: tf.Tensor | float) -> tuple[Any, tf.Tensor, list]:
+        """What `_forward` returns in training, and the gradients of the loss, which the optimizer may have scaled."""
+        with tf.GradientTape() as tape:
+            y_pred, loss = self._forward(shard, weight, training=True)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        return y_pred, loss, tape.gradient(scaled_loss, self.trainable_variables)
+
+    def _forward(self, shard: "Shard", weight: tf.Tensor | float, training: bool = False) -> tuple[Any, tf.Tensor]:
+        """The outputs for a shard, and its contribution to the loss of the whole batch, a scalar.
+
+        Args:
+            shard: of this replica.
+            weight: from `_loss_weight`.
+            training: whether to train.
+        """
+        y_pred = self._predictions(shard, training)
+        if shard.known_empty:
+            loss = self._empty_shard_loss(y_pred)
+        else:
+            loss = self.compute_loss(
+                x=shard.padded(), y=shard.y, y_pred=y_pred, sample_weight=shard.sample_weight, training=training
+            )
+        return y_pred, tf.reduce_sum(loss) * tf.cast(weight, loss.dtype)
+
+    def _predictions(self, shard: "Shard", training: bool = False) -> Any:
         with moments_without_padding(normalizations(self), shard.size):
             y_pred = self(shard.padded(), training=training)
         return keras.tree.map_structure(lambda output: first_samples(output, shard.size), y_pred)
 
-    def _shard_loss(self, shard: "BatchShard", y: Any, y_pred: Any, sample_weight: Any, training: bool) -> tf.Tensor:
-        """This replica's contribution to the loss of the whole batch: a scalar."""
-        if shard.known_empty:
-            loss = self._empty_shard_loss(y_pred)
-        else:
-            x = shard.padded()
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
-        # Keras divides each replica's mean loss, and the regularization losses, by the number of replicas
-        # (https://github.com/keras-team/keras/issues/19891). Weighted by fractions of the batch instead, the means add
-        # up to the mean over the batch, and the regularization losses still count once.
-        return tf.reduce_sum(loss) * tf.cast(self.replicas * self._loss_fraction(shard, sample_weight), loss.dtype)
+    def _update_metrics(self, shard: "Shard", y_pred: Any, loss: tf.Tensor) -> dict[str, Any]:
+        self.loss_tracker.update_state(sum_over_replicas(loss), sample_weight=shard.size)
+        return self.compute_metrics(shard.x, shard.y, y_pred, sample_weight=shard.sample_weight)
 
     def _empty_shard_loss(self, y_pred: Any) -> tf.Tensor:
         """The loss of an empty shard, scaled as Keras does. Keras's own is not a scalar for a static size of 0."""
         zeros = [tf.reduce_sum(tf.cast(output, "float32")) for output in keras.tree.flatten(y_pred)]  # with gradients
         return tf.add_n([*zeros, *(tf.reduce_sum(loss) / self.replicas for loss in self.losses)])
 
-    def _loss_fraction(self, shard: "BatchShard", sample_weight: Any) -> tf.Tensor | float:
+    def _loss_weight(self, shard: "BatchShard") -> tf.Tensor | float:
+        """The factor that makes this replica's loss its contribution to the loss of the whole batch.
+
+        Keras divides each replica's mean loss, and the regularization losses, by the number of replicas
+        (https://github.com/keras-team/keras/issues/19891). Weighted by fractions of the batch instead, the means add up
+        to the mean over the batch, and the regularization losses still count once.
+        """
+        return self.replicas * self._loss_fraction(shard)
+
+    def _loss_fraction(self, shard: "BatchShard") -> tf.Tensor | float:
         """The weight of this replica's mean loss; the weights of all replicas sum to 1."""
+        sample_weight = shard.sample_weight
         reductions = {getattr(loss, "reduction", "sum_over_batch_size") for loss in keras.tree.flatten(self.loss)}
         if reductions <= MEAN_REDUCTIONS:
             return shard.fraction
@@ -132,39 +168,44 @@ class ReplicatedModel(HookedModel):
             "use sum_over_batch_size for all."
         )
 
-    def _moving_statistics(self) -> list[keras.Variable]:
-        """The moving means and variances that a step updates; each replica updates them with its own shard."""
+    def _updated_normalizations(self) -> list[keras.layers.BatchNormalization]:
+        """The layers that normalize by the moments of the batch in training, and update their moving statistics."""
         return [
-            variable
+            layer
             for layer in normalizations(self)
             if layer.trainable and not getattr(layer, "frozen_statistics", False)
-            for variable in layer.non_trainable_variables
         ]
 
+    def _moving_statistics(self) -> list[keras.Variable]:
+        """The moving means and variances that a step updates; each replica updates them with its own shard."""
+        return [variable for layer in self._updated_normalizations() for variable in layer.non_trainable_variables]
 
-class BatchShard:
+
+class Shard:
     """One replica's shard of a batch.
 
     Args:
         x: the inputs of the model, a tensor or a structure of tensors with the samples along the first axis.
+        y: the labels, or None.
+        sample_weight: the weights of the samples, or None.
 
     Attributes:
         x: as given.
-        size: number of samples in the shard, a scalar int32.
-        batch_size: number of samples in the whole batch, a scalar float32.
-        fraction: size / batch_size, a scalar float32.
+        y: as given.
+        sample_weight: as given.
         never_empty: whether the static size is above 0.
         known_empty: whether the static size is 0.
     """
 
-    def __init__(self, x: Any) -> None:
-        self.x = x
-        first = next(value for value in keras.tree.flatten(x) if value is not None)
-        self.never_empty, self.known_empty = bool(first.shape[0]), first.shape[0] == 0
-        self.size = tf.shape(first)[0]
-        samples = tf.cast(self.size, "float32")
-        self.batch_size = sum_over_replicas(samples)
-        self.fraction = fraction_of(samples, self.batch_size)
+    def __init__(self, x: Any, y: Any, sample_weight: Any) -> None:
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self._first = next(value for value in keras.tree.flatten(x) if value is not None)
+        self.never_empty, self.known_empty = bool(self._first.shape[0]), self._first.shape[0] == 0
+
+    @property
+    def size(self) -> tf.Tensor:
+        """The number of samples in the shard, a scalar int32."""
+        return tf.shape(self._first)[0]  # not stored: inside a compiled function, XLA then knows it as a constant
 
     def padded(self) -> Any:
         """Pads an empty shard with one zero sample; other shards stay as they are.
@@ -174,12 +215,28 @@ class BatchShard:
         """
 
         def pad(value):
-            sample = tf.zeros(tf.concat([[1], tf.shape(value)[1:]], 0), value.dtype)
-            return tf.cond(self.size > 0, lambda: value, lambda: sample)
+            missing = tf.cast(tf.equal(tf.shape(value)[0], 0), "int32")
+            padded = tf.pad(value, [[0, missing], *[[0, 0]] * (value.shape.rank - 1)])
+            return tf.ensure_shape(padded, [None, *value.shape[1:]])
 
         if self.never_empty:
             return self.x
         return keras.tree.map_structure(lambda value: None if value is None else pad(value), self.x)
+
+
+class BatchShard(Shard):
+    """A shard that knows its fraction of the batch: to make one, replicas communicate.
+
+    Attributes:
+        batch_size: the number of samples in the whole batch, a scalar float32.
+        fraction: size / batch_size, a scalar float32.
+    """
+
+    def __init__(self, x: Any, y: Any, sample_weight: Any) -> None:
+        super().__init__(x, y, sample_weight)
+        samples = tf.cast(self.size, "float32")
+        self.batch_size = sum_over_replicas(samples)
+        self.fraction = fraction_of(samples, self.batch_size)
 
     def merge(self, statistics: list[keras.Variable], before: list[tf.Tensor]) -> None:
         """Sets each moving statistic to its mean over all replicas, weighted by their fractions of the batch.

@@ -312,6 +312,11 @@ class Recipe:
         "Precision of training: float32, mixed_bfloat16 (CPU, GPU) or mixed_float16 (GPU).",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
+    jit_compile: str = setting(
+        "auto",
+        "Compile training steps with XLA: auto (as Keras does: on a single GPU), on, or off.",
+        choices=("auto", "on", "off"),
+    )
     seed: int = setting(
         0,
         "Random seed of initial weights, validation split, order and augmentation.",
@@ -354,6 +359,11 @@ class Recipe:
         if self.per_pixel_mean and (self.early_sizes or self.test_size):
             raise ValueError(
                 "recipe: per_pixel_mean has the size of the images, which early_sizes and test_size change; leave out "
+                "one of them."
+            )
+        if self.jit_compile == "on" and self.sync_batch_norm:
+            raise ValueError(
+                "recipe: jit_compile='on' cannot compile sync_batch_norm, which communicates within a step; leave out "
                 "one of them."
             )
         if self.distillation_weight and self.loss != "cross_entropy":

@@ -19,6 +19,8 @@ from keras_resnet.training.memory import check_memory
 from keras_resnet.training.network_settings import network_settings, note_network_settings
 from keras_resnet.training.optimizers import copy_of, recipe_optimizer, set_weight_decay
 
+JIT_COMPILE = {"auto": "auto", "on": True, "off": False}  # Keras's values
+
 
 def compiled_model(
     model: str | keras.Model,
@@ -106,5 +108,6 @@ def compile_for(
         optimizer=copy_of(optimizer) if optimizer else recipe_optimizer(recipe, model),
         loss=loss_for(model, recipe, labels, teacher),
         metrics=["accuracy"],
+        jit_compile=JIT_COMPILE[recipe.jit_compile],
     )
     model.optimizer.build(model.trainable_variables)

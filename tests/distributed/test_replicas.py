@@ -1,6 +1,7 @@
 """keras_resnet.Model on two devices and on one: the same batches give the same weights."""
 
 import ast
+import functools
 import inspect
 
 import keras
@@ -60,12 +61,12 @@ def batches(sizes, weighted=False):
     return tf.data.Dataset.from_generator(examples, output_signature=tuple(specs[: 3 if weighted else 2])).repeat()
 
 
-def both(optimizer, sizes=(8,) * 7, weighted=False, class_weight=None, strategy=None, **building):
-    """(model, history) after two epochs on one device and on two."""
+def both(optimizer, sizes=(8,) * 7, weighted=False, class_weight=None, strategy=None, jit_compile=False, **building):
+    """(model, history) after two epochs on one device and on two; XLA compiles only the steps on two."""
     results = []
-    for place in (tf.distribute.get_strategy(), strategy or mirrored()):
+    for place, compiled in ((tf.distribute.get_strategy(), False), (strategy or mirrored(), jit_compile)):
         with place.scope():
-            model = net(optimizer, **building)
+            model = net(optimizer, jit_compile=compiled, **building)
         history = model.fit(
             batches(sizes, weighted),
             epochs=2,
@@ -103,29 +104,25 @@ def scaled(**options):
     return lambda: keras.optimizers.LossScaleOptimizer(sgd(**options)(), dynamic_growth_steps=3)
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        sgd(),
-        exhaustive(sgd(clipnorm=0.1)),
-        exhaustive(sgd(global_clipnorm=0.1)),
-        exhaustive(sgd(clipvalue=0.01)),
-        sgd(gradient_accumulation_steps=3, clipnorm=0.1),
-        exhaustive(sgd(use_ema=True, ema_momentum=0.8)),
-        exhaustive(sgd(use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3)),
-        exhaustive(
-            lambda: keras.optimizers.AdamW(0.01, gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=4)
-        ),
-        scaled(),
-        scaled(gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=2),
-    ],
-    ids=[
-        "sgd", "clipnorm", "global_clipnorm", "clipvalue", "accumulation", "ema", "ema_overwrite", "adamw",
-        "loss_scale", "all",
-    ],
-)  # fmt: skip
-def test_two_devices_end_with_the_weights_of_one(optimizer):
-    assert_equal(*both(optimizer))
+OPTIMIZERS = {
+    "sgd": sgd(),
+    "clipnorm": sgd(clipnorm=0.1),
+    "global_clipnorm": sgd(global_clipnorm=0.1),
+    "clipvalue": sgd(clipvalue=0.01),
+    "accumulation": sgd(gradient_accumulation_steps=3, clipnorm=0.1),
+    "ema": sgd(use_ema=True, ema_momentum=0.8),
+    "ema_overwrite": sgd(use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3),
+    "adamw": lambda: keras.optimizers.AdamW(
+        0.01, gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=4
+    ),
+    "loss_scale": scaled(),
+    "all": scaled(gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=2),
+}
+
+
+@pytest.mark.parametrize("name", few(OPTIMIZERS, "sgd", "accumulation", "loss_scale", "all"))
+def test_two_devices_end_with_the_weights_of_one(name):
+    assert_equal(*both(OPTIMIZERS[name]))
 
 
 def of_recipe(**settings):
@@ -133,36 +130,34 @@ def of_recipe(**settings):
     return lambda: recipe_optimizer(Recipe(learning_rate=0.01, clip_norm=0.1, **settings), None)
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        exhaustive(of_recipe(momentum_form="pytorch", accumulation_steps=3)),
-        exhaustive(of_recipe(optimizer="adamw", weight_decay=0.1, decayed_weights="kernels")),
-        exhaustive(of_recipe(optimizer="lamb", weight_decay=0.1, accumulation_steps=2)),
-        exhaustive(of_recipe(optimizer="muon", weight_decay=0.1, nesterov=True)),
-        of_recipe(optimizer="muon", weight_decay=0.1, other_optimizer="adamw", accumulation_steps=2),
-    ],
-    ids=["pytorch", "adamw", "lamb", "muon", "muon_adamw"],
-)
-def test_recipes_optimizers(optimizer):
+RECIPES_OPTIMIZERS = {
+    "pytorch": of_recipe(momentum_form="pytorch", accumulation_steps=3),
+    "adamw": of_recipe(optimizer="adamw", weight_decay=0.1, decayed_weights="kernels"),
+    "lamb": of_recipe(optimizer="lamb", weight_decay=0.1, accumulation_steps=2),
+    "muon": of_recipe(optimizer="muon", weight_decay=0.1, nesterov=True),
+    "muon_adamw": of_recipe(optimizer="muon", weight_decay=0.1, other_optimizer="adamw", accumulation_steps=2),
+}
+
+
+@pytest.mark.parametrize("name", few(RECIPES_OPTIMIZERS, "muon_adamw"))
+def test_recipes_optimizers(name):
     """Clipped, and some accumulated, with uneven batches."""
-    assert_equal(*both(optimizer, sizes=(8, 8, 5, 8, 8, 3, 8)))
+    assert_equal(*both(RECIPES_OPTIMIZERS[name], sizes=(8, 8, 5, 8, 8, 3, 8)))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        dict(steps_per_execution=3),
-        dict(class_weight={0: 0.1, 1: 2.0, 2: 1.0, 3: 0.5}),
-        exhaustive(dict(run_eagerly=True, sizes=(8, 5))),
-        dict(layer=lambda: keras.layers.BatchNormalization(synchronized=True), sizes=(8, 5, 1)),
-        exhaustive(dict(reduction="sum", sizes=(8, 5))),
-        dict(reduction="mean_with_sample_weight", sizes=(8, 5), weighted=True),
-    ],
-    ids=["executions", "class_weight", "eager", "synchronized", "sum", "mean_with_sample_weight"],
-)
-def test_ways_of_training(options):
-    assert_equal(*both(sgd(0.01), **options))
+WAYS = {
+    "executions": dict(steps_per_execution=3),
+    "class_weight": dict(class_weight={0: 0.1, 1: 2.0, 2: 1.0, 3: 0.5}),
+    "eager": dict(run_eagerly=True, sizes=(8, 5)),
+    "synchronized": dict(layer=lambda: keras.layers.BatchNormalization(synchronized=True), sizes=(8, 5, 1)),
+    "sum": dict(reduction="sum", sizes=(8, 5)),
+    "mean_with_sample_weight": dict(reduction="mean_with_sample_weight", sizes=(8, 5), weighted=True),
+}
+
+
+@pytest.mark.parametrize("name", few(WAYS, "executions", "class_weight", "synchronized", "mean_with_sample_weight"))
+def test_ways_of_training(name):
+    assert_equal(*both(sgd(0.01), **WAYS[name]))
 
 
 def big_transfer_net():
@@ -198,10 +193,12 @@ def test_reduction_that_tensorflow_chooses():
     assert_equal(*both(sgd(), strategy=strategy, steps_per_execution=2))
 
 
-def test_moving_statistics_are_those_of_all_devices():
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_moving_statistics_are_those_of_all_devices(jit_compile):
     """Each device normalizes by its own moments; moving statistics are their mean, weighted by shard, on both."""
     with mirrored().scope():
-        model = net(sgd(0.0), layer=lambda: keras_resnet.layers.BatchNormalization(momentum=0.0))
+        layer = functools.partial(keras_resnet.layers.BatchNormalization, momentum=0.0)
+        model = net(sgd(0.0), layer=layer, jit_compile=jit_compile)
     model.fit(batches((6, 5)), steps_per_epoch=2, shuffle=False, verbose=0)
     layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
     before = keras.Model(model.input, layer.input)
@@ -217,7 +214,10 @@ def test_moving_statistics_are_those_of_all_devices():
             np.testing.assert_allclose(replica.numpy(), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("sizes", few([(8, 8, 5), (3, 8), (8, 1, 8), (1, 1)], (8, 1, 8)), ids=str)
+SIZES = [(8, 8, 5), (3, 8), (8, 1, 8), (1, 1)]
+
+
+@pytest.mark.parametrize("sizes", few(SIZES, (8, 1, 8)), ids=str)
 def test_uneven_and_empty_shards(sizes):
     assert_equal(*both(sgd(), sizes))
 
@@ -227,10 +227,11 @@ def test_sample_weights(sizes):
     assert_equal(*both(sgd(), sizes, weighted=True))
 
 
-def test_empty_shard_keeps_statistics_finite():
+@pytest.mark.parametrize("jit_compile", few([False, True], False))
+def test_empty_shard_keeps_statistics_finite(jit_compile):
     with mirrored().scope():
         model = create_model("resnet20_cifar", depths=(1, 1), widths=(4, 8), input_shape=(8, 8, 3), classes=4)
-        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
         model.fit(batches((8, 1)), steps_per_epoch=2, shuffle=False, verbose=0)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
@@ -242,8 +243,8 @@ class PlantedInfinity(keras.layers.Layer):
         return scores + tf.where(images[:, 0, 0, 0] == 255, np.inf, 0.0)[:, None]
 
 
-@pytest.mark.parametrize("place", [0, 6])
-def test_overflow_on_any_replica_is_skipped_everywhere(place):
+@pytest.mark.parametrize(("place", "jit_compile"), [(0, False), (6, False), exhaustive(0, True), exhaustive(6, True)])
+def test_overflow_on_any_replica_is_skipped_everywhere(place, jit_compile):
     images = np.minimum(IMAGES[:8], 200)
     images[place, 0, 0, 0] = 255
     with mirrored().scope():
@@ -251,7 +252,8 @@ def test_overflow_on_any_replica_is_skipped_everywhere(place):
         scores = keras.layers.Dense(4)(keras.layers.Flatten()(inputs))
         model = keras_resnet.Model(inputs, PlantedInfinity()(scores, inputs))
         optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1e-3), initial_scale=1024.0)
-        model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer, loss, jit_compile=jit_compile)
         before = model.get_weights()
         dataset = tf.data.Dataset.from_tensors((images, LABELS[:8]))
         model.fit(dataset, shuffle=False, verbose=0)

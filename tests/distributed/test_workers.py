@@ -33,7 +33,7 @@ def launch(*command):
 def test_two_workers_end_with_the_weights_of_one_device():
     output, _ = (process := launch(CASES)).communicate(timeout=300)
     assert process.returncode == 0, output
-    names = ["uneven", "none", "weighted", "all", "synchronized"]
+    names = ["uneven", "none", "weighted", "all", "compiled", "synchronized"]
     for worker in (0, 1):
         assert re.findall(rf"^{worker}: equal: (\w+)$", output, re.MULTILINE) == names
 

@@ -16,6 +16,7 @@ CASES = {
     "none": dict(optimizer=sgd(global_clipnorm=0.1), sizes=(1, 8)),
     "weighted": dict(optimizer=sgd(clipnorm=0.1), sizes=(8, 5), weighted=True, steps_per_execution=2),
     "all": dict(optimizer=scaled(gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=2)),
+    "compiled": dict(optimizer=sgd(global_clipnorm=0.1), sizes=(8, 5, 1), jit_compile=True),
     "synchronized": dict(
         optimizer=sgd(0.01), sizes=(8, 5), layer=lambda: keras.layers.BatchNormalization(synchronized=True)
     ),

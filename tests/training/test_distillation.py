@@ -13,6 +13,7 @@ from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.run_directory import Run
 from keras_resnet.training.building import compile_for
 from keras_resnet.training.distillation import Teacher
+from tests.marks import few
 from tests.training.nets import assert_equal_weights, linear_net, open_net
 
 RANDOM = np.random.default_rng(0)
@@ -80,7 +81,8 @@ def test_validation_loss_is_of_the_labels_alone():
     assert model.test_on_batch(IMAGES, SOFT, return_dict=True)["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_two_devices_end_with_the_weights_of_one():
+@pytest.mark.parametrize("jit_compile", few(["auto", "on"], "auto"))
+def test_two_devices_end_with_the_weights_of_one(jit_compile):
     """Batches of 5, 8 and 1: an uneven and an empty shard."""
 
     def examples():
@@ -89,8 +91,8 @@ def test_two_devices_end_with_the_weights_of_one():
 
     specs = tf.TensorSpec((None, 8, 8, 3), tf.uint8), tf.TensorSpec((None, 4))
     results = []
-    for strategy in (None, mirrored()):
-        model, teacher = compiled(strategy=strategy)
+    for strategy, recipe in ((None, RECIPE), (mirrored(), dataclasses.replace(RECIPE, jit_compile=jit_compile))):
+        model, teacher = compiled(strategy=strategy, recipe=recipe)
         before = teacher.get_weights()
         batches = tf.data.Dataset.from_generator(examples, output_signature=specs).repeat()
         history = model.fit(batches, epochs=2, steps_per_epoch=3, shuffle=False, verbose=0).history
