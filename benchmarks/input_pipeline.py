@@ -17,6 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 from program import PHOTOS, Benchmark, or_small
 from rounds import Numbers, Ratio, paths_of
+from torchvision_import import import_torchvision
 
 SIZE, BATCH_SIZE, IMAGES = 224, 64, 3200  # of a case, in each round
 READ = (2_000, 20_000)  # images after which the memory is read
@@ -60,7 +61,8 @@ def torchvisions(paths, case):
 
     import torch
     from PIL import Image
-    from torchvision import transforms
+
+    transforms = import_torchvision().transforms
 
     class Lighting:
         values = torch.tensor([0.2175, 0.0188, 0.0045])

@@ -41,8 +41,12 @@ def part_name(case: str, batch: int) -> str:
     return f"{case}, batch {batch}"
 
 
+RECOMPUTED = "ours, recomputed"  # in the backward pass, by `recompute_blocks`
 TASKS = [
-    (kind, precision, peer) for kind in MAKERS for precision in ("bfloat16", "float32") for peer in ("ours", *PEERS)
+    (kind, precision, peer)
+    for kind in MAKERS
+    for precision in ("bfloat16", "float32")
+    for peer in ("ours", *((RECOMPUTED,) if kind == "training" else ()), *PEERS)
 ]
 BENCHMARK = Benchmark(
     __file__,

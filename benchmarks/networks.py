@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 from program import TORCH_PEERS, or_small
+from torchvision_import import import_torchvision
 
 SMALL = {"depths": (1, 1, 1, 1), "widths": (8, 8, 16, 16)}  # for --quick
 
@@ -66,6 +67,13 @@ def ours(task: Task):
     return keras_resnet.create_model("resnet20_cifar", depths=((task.depth - 2) // 6,) * 3, **common)
 
 
+def recomputed(task: Task):
+    """This package's network, which computes its blocks again in the backward pass."""
+    model = ours(task)
+    model.recompute_blocks = True
+    return model
+
+
 def applications(task: Task):
     """ResNet-50 of keras.applications."""
     import keras
@@ -107,6 +115,7 @@ def stock_layers(task: Task):
 
 KERAS_PEERS = {
     "ours": ours,
+    "ours, recomputed": recomputed,
     "keras.applications": applications,
     "keras_hub": keras_hub,
     "stock layers": stock_layers,
@@ -170,13 +179,12 @@ def keras_forward(peer: str, task: Task) -> Callable[[], np.ndarray]:
 
 def torchvision_resnet(task: Task):
     """ResNet-50 of torchvision."""
-    from torchvision.models import resnet50
-
-    return resnet50(num_classes=task.classes)
+    return import_torchvision().models.resnet50(num_classes=task.classes)
 
 
 def timm_resnet(task: Task):
     """ResNet-50 of timm."""
+    import_torchvision()
     import timm
 
     return timm.create_model("resnet50", num_classes=task.classes)
