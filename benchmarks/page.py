@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
 import textwrap
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from program import Benchmark, Record
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+WIDEST = 8  # numbers in a row
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -28,7 +30,16 @@ def tables(found: Mapping[str, list[rounds.Numbers]]) -> list[str]:
     for case, measured in found.items():
         numbers = rounds.medians(measured)
         by_names.setdefault(tuple(numbers), []).append([case, *(f"{value:.4g}" for value in numbers.values())])
-    return [table(["case", *names], rows) for names, rows in by_names.items()]
+    return [
+        table(["case", *names], rows) if len(names) <= WIDEST else table(*_turned(["case", *names], rows))
+        for names, rows in by_names.items()
+    ]
+
+
+def _turned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """The head and the rows of a table whose columns are these rows."""
+    first, *others = zip(head, *rows, strict=True)
+    return first, others
 
 
 def ratios(benchmark: Benchmark, found: Mapping[str, list[rounds.Numbers]]) -> list[str]:
@@ -48,7 +59,7 @@ def section(benchmark: Benchmark, record: Record) -> str:
         f"### `{benchmark.name}`",
         textwrap.fill(benchmark.question, 120),
         f"    {record['command']}",
-        f"{record['machine']}; commit {record['commit']}; {count} {'round' if count == 1 else 'rounds'}.",
+        textwrap.fill(f"{record['machine']}; commit {record['commit']}; {count} round{'s' * (count > 1)}.", 120),
         *tables(record["found"]),
         *ratios(benchmark, record["found"]),
     ]
@@ -63,10 +74,9 @@ def asked(benchmarks: Iterable[Benchmark], records: Mapping[str, Record]) -> str
     rows = []
     for benchmark in benchmarks:
         record = records.get(benchmark.name, {"found": {}, "gpu": False})
-        for ratio in benchmark.ratios:
-            if ratio.asked is None and ratio.asked_on_gpu is None:
+        for ratio, gpu in itertools.product(benchmark.ratios, (False, True)):
+            if ratio.goal(gpu) is None:
                 continue
-            gpu = record["gpu"] if ratio.goal(record["gpu"]) is not None else not record["gpu"]
             spread = rounds.spread(ratio, record["found"]) if gpu == record["gpu"] else None
             rows.append(
                 [
@@ -74,7 +84,7 @@ def asked(benchmarks: Iterable[Benchmark], records: Mapping[str, Record]) -> str
                     f"`{benchmark.name}`",
                     f"at {'most' if ratio.at_most else 'least'} {ratio.goal(gpu):g}",
                     f"{spread.value:.2f} ({spread.lowest:.2f} to {spread.highest:.2f})" if spread else "not measured",
-                    f"[why](#{ratio.why})" if spread and not ratio.reached(spread.value, gpu) and ratio.why else "",
+                    f"[why](#{ratio.why})" if spread and not ratio.reached(spread.value, gpu) else "",
                 ]
             )
     return table(["ratio", "program", "asked", "reached (rounds)", "if not"], rows)

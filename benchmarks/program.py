@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import shlex
 import statistics
 import sys
 import tempfile
@@ -100,8 +101,9 @@ class Benchmark:
         for holder in (ROUNDS, ONLY, *SHARED, *self.own_flags):
             if flags.FLAGS[holder.name].present:
                 is_path = holder.name in ("photos", "cifar", "torch_python", "artifacts", "data_dir")
-                words.append(f"--{holder.name}={holder.name.upper() if is_path else holder.value}")
-        return " ".join(words)
+                value = holder.name.upper() if is_path else holder.value
+                words.append(f"--{holder.name}" if value is True else f"--{holder.name}={value}")
+        return shlex.join(words)
 
     def start(self) -> None:
         """Runs the program: one case in this process, or all and a page of their medians and ratios."""

@@ -64,6 +64,7 @@ def test_the_page_names_what_was_not_measured_and_lists_all_that_was_asked(writt
     for line in ("* `accuracy.py`: needs --cifar", "* `prediction.py`: needs --photos", "* `forward.py`: not run"):
         assert line in text
     assert "| resnet50 bfloat16: ours / torchvision | `throughput.py` | at least 1.15 | not measured |  |" in text
+    assert "| resnet50 bfloat16: ours / torchvision (GPU) | `throughput.py` | at least 1 | not measured |  |" in text
     assert "| best int8 artifact / keras.applications, predict | `export.py` | at least 11 | not measured |  |" in text
     assert "| throughput, p99 / mean | `service.py` | at most 3 | not measured |  |" in text
 
@@ -94,6 +95,12 @@ def test_results_of_earlier_runs_stay_and_reasons_are_linked(written, tmp_path):
         "| [why](#training-steps-throughputpy) |",
     ):
         assert f"\n{line}" in text
+
+
+def test_many_numbers_stand_below_each_other():
+    numbers = {f"n{index}": float(index) for index in range(page.WIDEST + 1)}
+    (text,) = page.tables({"load": [numbers]})
+    assert text.splitlines()[:4] == ["| case | load |", "|---|---|", "| n0 | 0 |", "| n1 | 1 |"]
 
 
 def test_the_goal_on_a_gpu_counts_where_there_is_one():
