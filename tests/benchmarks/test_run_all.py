@@ -20,7 +20,7 @@ NEW_CASES = [  # small cases of each new program, and those that must be measure
     ("forward.py", "float32, batch 1: (ours|timm)", ["float32, batch 1: ours"]),
     ("memory.py", "inference float32: ours", ["inference float32: ours"]),
     ("growth.py", "depth: ours", ["depth: ours"]),
-    ("workers.py", "resnet20, 2", ["resnet20, 2 processes"]),
+    ("workers.py", "resnet20, 2 processes", ["resnet20, 2 processes"]),
 ]
 
 
