@@ -1,97 +1,82 @@
 """How close `predict` comes to the speed of its slower part, decoding or model, for exported models.
 
-    python benchmarks/prediction.py PHOTOS ARTIFACT... [--images=2000] [--rounds=5]
+    python benchmarks/prediction.py --photos=PHOTOS [--rounds=5] [--model=resnet50] [--only=REGEX] [--quick]
 
-PHOTOS is a folder of JPEG files; an ARTIFACT is the path of an exported model. Each artifact runs in a fresh process,
-the cases in turn, for several rounds. The program prints medians, in images/s: decoding and cropping alone; the model
-alone, on full batches in memory; and `predict`, also as a share of the slower of these two, and of what is possible
-where both use all cores: 1 / (1 / decoding + 1 / model).
+PHOTOS is a folder of JPEG files. The model is exported as `export.py` does. Each artifact runs in a fresh process, the
+cases in turn, for several rounds of 400 images. The numbers are images/s: decoding and cropping alone; the model alone,
+on full batches in memory; and `predict`, also as a share of the slower of these two, and of what is possible where both
+use all cores: 1 / (1 / decoding + 1 / model).
 """
 
-import json
-import pathlib
+import functools
 import resource
-import statistics
-import sys
 import time
 
 import numpy as np
-import rounds
-from absl import app, flags
+from export import MODEL, path_of, written
+from program import PHOTOS, Benchmark, or_small
+from rounds import Numbers, Ratio, paths_of
 
-from keras_resnet.evaluation.opening import open_model
-from keras_resnet.runtimes import Artifact, classify
-from keras_resnet.runtimes.prediction import BATCH_SIZE
-
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds over all cases.", lower_bound=1)
-IMAGES = flags.DEFINE_integer("images", 2000, "Images of a case, in all rounds.", lower_bound=2 * BATCH_SIZE)
-ALONE = flags.DEFINE_bool("alone", False, "Measure the one artifact in this process.")
+IMAGES = 400  # of a case, in each round
+PREDICTED = ("OpenVINO int8", "OpenVINO float32", "ONNX float32", "LiteRT float32", "SavedModel")
 
 
-class NoModel(Artifact):
-    """All classes are equally probable, at once."""
+def without_model(like):
+    """An artifact whose classes are all equally probable, at once."""
+    from keras_resnet.runtimes import Artifact
 
-    runtime = "none"
+    class NoModel(Artifact):
+        runtime = "none"
 
-    def __init__(self, like):
-        self._classes = len(like.metadata.class_names)
-        height, width, channels = like.metadata.image_shape
-        super().__init__("none", like.metadata, (None, height, width, channels), (None, self._classes))
+        def _scores(self, images):
+            return np.full((len(images), classes), 1 / classes, "float32")
 
-    def _scores(self, images):
-        return np.full((len(images), self._classes), 1 / self._classes, "float32")
+    classes = len(like.metadata.class_names)
+    return NoModel("none", like.metadata, (None, *like.metadata.image_shape), (None, classes))
 
 
-def measure(folder, path):
-    """Prints, as JSON, the medians of an artifact's cases in images a second, and the peak of memory in MB."""
-    artifact = open_model(path)
-    size = artifact.metadata.view.size
-    batch = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, *size, 3), "uint8")
-    paths = rounds.paths_of(folder, IMAGES.value // ROUNDS.value)
+def speeds(case: str) -> Numbers:
+    """Images a second of decoding, of the model, and of `predict`; and the peak of memory."""
+    from keras_resnet.evaluation.opening import open_model
+    from keras_resnet.runtimes import classify
+    from keras_resnet.runtimes.prediction import BATCH_SIZE
 
-    def model_alone():
-        for _ in range(0, len(paths), BATCH_SIZE):
-            yield from artifact(batch)
+    artifact = open_model(path_of(case))
+    batch = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, *artifact.metadata.image_shape), "uint8")
+    paths = paths_of(PHOTOS.value, or_small(IMAGES, 2 * BATCH_SIZE))
 
-    cases = {"model": model_alone, "decoding": lambda: classify(NoModel(artifact), paths)}
-    cases["predict"] = lambda: classify(artifact, paths)
-    speeds = {case: [] for case in cases}
+    def rate(images):
+        start = time.perf_counter()
+        count = sum(1 for _ in images)
+        return count / (time.perf_counter() - start)
+
     artifact(batch)
-    for _ in range(ROUNDS.value):
-        for case, images in cases.items():
-            start = time.perf_counter()
-            count = sum(1 for _ in images())
-            speeds[case].append(count / (time.perf_counter() - start))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps({case: statistics.median(each) for case, each in speeds.items()} | {"memory": peak}))
+    model = rate(scores for _ in range(0, len(paths), BATCH_SIZE) for scores in artifact(batch))
+    decoding = rate(classify(without_model(artifact), paths))
+    predict = rate(classify(artifact, paths))
+    return {
+        "decoding": decoding,
+        "model": model,
+        "predict": predict,
+        "of the slower": predict / min(decoding, model),
+        "of what is possible": predict * (1 / decoding + 1 / model),
+        "memory MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+    }
 
 
-def compare(folder, paths):
-    """Prints the medians of each artifact."""
-    print(f"{rounds.machine()}.")
-    print(f"{IMAGES.value} images of {folder} in {ROUNDS.value} rounds; medians of images/s.\n")
-    print("| model | decoding | model | predict | of the slower | of what is possible | peak memory, MB |")
-    print("|---|---|---|---|---|---|---|")
-    options = f"--images={IMAGES.value}", f"--rounds={ROUNDS.value}", "--alone"
-    for path in paths:
-        found = rounds.run(sys.executable, __file__, folder, path, *options)
-        if found:
-            decoding, model, predict = found["decoding"], found["model"], found["predict"]
-            possible = 1 / (1 / decoding + 1 / model)
-            speeds = f"{decoding:.0f} | {model:.1f} | {predict:.1f}"
-            shares = f"{predict / min(decoding, model):.0%} | {predict / possible:.0%}"
-            print(f"| {pathlib.Path(path).name} | {speeds} | {shares} | {found['memory']:.0f} |", flush=True)
-
-
-def main(argv):
-    """Measures one artifact, in a process of its own, or compares all."""
-    if len(argv) < 3:
-        sys.exit("usage: prediction.py PHOTOS ARTIFACT... [--images=2000] [--rounds=5]")
-    if ALONE.value:
-        measure(argv[1], argv[2])
-    else:
-        compare(argv[1], argv[2:])
-
+BENCHMARK = Benchmark(
+    __file__,
+    "Images per second of `predict` on JPEG files with exported ResNet-50, beside those of its parts alone. Both "
+    "parts use all cores, so 1 / (1 / decoding + 1 / model) is possible.",
+    {artifact: functools.partial(speeds, artifact) for artifact in PREDICTED},
+    once=written(PREDICTED),
+    ratios=[
+        Ratio(artifact, None, "of the slower", asked=0.85, why="exported-models-exportpy-predictionpy-servicepy")
+        for artifact in PREDICTED
+    ],
+    needs=["photos"],
+    own_flags=[MODEL],
+)
 
 if __name__ == "__main__":
-    app.run(main)
+    BENCHMARK.start()

@@ -1,10 +1,10 @@
 """How fast the service is beside the bare runtime, and what a minute of mixed load does to it.
 
-    python benchmarks/service.py net.xml --photos=FOLDER
+    python benchmarks/service.py --photos=PHOTOS [--rounds=5] [--model=resnet50] [--only=REGEX] [--quick]
 
-The clients run on the same cores as the service. `throughput` sends photos on 16 connections, in turn with the bare
-runtime, which gets ready batches. `load` opens 64 connections for a minute: good requests beside broken, large and slow
-ones, and readers that do not read.
+The model is exported as `export.py` does. The clients run on the same cores as the service. `throughput` sends photos
+on 16 connections, in turn with the bare runtime, which gets ready batches. `load` opens 64 connections for a minute:
+good requests beside broken, large and slow ones, and readers that do not read. It counts the answers of each kind.
 """
 
 import asyncio
@@ -14,23 +14,19 @@ import itertools
 import json
 import pathlib
 import re
-import statistics
 import subprocess
 import sys
 import time
 
 import numpy as np
-import rounds
-from absl import app, flags
+from export import MODEL, path_of, written
+from program import PHOTOS, Benchmark, or_small
+from rounds import Numbers, Ratio, paths_of
 
-PHOTOS = flags.DEFINE_string("photos", None, "Folder of photos, which are sent in turn.", required=True)
-PARTS = flags.DEFINE_list("parts", ["throughput", "load"], "What to measure.")
-ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds of the bare runtime and the service.")
-SECONDS = flags.DEFINE_float("seconds", 60, "Length of the load, seconds.")
+SERVED = "OpenVINO int8"
 CONNECTIONS = 16  # of the throughput
 BATCH = 16
-ROUND = 10.0  # seconds
-WARM_UP = 3.0  # seconds
+ROUND, WARM_UP, LOAD = 10.0, 3.0, 60.0  # seconds
 TOO_LARGE = 20_000_000  # bytes, above the service's default
 
 
@@ -122,33 +118,40 @@ def bare_rate(artifact, images, seconds):
     return count / (time.perf_counter() - start)
 
 
-def measure_throughput(model, photos):
-    """Compares the service with the bare runtime, in turn."""
+def photos() -> list[bytes]:
+    """Up to 500 photos."""
+    return [pathlib.Path(path).read_bytes() for path in dict.fromkeys(paths_of(PHOTOS.value, 500))]
+
+
+def throughput() -> Numbers:
+    """The rates of the service and of the bare runtime, one after the other, and the latencies."""
     from keras_resnet.runtimes import open_artifact
     from keras_resnet.runtimes.decoding import decode_image
     from keras_resnet.runtimes.views import center_view
 
-    artifact = open_artifact(model)
+    contents, path = photos(), path_of(SERVED)
+    artifact = open_artifact(path)
     view = artifact.metadata.default_view
-    images = np.stack([center_view(decode_image(photo), view) for photo in photos[:BATCH]])
-    rates, ratios, latencies = [], [], []
-    with Service(model) as service:
-        bare_rate(artifact, images, WARM_UP)
-        asyncio.run(send_photos(service.port, photos, WARM_UP))
-        for _ in range(ROUNDS.value):
-            bare = bare_rate(artifact, images, ROUND)
-            start = time.perf_counter()
-            found = asyncio.run(send_photos(service.port, photos, ROUND))
-            rate = len(found) / (time.perf_counter() - start)
-            rates.append((bare, rate))
-            ratios.append(rate / bare)
-            latencies.append(found)
-    bare, rate = (statistics.median(column) for column in zip(*rates, strict=True))
-    tails = [np.percentile(found, 99) / np.mean(found) for found in latencies]
-    print(f"bare runtime, batch {BATCH}: {bare:.1f} images/s; service, {CONNECTIONS} connections: {rate:.1f} images/s")
-    print(f"service / bare: {statistics.median(ratios):.1%} (rounds: {', '.join(f'{ratio:.1%}' for ratio in ratios)})")
-    mean, p99 = np.mean(np.concatenate(latencies)), np.percentile(np.concatenate(latencies), 99)
-    print(f"latency: mean {mean * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms; p99 / mean {statistics.median(tails):.2f}")
+    images = np.stack(
+        [center_view(decode_image(photo), view) for photo in itertools.islice(itertools.cycle(contents), BATCH)]
+    )
+    seconds, warm_up = or_small((ROUND, WARM_UP), (0.5, 0.2))
+    with Service(path) as service:
+        bare_rate(artifact, images, warm_up)
+        asyncio.run(send_photos(service.port, contents, warm_up))
+        bare = bare_rate(artifact, images, seconds)
+        start = time.perf_counter()
+        latencies = asyncio.run(send_photos(service.port, contents, seconds))
+        rate = len(latencies) / (time.perf_counter() - start)
+    mean, p99 = np.mean(latencies), np.percentile(latencies, 99)
+    return {
+        "images/s of the bare runtime": bare,
+        "images/s of the service": rate,
+        "service / bare": rate / bare,
+        "mean ms": 1000 * mean,
+        "p99 ms": 1000 * p99,
+        "p99 / mean": p99 / mean,
+    }
 
 
 # ---------------------------------------------------------------------------------------------
@@ -221,40 +224,53 @@ async def send_mixture(port, photos, seconds):
     return answers
 
 
-def measure_load(model, photos):
-    """Prints what each kind of request got, and the memory over time."""
-    parts, answers = 4, {}
-    with Service(model) as service:
-        asyncio.run(send_mixture(service.port, photos, WARM_UP))
+def load() -> Numbers:
+    """The answers to each kind of request, its latencies, the memory over time, and how the service ends."""
+    parts, answers, contents = 4, {}, photos()
+    with Service(path_of(SERVED)) as service:
+        asyncio.run(send_mixture(service.port, contents, or_small(WARM_UP, 0.2)))
         memory = [service.memory()]
         for _ in range(parts):
-            for kind, found in asyncio.run(send_mixture(service.port, photos, SECONDS.value / parts)).items():
+            part = asyncio.run(send_mixture(service.port, contents, or_small(LOAD, 2.0) / parts))
+            for kind, found in part.items():
                 answers.setdefault(kind, []).extend(found)
             memory.append(service.memory())
         running, code = service.process.poll() is None, service.stop()
-    print("| kind | answers | p50 ms | p99 ms |\n|---|---|---|---|")
+    numbers = {}
     for kind, found in answers.items():
         statuses = [str(status) for status, _ in found]
-        counted = ", ".join(f"{status}: {statuses.count(status)}" for status in sorted(set(statuses)))
-        p50, p99 = np.percentile([seconds * 1e3 for _, seconds in found], [50, 99])
-        print(f"| {kind} | {counted} | {p50:.0f} | {p99:.0f} |")
-    print("memory, MB, after each quarter:", ", ".join(f"{each:.0f}" for each in memory))
-    print(f"running after the load: {running}; exit code after SIGTERM: {code}")
+        numbers |= {f"{kind}: {status}": statuses.count(status) for status in sorted(set(statuses))}
+        numbers[f"{kind}: p99 ms"] = 1000 * np.percentile([seconds for _, seconds in found], 99)
+    return {
+        **numbers,
+        "MB before": memory[0],
+        "MB after": memory[-1],
+        "runs after the load": running,
+        "exit code": code,
+    }
 
 
-def main(argv):
-    """Measures the parts, and prints what they ran on."""
-    if len(argv) != 2:
-        raise SystemExit("usage: service.py MODEL --photos=FOLDER")
-    paths = sorted(path for path in pathlib.Path(PHOTOS.value).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
-    photos = [path.read_bytes() for path in paths[:500]]
-    if not photos:
-        raise SystemExit(f"{PHOTOS.value} holds no JPEG files.")
-    print(f"{rounds.machine()}; commit {rounds.commit()}; {len(photos)} photos")
-    measures = {"throughput": measure_throughput, "load": measure_load}
-    for part in PARTS.value:
-        measures[part](argv[1], photos)
-
+BENCHMARK = Benchmark(
+    __file__,
+    f"The HTTP service with ResNet-50 as {SERVED}: images per second on {CONNECTIONS} connections from the same cores, "
+    f"beside those of the bare runtime in batches of {BATCH}; and a minute of 64 connections with good, broken, "
+    "large, and slow requests.",
+    {"throughput": throughput},
+    once={**written([SERVED]), "load": load},
+    ratios=[
+        Ratio("throughput", None, "service / bare", asked=0.8, why="exported-models-exportpy-predictionpy-servicepy"),
+        Ratio(
+            "throughput",
+            None,
+            "p99 / mean",
+            asked=3,
+            at_most=True,
+            why="exported-models-exportpy-predictionpy-servicepy",
+        ),
+    ],
+    needs=["photos"],
+    own_flags=[MODEL],
+)
 
 if __name__ == "__main__":
-    app.run(main)
+    BENCHMARK.start()

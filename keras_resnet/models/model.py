@@ -17,6 +17,7 @@ from keras_resnet.errors import shown
 from keras_resnet.files import replace, write_text
 from keras_resnet.layers import replaces
 from keras_resnet.models.features import Feature, features_of
+from keras_resnet.models.recomputation import RecomputedBlocks
 from keras_resnet.preprocessing import image_sides
 from keras_resnet.rules import PATH, Rule, check
 from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, checked_class_names, labels_text
@@ -63,7 +64,8 @@ class Model(ReplicatedModel):
         view: the `View` that the model is tested on, or None. Training and published weights set it; `predict` uses it.
         class_names: a tuple with the name of each output, or None; likewise.
 
-    Both are part of the model's configuration, so `keras.saving.load_model` restores them.
+    Both are part of the model's configuration, so `keras.saving.load_model` restores them. `recompute_blocks` is not:
+    whether training computes each residual block again in the backward pass, which takes less memory and more time.
 
     Example:
         >>> import keras_resnet
@@ -82,6 +84,26 @@ class Model(ReplicatedModel):
             super().__init__(*args, **kwargs)
         self.view = View.from_json(view) if isinstance(view, Mapping) else view
         self.class_names = class_names
+
+    @property
+    def recompute_blocks(self) -> bool:
+        """Whether training computes each block again in the backward pass, instead of keeping its tensors.
+
+        Set it before the model is compiled.
+        """
+        return getattr(self, "_recomputed", None) is not None
+
+    @recompute_blocks.setter
+    def recompute_blocks(self, value: bool) -> None:
+        self._recomputed = RecomputedBlocks(self) if value else None
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs) -> Any:
+        recomputed = getattr(self, "_recomputed", None)
+        if training and recomputed and not keras.utils.is_keras_tensor(inputs):
+            if self.replicas > 1:
+                raise ValueError(f"recompute_blocks trains on one device, not on {self.replicas}.")
+            return recomputed(inputs, training=True)
+        return super().call(inputs, training=training, mask=mask, **kwargs)
 
     @property
     def view(self) -> View | None:

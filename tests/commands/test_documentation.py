@@ -61,9 +61,10 @@ def test_each_documented_command_exists_and_takes_its_flags(line, monkeypatch):
     elif program == ".":
         assert arguments == [".venv/bin/activate"]
     elif arguments[0].startswith("benchmarks/"):
-        source = (REPOSITORY / arguments[0]).read_text()
+        programs = [REPOSITORY / arguments[0], REPOSITORY / "benchmarks/program.py"]  # its own flags, and those of all
+        sources = "".join(path.read_text() for path in programs)
         for flag in re.findall(r"--(\w+)", line):
-            assert f'("{flag}"' in source
+            assert f'("{flag}"' in sources
     else:
         assert program in (".venv/bin/python", "python", "keras-resnet")
         result = parsed([program, *arguments], monkeypatch)

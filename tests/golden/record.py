@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -25,6 +26,9 @@ import numpy as np
 import torch
 from combinations import COMBINATIONS
 from draw import draw, fingerprint, image
+
+sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
+from torchvision_import import import_torchvision
 
 CLASSES = 10
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet; the PyTorch peers' input
@@ -61,20 +65,6 @@ def peers():
         ("timm", "resnetblur50", {"output_stride": 8}),
         *(("timm", name, options) for name, options, _ in COMBINATIONS),
     ]
-
-
-def import_torchvision():
-    """torchvision, which timm imports too, beside a PyTorch for CPUs.
-
-    Its compiled operators do not load there. No ResNet uses them, yet the import expects to find
-    these two.
-    """
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-    import torchvision
-
-    torchvision.placeholders = library  # the operators live as long as this object
 
 
 def build_torch(source, name, options):

@@ -1,0 +1,173 @@
+"""What a run costs beside its steps: the loops of `fit` and `train`, checkpoints, importing, and building.
+
+    python benchmarks/overhead.py [--rounds=5] [--only=REGEX] [--quick]
+
+`fit` trains on a batch in memory, and `train` shuffles, augments, logs, and saves checkpoints. Both are measured in
+turn with bare steps of the same model. A run of `checkpoints` takes over five minutes.
+"""
+
+import functools
+import pathlib
+import statistics
+import tempfile
+import time
+from typing import NamedTuple
+
+import networks
+import numpy as np
+from program import Benchmark, or_small
+from rounds import Numbers, Ratio
+
+
+class Run(NamedTuple):
+    """A training run: a task of this package's network, batches in an epoch, and steps to measure in turn."""
+
+    model: str
+    task: networks.Task
+    batches: int
+    steps: int
+
+
+def resnet50_run(batches: int) -> Run:
+    """ResNet-50 on photos."""
+    return Run(or_small("resnet50", "resnet20_cifar"), networks.imagenet(), or_small(batches, 3), or_small(3, 2))
+
+
+def resnet20_run() -> Run:
+    """ResNet-20 on as many images as CIFAR-10 has."""
+    return Run("resnet20_cifar", networks.cifar(), or_small(352, 3), or_small(20, 2))
+
+
+def recipe_and_data(run: Run, epochs: int):
+    """A recipe, and random images and labels."""
+    import keras_resnet
+
+    task = run.task
+    images, labels = task.images()
+    classes = min(10, len(labels))  # each occurs
+    labels[:classes] = range(classes)
+    labels %= classes
+    arrays = np.tile(images.astype("uint8"), (run.batches, 1, 1, 1)), np.tile(labels, run.batches)
+    recipe = keras_resnet.Recipe(
+        epochs=epochs, batch_size=task.batch, learning_rate=0.001, precision=f"mixed_{task.precision}"
+    )
+    return recipe, keras_resnet.load_data(arrays, recipe)
+
+
+def loops(make_run) -> Numbers:
+    """Images a second of bare steps, of `fit` on a batch in memory, and of `keras_resnet.train`; the latter's costs."""
+    import keras
+    import tensorflow as tf
+
+    import keras_resnet
+    from keras_resnet.run_directory import Run as RunDirectory
+    from keras_resnet.training.building import build_model
+
+    class Clock(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.ends = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.ends.append(time.perf_counter())
+
+    run = make_run()
+    batch = run.task.batch
+    recipe, data = recipe_and_data(run, epochs=2)  # the second as all others
+    model = build_model(run.model, data, recipe)
+    with tempfile.TemporaryDirectory() as folder:
+        keras_resnet.train(model, data, recipe, pathlib.Path(folder, "run"), verbose=0)
+        trained = RunDirectory(pathlib.Path(folder, "run")).log()[-1]["images_per_second"]
+    in_memory = tf.data.Dataset.from_tensors((data.train.images[:batch], data.train.labels[:batch])).repeat()
+    clock, iterator, bare, fitted = Clock(), iter(in_memory), [], []
+    for _ in range(or_small(5, 1)):  # in turn, since speeds drift
+        for _ in range(run.steps):
+            start = time.perf_counter()
+            float(model.train_function(iterator)["loss"])
+            bare.append(time.perf_counter() - start)
+        model.fit(in_memory, steps_per_epoch=1 + run.steps, callbacks=[clock], verbose=0)
+        fitted += np.diff(clock.ends).tolist()
+    step = batch / statistics.mean(bare)  # as `train` counts, too
+    fit = batch / statistics.mean(fitted)
+    return {
+        "images/s of steps": step,
+        "images/s of fit": fit,
+        "images/s of train": trained,
+        "% that fit takes above the steps": 100 * (step / fit - 1),
+        "% that train takes above the steps": 100 * (step / trained - 1),
+    }
+
+
+def checkpoints() -> Numbers:
+    """The share of its time that a run of ResNet-50 spends on checkpoints, by default, in one long epoch."""
+    import keras_resnet
+    from keras_resnet.training import callbacks, trainer
+
+    spent, save = [], callbacks.save_checkpoint
+
+    def timed_save(*arguments):
+        start = time.perf_counter()
+        save(*arguments)
+        spent.append(time.perf_counter() - start)
+
+    callbacks.save_checkpoint = timed_save
+    trainer.finish = lambda *_: None  # the training alone
+    run = resnet50_run(batches=280)  # about five minutes
+    recipe, data = recipe_and_data(run, epochs=1)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        keras_resnet.train(run.model, data, recipe, pathlib.Path(folder, "run"), verbose=0)
+        total = time.perf_counter() - start
+    return {
+        "% of the time": 100 * sum(spent) / total,
+        "checkpoints": len(spent),
+        "s of a checkpoint": statistics.median(spent),
+        "s of the run": total,
+    }
+
+
+def import_and_build(peer: str) -> Numbers:
+    """Seconds to import, after Keras, and to build ResNet-50."""
+    import keras
+
+    start = time.perf_counter()
+    if peer == "ours":
+        import keras_resnet
+
+        build = keras_resnet.ResNet50
+    else:
+        from keras.applications import ResNet50
+
+        build = functools.partial(ResNet50, weights=None)
+    imported = time.perf_counter()
+    keras.utils.set_random_seed(0)  # TensorFlow starts
+    ready = time.perf_counter()
+    build()
+    return {"import s": imported - start, "build s": time.perf_counter() - ready}
+
+
+BENCHMARK = Benchmark(
+    __file__,
+    "Images per second of bare training steps, of `fit` on a batch in memory, and of `keras_resnet.train`, in "
+    "bfloat16; the time of checkpoints; and the seconds to import the package after Keras, and to build ResNet-50.",
+    {
+        "loops, resnet50": functools.partial(loops, lambda: resnet50_run(batches=12)),
+        "loops, resnet20": functools.partial(loops, resnet20_run),
+        "import and build: ours": functools.partial(import_and_build, "ours"),
+        "import and build: keras.applications": functools.partial(import_and_build, "keras.applications"),
+    },
+    once={"checkpoints, resnet50": checkpoints},
+    ratios=[
+        Ratio(
+            "loops, resnet20",
+            None,
+            "% that train takes above the steps",
+            asked=2,
+            at_most=True,
+            why="overhead-overheadpy",
+        ),
+        Ratio("import and build: ours", "import and build: keras.applications", "build s"),
+    ],
+)
+
+if __name__ == "__main__":
+    BENCHMARK.start()
