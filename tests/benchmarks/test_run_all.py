@@ -12,15 +12,18 @@ import pytest
 import rounds
 
 from tests.conftest import REPOSITORY
+from tests.marks import exhaustive
 from tests.photos import encode, scene
 
 PAGE = f"# Benchmarks\n\nWritten by hand.\n\n{page.BEGIN}\nold\n{page.END}\n\nThe end.\n"
-NEW_CASES = [  # small cases of each new program, and those that must be measured
-    ("throughput.py", "resnet20 float32: (ours|limit)", ["resnet20 float32: ours", "resnet20 float32: limit"]),
+SMALL_CASES = [  # of several programs, and those of them that must be measured
+    exhaustive(
+        "throughput.py", "resnet20 float32: (ours|limit)", ["resnet20 float32: ours", "resnet20 float32: limit"]
+    ),
     ("forward.py", "float32, batch 1: (ours|timm)", ["float32, batch 1: ours"]),
-    ("memory.py", "inference float32: ours", ["inference float32: ours"]),
-    ("growth.py", "depth: ours", ["depth: ours"]),
-    ("workers.py", "resnet20, 2 processes", ["resnet20, 2 processes"]),
+    exhaustive("memory.py", "inference float32: ours", ["inference float32: ours"]),
+    exhaustive("growth.py", "depth: ours", ["depth: ours"]),
+    exhaustive("workers.py", "resnet20, 2 processes", ["resnet20, 2 processes"]),
 ]
 
 
@@ -40,8 +43,8 @@ def written(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("program", "cases", "measured"), NEW_CASES, ids=lambda value: str(value)[:20])
-def test_small_cases_of_each_new_program_run(program, cases, measured, written):
+@pytest.mark.parametrize(("program", "cases", "measured"), SMALL_CASES, ids=lambda value: str(value)[:20])
+def test_small_cases_run(program, cases, measured, written):
     text, results = written(f"--only=^{program} {cases}$")
     (name, record) = results.popitem()
     assert not results
