@@ -8,6 +8,7 @@ import numpy as np
 from keras_resnet.data.batches import evaluation_batches
 from keras_resnet.data.drawing import SEED, evenly_drawn
 from keras_resnet.data.loading import Data
+from keras_resnet.data.unreadable import none_readable
 from keras_resnet.evaluation.checks import checked_split
 from keras_resnet.rules import ABOVE_ZERO, WHOLE, check
 from keras_resnet.transforms.views import center_view
@@ -55,7 +56,7 @@ def sample(data: Data, split: str, count: int) -> Sample:
     view = functools.partial(center_view, view=data.view)
     batches = [(images[:, 0], labels) for images, labels, _ in evaluation_batches(chosen, BATCH, view)]
     if not batches:
-        raise ValueError(f"None of the {len(chosen)} {split} images of {data.name} is readable.")
+        raise none_readable(len(chosen), split, data.name)
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     order = np.random.default_rng(SEED).permutation(len(images))
     return Sample(images[order], labels[order])

@@ -23,9 +23,10 @@ from keras_resnet.runtimes.cores import CORES
 from keras_resnet.transforms.crops import DecodedImage, resized_batch
 from keras_resnet.transforms.pipeline import augment, augment_batch, example_seed
 
-_traced_once = functools.partial(tf.function, autograph=False)  # for functions that several data sets use
-
+UNSPLIT = (0, 1)  # the only shard of a batch
 BATCHES_AT_ONCE = 2  # the next batch is started while the last images of the current one are decoded
+
+_traced_once = functools.partial(tf.function, autograph=False)  # for functions that several data sets use
 
 
 def training_batches(
@@ -38,7 +39,7 @@ def training_batches(
     classes: int | None = None,
     layer: keras.layers.Layer | None = None,
     unreadable: UnreadableImages | None = None,
-    shard: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = UNSPLIT,
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches (images, labels).
 
@@ -127,9 +128,12 @@ def evaluation_batches(
     batch_size: int,
     view: Callable[[tf.Tensor], tf.Tensor],
     unreadable: UnreadableImages | None = None,
-    shard: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] = UNSPLIT,
 ) -> tf.data.Dataset:
     """Every example once, in order, as batches (views, labels, positions). Unreadable images are left out.
+
+    A batch without readable images is left out, too. A shard without any is empty instead, since all workers must make
+    the same number of steps.
 
     A position counts the given examples from 0. It differs from the index in a handle if these are records from which
     others were held out.
@@ -153,7 +157,8 @@ def evaluation_batches(
         return view(image.whole()), examples.label(handle), position
 
     def batch_of(*requests):
-        return _shard_of_batch(examples, requests, _with_positions(examples.handles()), prepare, unreadable, shard)
+        batch = _shard_of_batch(examples, requests, None, prepare, unreadable, shard)
+        return batch.filter(lambda *batch: _count(batch) > 0) if shard == UNSPLIT else batch
 
     return _make_ahead(_with_positions(examples.handles()).batch(batch_size), batch_of)
 
@@ -188,7 +193,7 @@ def _count(requests):
 
 def _shard_of_batch(examples, requests, substitutes, prepare, unreadable, shard):
     """A data set of one element: the shard of a batch."""
-    if shard == (0, 1):
+    if shard == UNSPLIT:
         return _batch(examples, requests, substitutes, prepare, unreadable)
     start, end = shard_bounds(_count(requests), *shard)
     # An empty shard is made from one example, which is then cut off: a data set cannot batch zero elements.
@@ -202,9 +207,9 @@ def _batch(examples, requests, substitutes, prepare, unreadable):
     """A data set of one element: the batch of all requested examples.
 
     `prepare(image, handle, number)` returns an element of the batch from a `LazyImage`. If no image of the batch is
-    readable, the first readable one of `substitutes` replaces them, so that the step has an input. Error handling costs
-    nothing as long as all images are readable: TensorFlow skips what it cannot decode, and only an incomplete batch is
-    made again with the slower fallback.
+    readable, the first readable one of `substitutes` replaces them, so that the step has an input; without substitutes,
+    the batch is empty. Error handling costs nothing as long as all images are readable: TensorFlow skips what it cannot
+    decode, and only an incomplete batch is made again with the slower fallback.
     """
     elements, count = tf.data.Dataset.from_tensor_slices(requests), _count(requests)
 
@@ -225,10 +230,17 @@ def _batch(examples, requests, substitutes, prepare, unreadable):
 
     complete = prepared.ignore_errors().batch(count).filter(lambda *batch: _count(batch) == count)
     incomplete = read_with_fallback(elements).batch(count)
-    substitute = read_with_fallback(substitutes).batch(1)
-    batch = complete.concatenate(incomplete).concatenate(substitute).take(1)
+    last = _empty_batch(prepared.element_spec) if substitutes is None else read_with_fallback(substitutes).batch(1)
+    batch = complete.concatenate(incomplete).concatenate(last).take(1)
     # Without any readable image, this raises an error instead of looping forever over empty epochs.
     return batch.apply(tf.data.experimental.assert_cardinality(1))
+
+
+def _empty_batch(spec):
+    """A data set of one element: a batch without elements, whose shapes would be those of `spec`."""
+    return tf.data.Dataset.from_tensors(
+        tf.nest.map_structure(lambda part: tf.zeros([0, *(size or 0 for size in part.shape)], part.dtype), spec)
+    )
 
 
 def _read_with_fallback(elements, read, prepare_decoded, examples, unreadable):

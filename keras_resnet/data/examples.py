@@ -178,7 +178,7 @@ class Files(InMemoryLabels, Encoded):
 
     @functools.cached_property
     def _paths(self):
-        return constant([os.fsencode(path) for path in self.paths])  # a name may be no valid UTF-8
+        return constant(np.array([os.fsencode(path) for path in self.paths], object))  # a name may be no valid UTF-8
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -43,7 +43,7 @@ class Serialized(InMemoryLabels):
 
     @functools.cached_property
     def _images(self):
-        return constant(self.images)
+        return constant(np.array(self.images, object))
 
 
 def from_dataset(split: str, dataset: tf.data.Dataset, image_size: int) -> tuple[Examples, int]:

@@ -91,6 +91,17 @@ def limit_of_unreadable(images: int, max_bad_images: int | None, on_bad_image: s
     return default_limit(images) if max_bad_images is None else int(max_bad_images)
 
 
+def none_readable(images: int, split: str, name: str) -> ValueError:
+    """The error to raise if none of the images of a split of a data set can be read.
+
+    Example:
+        >>> from keras_resnet.data.unreadable import none_readable
+        >>> none_readable(8, "test", "photos")
+        ValueError('None of the 8 test images of photos is readable.')
+    """
+    return ValueError(f"None of the {images} {split} images of {name} is readable.")
+
+
 def _table(reasons):
     content = io.StringIO(newline="")
     writer = csv.writer(content, delimiter="\t", lineterminator="\n")

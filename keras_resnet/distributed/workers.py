@@ -3,12 +3,15 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from keras_resnet.distributed.sharding import split_into_shards
+from keras_resnet.distributed.sharding import shard_bounds, split_into_shards
 
+PIECE = 1 << 23  # values that workers sum at once: 64 MiB
 TASKS = ("chief", "worker")  # of TF_CONFIG, in the order in which TensorFlow counts them
 
 
@@ -106,12 +109,17 @@ class Worker:
             self.addresses = tuple(address for task in TASKS for address in cluster.get(task, ()))
             chiefs = len(cluster.get("chief", ())) if resolver.task_type == "worker" else 0
             self.index = chiefs + (resolver.task_id or 0)
-        self._sum = tf.function(self._sum_over_replicas)
+        self._sum = tf.function(self._sum_over_workers)
+
+    @property
+    def count(self) -> int:
+        """The number of workers."""
+        return max(1, len(self.addresses))
 
     @property
     def several(self) -> bool:
         """Whether there are other workers."""
-        return len(self.addresses) > 1
+        return self.count > 1
 
     @property
     def is_chief(self) -> bool:
@@ -139,9 +147,48 @@ class Worker:
 
         return self.strategy.distribute_datasets_from_function(on_this_worker)
 
+    def part(self, size: int) -> tuple[int, int]:
+        """The bounds (start, end) of this worker's part of `size` examples; the parts differ by at most 1.
+
+        Example:
+            >>> import tensorflow as tf
+            >>> from keras_resnet.distributed.workers import Worker
+            >>> Worker(tf.distribute.get_strategy()).part(50_000)
+            (0, 50000)
+        """
+        return shard_bounds(size, self.index, self.count)
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """The sum over all workers. All must call this at the same time; each waits for the others.
+
+        Args:
+            values: an array that is not empty, int64 or float64, of the same shape on all workers.
+        """
+        if not self.several:
+            return values
+        pieces = np.array_split(values.ravel(), -(-values.size // PIECE))
+        return np.concatenate([self._sum(tf.constant(piece)).numpy() for piece in pieces]).reshape(values.shape)
+
+    def gather(self, content: Any) -> list[Any]:
+        """What each worker has given, in order. All must call this at the same time; each waits for the others.
+
+        Args:
+            content: anything that JSON can represent.
+        """
+        encoded = np.frombuffer(json.dumps(content).encode(), "uint8")
+        lengths = np.zeros(self.count, "int64")
+        lengths[self.index] = len(encoded)
+        lengths = self.sum(lengths)
+        rows = np.zeros((self.count, lengths.max()), "int64")
+        rows[self.index, : len(encoded)] = encoded
+        return [
+            json.loads(row[:length].astype("uint8").tobytes())
+            for row, length in zip(self.sum(rows), lengths, strict=True)
+        ]
+
     def any(self, *flags: bool) -> list[bool]:
-        """For each flag, whether it is true on any worker. All workers must call this at the same time."""
-        return [total > 0 for total in self._total(flags)] if self.several else [bool(flag) for flag in flags]
+        """For each flag, whether it is true on any worker. All must call this at the same time."""
+        return (self.sum(np.array(flags, "int64")) > 0).tolist()
 
     def check_agreement(self, values: Iterable[int], what: str) -> None:
         """Checks that all workers have the same values. All must call this at the same time; each waits for the others.
@@ -153,12 +200,16 @@ class Worker:
         Raises:
             ValueError: the values differ.
         """
-        values = [int(value) for value in values]
-        if self.several and (self._total(values) != [value * self.strategy.num_replicas_in_sync for value in values]):
+        own = np.array([int(value) for value in values], "int64")
+        if (self.sum(own) != self.count * own).any():
             raise ValueError(f"Worker {self.index} ({self.addresses[self.index]}) and the others disagree: {what}")
 
-    def _total(self, values: Sequence[int]) -> list[int]:
-        return self._sum(tf.constant(values, tf.int64)).numpy().tolist()
+    def _sum_over_workers(self, values: tf.Tensor) -> tf.Tensor:
+        """The first replica of each worker gives the values, the others zeros."""
+        replicas = self.strategy.num_replicas_in_sync // self.count
 
-    def _sum_over_replicas(self, values: tf.Tensor) -> tf.Tensor:
-        return self.strategy.reduce("SUM", self.strategy.run(lambda: tf.identity(values)), axis=None)
+        def of_replica():
+            number = tf.distribute.get_replica_context().replica_id_in_sync_group
+            return tf.where(number % replicas == 0, values, tf.zeros_like(values))
+
+        return self.strategy.reduce("SUM", self.strategy.run(of_replica), axis=None)

@@ -12,7 +12,8 @@ import tensorflow as tf
 from keras_resnet.choices import PROTOCOLS
 from keras_resnet.data.examples import Examples
 from keras_resnet.data.loading import Data
-from keras_resnet.data.unreadable import UnreadableImages
+from keras_resnet.data.unreadable import UnreadableImages, none_readable
+from keras_resnet.distributed.workers import Worker
 from keras_resnet.errors import check_name, shown
 from keras_resnet.evaluation.checks import check_takes_images, check_types, checked_split
 from keras_resnet.evaluation.class_matching import match_classes
@@ -69,8 +70,11 @@ def predictions(
     *,
     scales: Sequence[int] | None = None,
     verbose: int | str = "auto",
+    worker: Worker | None = None,
 ) -> Predictions:
-    """The probabilities that a model gives each image of a split. The arguments are those of `evaluate`.
+    """The probabilities that a model gives each image of a split. The arguments are those of `evaluate`, and a worker.
+
+    If several workers call this at the same time, each predicts its part of the images, and all get all predictions.
 
     Raises:
         ValueError: an argument is invalid, the data has no such split, the model does not fit the data or does not know
@@ -91,12 +95,20 @@ def predictions(
     check("verbose", verbose, VERBOSE)
     split = checked_split(data, split)
     examples, unreadable = data.splits[split], UnreadableImages()
-    passes, description = plan(model, data.view, examples, protocol, scales)
+    worker = worker if worker and worker.several else None
+    own = examples.take(np.arange(*worker.part(len(examples)))) if worker else examples
+    passes, description = plan(model, data.view, own, protocol, scales)
     start = time.perf_counter()
-    probabilities, labels, readable = _predict(passes, examples, model.output_shape[1], unreadable, verbose)
+    probabilities, labels, readable = _predict(passes, own, model.output_shape[1], unreadable, verbose)
     seconds = time.perf_counter() - start
+    reasons = unreadable.reasons
+    if worker:
+        probabilities, labels, readable = (
+            _of_all_workers(values, len(examples), worker) for values in (probabilities, labels, readable)
+        )
+        reasons = {name: reason for of_worker in worker.gather(reasons) for name, reason in of_worker.items()}
     if not readable.any():
-        raise ValueError(f"None of the {len(examples)} {split} images of {data.name} is readable.")
+        raise none_readable(len(examples), split, data.name)
     if not readable.all():
         probabilities, labels = probabilities[readable], labels[readable]
     return Predictions(
@@ -107,7 +119,7 @@ def predictions(
         np.flatnonzero(readable),
         outputs,
         _output_names(model, data, outputs),
-        errors=tuple(unreadable.reasons.items()),
+        errors=tuple(reasons.items()),
         seconds=seconds,
     )
 
@@ -149,6 +161,13 @@ def _predict(
             bar.add(len(positions))
         mean += of_pass / len(passes)
     return mean, labels, readable
+
+
+def _of_all_workers(own: np.ndarray, count: int, worker: Worker) -> np.ndarray:
+    """The values of `count` images, of which each worker gives those of its part."""
+    whole = np.zeros((count, *own.shape[1:]), "float64" if own.dtype.kind == "f" else "int64")
+    whole[slice(*worker.part(count))] = own
+    return worker.sum(whole).astype(own.dtype)
 
 
 def _forward(model: keras.Model) -> Callable[[tf.Tensor], np.ndarray]:

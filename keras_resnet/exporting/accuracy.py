@@ -9,7 +9,7 @@ import numpy as np
 from keras_resnet.choices import SPLITS
 from keras_resnet.data.batches import evaluation_batches
 from keras_resnet.data.loading import Data, load_data
-from keras_resnet.data.unreadable import UnreadableImages
+from keras_resnet.data.unreadable import UnreadableImages, none_readable
 from keras_resnet.errors import shown
 from keras_resnet.evaluation.class_matching import match_names
 from keras_resnet.progress import bar_shown
@@ -87,7 +87,7 @@ def compare_accuracy(
         counts += len(right), *((scores.argmax(axis=1) == right).sum() for scores in answers)
         bar.add(len(right))
     if not counts[0]:
-        raise ValueError(f"None of the {len(examples)} {split} images of {data.name} is readable.")
+        raise none_readable(len(examples), split, data.name)
     total, correct, exported_correct = counts.tolist()
     return Accuracies(split, total, correct, exported_correct, metadata.precision)
 

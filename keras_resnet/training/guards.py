@@ -1,11 +1,14 @@
-"""Detects a diverged run, and says what to change."""
+"""Detects a diverged run, and one that cannot be validated, and says what to change."""
 
 import math
 from collections.abc import Iterable
 from typing import Any
 
+import keras
 import numpy as np
 
+from keras_resnet.data.loading import Data
+from keras_resnet.data.unreadable import none_readable
 from keras_resnet.run_directory import Run
 from keras_resnet.training.checkpoints import describe_latest_checkpoint
 from keras_resnet.training.position import PositionCallback, describe_position
@@ -31,6 +34,23 @@ class DivergenceGuard(PositionCallback):
         if not logs["loss"] < self.limit:  # NaN is not below it, either
             position = describe_position(self.epoch, self.steps_after(batch))
             raise divergence_error(f"The loss is {logs['loss']:.4g} {position}", self.run)
+
+
+class ValidationGuard(keras.callbacks.Callback):
+    """Stops training when no validation image is readable: its accuracy would be 0.
+
+    Args:
+        data: the images.
+    """
+
+    def __init__(self, data: Data):
+        super().__init__()
+        self.data = data
+
+    def on_test_end(self, logs=None):
+        running_loss = self.model.metrics[0]
+        if not np.asarray(running_loss.count):
+            raise none_readable(len(self.data.validation), "validation", self.data.name)
 
 
 def check_finite(variables: Iterable[Any], position: str, run: Run) -> None:

@@ -1,19 +1,21 @@
 """`fit`: Keras's training loop with this package's callbacks, from a checkpoint to the end of the run."""
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
+from keras_resnet.distributed.workers import Worker
 from keras_resnet.errors import first_line
 from keras_resnet.run_directory import Run
 from keras_resnet.training.averages import MovingAverages
 from keras_resnet.training.callbacks import RestoreMetrics, SaveCheckpoints
 from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, describe_latest_checkpoint
 from keras_resnet.training.fine_tuning import Unfreezing
-from keras_resnet.training.guards import DivergenceGuard
+from keras_resnet.training.guards import DivergenceGuard, ValidationGuard
 from keras_resnet.training.log import CSVLog, ProgressLines
 from keras_resnet.training.optimizers import has_schedule
 from keras_resnet.training.reports import WriteReport
@@ -94,7 +96,7 @@ def fit(
         averages: of the weights, to update after each step.
 
     Raises:
-        ValueError: too many images are unreadable.
+        ValueError: too many images are unreadable, or all validation images.
         FloatingPointError: training has diverged.
         MemoryError: a batch does not fit into memory.
         ConnectionError: another worker has ended.
@@ -110,7 +112,9 @@ def fit(
         model, training_input, run, checkpoint, interval, data_time, own_callbacks, lines and is_chief, averages
     )
     try:
-        with saver.handle_preemption():
+        with saver.handle_preemption(), warnings.catch_warnings():
+            # Validation has fewer batches than steps if a batch has no readable image.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
             for segment in segments(done, training_input.total_steps, training_input.steps_per_epoch):
                 model.fit(
                     training_input.training(segment.epoch, segment.skipped, data_time),
@@ -142,6 +146,8 @@ def _callbacks(model, training_input, run, checkpoint, interval, data_time, own_
         DivergenceGuard(len(data.class_names), run, skipped),
         Throughput(len(data.train), recipe.batch_size, data_time),
     ]
+    if data.validation:
+        callbacks.append(ValidationGuard(data))
     if not has_schedule(model.optimizer):
         callbacks.append(rate)
     if recipe.unfreeze_milestones:
@@ -168,7 +174,11 @@ def _explained(error, training_input, run):
         return ValueError(training_input.unreadable.failure)  # TensorFlow has wrapped it
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return training_input.out_of_memory(error)
-    worker = training_input.worker
+    return lost_worker(error, training_input.worker, run)
+
+
+def lost_worker(error: tf.errors.OpError, worker: Worker, run: Run) -> Exception:
+    """TensorFlow's error while several workers wait for each other, as one that says what to do; others as they are."""
     if not (worker.several and isinstance(error, WORKER_LOST)):
         return error
     others = " or ".join(address for index, address in enumerate(worker.addresses) if index != worker.index)

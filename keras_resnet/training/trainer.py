@@ -46,7 +46,7 @@ from keras_resnet.training.distillation import load_teacher
 from keras_resnet.training.fine_tuning import fine_tuning
 from keras_resnet.training.image_sizes import check_sizes
 from keras_resnet.training.log import check_log, log_start
-from keras_resnet.training.loop import fit
+from keras_resnet.training.loop import fit, lost_worker
 from keras_resnet.training.network_settings import warn_of_network_settings
 from keras_resnet.training.optimizers import base_rate_restored, own_optimizer, recipe_for
 from keras_resnet.training.reports import write_report_or_warn
@@ -135,7 +135,7 @@ def train(
         BlockingIOError: another process trains in `workdir`.
         OSError: `workdir` is not writable.
         ValueError: an argument is invalid; model, data and recipe do not fit together; or too many images are
-            unreadable.
+            unreadable, or all validation images.
         FloatingPointError: the loss is NaN or infinite, or 100 times the loss of random guessing.
         MemoryError: a batch does not fit into memory.
         ConnectionError: another worker has ended.
@@ -175,7 +175,10 @@ def train(
         if worker.is_chief:
             log_start(model, training_input, run, checkpoint)
         fit(model, training_input, run, checkpoint, interval, callbacks, verbose, averages)
-        return finish(model, training_input, run, averages)
+        try:
+            return finish(model, training_input, run, averages)
+        except tf.errors.OpError as error:
+            raise lost_worker(error, worker, run) from None
 
 
 def checked_arguments(
@@ -272,7 +275,7 @@ def finish(
 def _evaluate(
     model: keras.Model, training_input: TrainingInput, protocol: str, note: str
 ) -> tuple[Predictions, Result]:
-    """Evaluates the weights that the model has."""
+    """Evaluates the weights that the model has; each worker its part of the images."""
     data, verbose = training_input.data, "auto" if training_input.worker.is_chief else 0
-    predicted = predictions(model, data, protocol=protocol, verbose=verbose)
+    predicted = predictions(model, data, protocol=protocol, verbose=verbose, worker=training_input.worker)
     return predicted, count_correct(predicted, data.class_names, note=note)

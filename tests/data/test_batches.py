@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import os
+import pathlib
 import shutil
 import struct
 import zlib
@@ -222,6 +223,40 @@ def test_evaluation_shows_every_readable_image_in_order(damaged):
     indices = np.concatenate([indices for _, _, indices in batches])
     np.testing.assert_array_equal(indices, [i for i in range(30) if i not in (3, 10, 29)])
     assert len(unreadable.reasons) == 3
+
+
+def test_no_examples_make_no_batches(source):
+    """As for a worker, if there are more workers than test images."""
+    none = load_data(source, RECIPE).train.take(np.array([], int))
+    assert list(evaluation_batches(none, 8, lambda image: image.shape)) == []
+
+
+def test_shards_show_every_readable_image_of_their_batch_in_order(damaged):
+    """Three shards of batches of 8."""
+    data = load_data(damaged, RECIPE)
+
+    def positions(unreadable=None, **shard):
+        batches = evaluation_batches(data.train, 8, lambda image: center_view(image, data.view)[0], unreadable, **shard)
+        return [batch.tolist() for _, _, batch in batches.as_numpy_iterator()]
+
+    unreadable = [UnreadableImages() for _ in range(3)]
+    parts = [positions(unreadable[worker], shard=(worker, 3)) for worker in range(3)]
+    assert [[*first, *second, *third] for first, second, third in zip(*parts, strict=True)] == positions()
+    listed = [sorted(str(pathlib.Path(name).relative_to(damaged)) for name in each.reasons) for each in unreadable]
+    assert listed == [[], ["ant/003.jpg", "bee/000.jpg"], ["cat/009.jpg"]]
+
+
+@pytest.mark.parametrize("shard", [(0, 1), (0, 2), (1, 2)])
+def test_batches_of_an_evaluation_without_readable_images_are_left_out_or_empty(damaged, shard):
+    """One device leaves them out; workers, which make the same number of steps, get an empty shard."""
+    data = load_data(damaged, RECIPE)
+    batches = evaluation_batches(data.train, 1, lambda image: center_view(image, data.view)[0], shard=shard)
+    sizes = [len(labels) for _, labels, _ in batches]
+    if shard == (0, 1):
+        assert sizes == [1] * 27
+    else:
+        readable = [0 if position in (3, 10, 29) else 1 for position in range(30)]
+        assert sizes == (readable if shard == (1, 2) else [0] * 30)
 
 
 def test_records_hold_the_files_bytes(photos, record_set):

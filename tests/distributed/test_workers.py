@@ -16,9 +16,12 @@ import keras_resnet
 from keras_resnet.distributed.sharding import split_into_shards
 from keras_resnet.distributed.strategies import multi_worker, tpu
 from keras_resnet.distributed.workers import Worker, configured_workers
+from tests.photos import write_scenes
 
 ROOT = pathlib.Path(__file__).parents[2]
-CASES, RUN = (pathlib.Path(__file__).with_name(name) for name in ("worker_cases.py", "worker_run.py"))
+CASES, EVALUATION, RUN = (
+    pathlib.Path(__file__).with_name(f"worker_{name}.py") for name in ("cases", "evaluation", "run")
+)
 LAUNCH = [sys.executable, ROOT / "scripts" / "launch_local.py", "--workers=2"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
@@ -36,6 +39,25 @@ def test_two_workers_end_with_the_weights_of_one_device():
     names = ["uneven", "none", "weighted", "all", "compiled", "synchronized"]
     for worker in (0, 1):
         assert re.findall(rf"^{worker}: equal: (\w+)$", output, re.MULTILINE) == names
+
+
+@pytest.mark.slow
+def test_each_worker_evaluates_its_part_and_all_get_the_scores_of_one_device(tmp_path):
+    """25 photos in batches of 4: the last shard of worker 0 is empty. Four are unreadable, among them a whole batch."""
+    write_scenes(tmp_path / "photos" / "train", list("abcde"), 1)
+    write_scenes(tmp_path / "photos" / "val", list("abcde"), 5)
+    photos = sorted((tmp_path / "photos" / "val").glob("*/*"))
+    for position in (5, 8, 9, 24):  # 8 and 9 are a whole shard, 24 a whole batch
+        photos[position].write_bytes(b"no photo")
+    output, _ = (process := launch(EVALUATION, tmp_path / "photos", tmp_path / "run")).communicate(timeout=300)
+    assert process.returncode == 0, output
+    kinds = ["validation", "test", "test", "epoch", "epoch", "result"]
+    said = [re.findall(rf"^{worker}: ((?:{'|'.join(kinds)}): .*)$", output, re.MULTILINE) for worker in (0, 1)]
+    assert said[0] == said[1]
+    assert [line.partition(":")[0] for line in said[0]] == kinds, output
+    assert said[0][0].endswith(f" {(21.0).hex()}")
+    assert said[0][1:3] == ["test: center 21 4", "test: ten_crop 21 4"]
+    assert "1 images" in said[0][-1]
 
 
 def started(workdir):
@@ -124,6 +146,9 @@ def test_one_device_is_the_chief():
     worker = Worker(tf.distribute.get_strategy())
     assert (worker.is_chief, worker.several, worker.suffix) == (True, False, "")
     assert worker.any(True, False) == [True, False]
+    assert worker.part(5) == (0, 5)
+    assert worker.sum(np.array([1, 2])).tolist() == [1, 2]
+    assert worker.gather(["é"]) == [["é"]]
 
 
 @pytest.mark.parametrize(

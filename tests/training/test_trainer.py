@@ -393,6 +393,29 @@ def test_bad_photos_are_skipped_and_listed_once(devices, photos, tmp_path):
     assert sum(label.error is not None for label in labels) == 2
 
 
+class CountValidated(keras.callbacks.Callback):
+    def on_test_end(self, logs=None):
+        self.images = float(self.model.metrics[0].count)
+
+
+@pytest.mark.slow
+def test_validation_counts_readable_photos_only(tmp_path):
+    """A batch has one photo, so that an unreadable one leaves nothing of it."""
+    write_scenes(tmp_path / "photos" / "train", ["cat", "dog"], 4)
+    write_scenes(tmp_path / "photos" / "val", ["cat", "dog"], 3)
+    validation = sorted((tmp_path / "photos" / "val").glob("*/*"))
+    recipe = dataclasses.replace(PHOTOS, epochs=1, batch_size=1, validation_fraction=0.0)
+    data, count = load_data(tmp_path / "photos", recipe), CountValidated()
+    for photo in validation[1:3]:
+        photo.write_bytes(b"no photo")
+    train(photo_net(data), data, recipe, tmp_path / "run", callbacks=[count], strategy=ONE, verbose=0)
+    assert count.images == 4
+    for photo in validation:
+        photo.write_bytes(b"no photo")
+    with pytest.raises(ValueError, match=r"^None of the 6 validation images of .*photos is readable\.$"):
+        train(photo_net(data), data, recipe, tmp_path / "blind", strategy=ONE, verbose=0)
+
+
 @pytest.mark.exhaustive
 def test_too_many_bad_photos_stop_the_run(photos, tmp_path):
     data = load_data(photos, PHOTOS)
