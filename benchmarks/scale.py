@@ -247,6 +247,8 @@ def draw(hardware: Hardware, jobs: dict[float, Job], path: str) -> None:
             axes.set_xscale("log", base=2)
             axes.set_yscale("log")
             axes.set_xlabel("accelerators")
+            axes.set_xticks(counts[::3], [f"{count:,}" for count in counts[::3]])
+            axes.yaxis.set_major_formatter("{x:,g}")
             axes.legend(fontsize="small")
 
 
