@@ -228,7 +228,7 @@ def draw(hardware: Hardware, jobs: dict[float, Job], path: str) -> None:
 
     counts = 2 ** np.arange(int(np.log2(MOST)) + 1)
     job = next(iter(jobs.values()))
-    with figure(path, size=(10.0, 4.5)) as drawn:
+    with figure(path, size=(10.0, 5.2)) as drawn:
         speed, time = drawn.subplots(1, 2)
         speed.plot(counts, counts * hardware.rate, color="gray", linewidth=1, label="ideal")
         for name, variant in variants(job).items():
@@ -248,8 +248,8 @@ def draw(hardware: Hardware, jobs: dict[float, Job], path: str) -> None:
             axes.set_yscale("log")
             axes.set_xlabel("accelerators")
             axes.set_xticks(counts[::3], [f"{count:,}" for count in counts[::3]])
-            axes.yaxis.set_major_formatter("{x:,g}")
-            axes.legend(fontsize="small")
+            axes.yaxis.set_major_formatter("{x:,.12g}")
+            axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
 
 
 if __name__ == "__main__":
