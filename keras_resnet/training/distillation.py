@@ -45,7 +45,8 @@ class Teacher:
 
     def placed(self, strategy: tf.distribute.Strategy) -> "Teacher":
         """The teacher with its variables on all devices of a strategy: itself, or a copy."""
-        if self.model.distribute_strategy is strategy:
+        # Not `distribute_strategy`, which within a scope is that scope's for a model that was built outside.
+        if all(strategy.extended.variable_created_in_scope(weight.value) for weight in self.model.weights):
             return self
         with strategy.scope():
             copy = keras.models.clone_model(self.model)
