@@ -26,6 +26,7 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "Images to count correct answer
 BATCH, GENERATED = 16, 100  # images of the larger batch; generated photos for calibration
 APPLICATIONS = "keras.applications, tf.function", "keras.applications, predict"
 FILES = {  # artifact -> (path, precision)
+    "Keras": ("float32.keras", "float32"),
     "SavedModel": ("saved_model", "float32"),
     "ONNX float32": ("float32.onnx", "float32"),
     "ONNX int8": ("int8.onnx", "int8"),

@@ -18,7 +18,7 @@ from program import PHOTOS, Benchmark, or_small
 from rounds import Numbers, Ratio, paths_of
 
 IMAGES = 400  # of a case, in each round
-PREDICTED = ("OpenVINO int8", "OpenVINO float32", "ONNX float32", "LiteRT float32", "SavedModel")
+PREDICTED = ("OpenVINO int8", "OpenVINO float32", "ONNX float32", "LiteRT float32", "SavedModel", "Keras")
 
 
 def without_model(like):
