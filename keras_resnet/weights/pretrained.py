@@ -170,8 +170,8 @@ def list_weights(
 'torchvision/wide_resnet101_2.IMAGENET1K_V1', 'torchvision/wide_resnet101_2.IMAGENET1K_V2']
         >>> list_weights("resnetrs*", commercial=True, min_top1=84.5)
         ['timm/resnetrs350.tf_in1k', 'timm/resnetrs420.tf_in1k']
-        >>> list_weights("resnet*_cifar")
-        ['keras_resnet/resnet20_cifar.cifar10']
+        >>> list_weights("plainnet*")
+        ['keras_resnet/plainnet20_cifar.cifar10']
     """
     check("variant_pattern", variant_pattern, TEXT)
     rows = [row for row in _table().values() if fnmatch.fnmatchcase(row.variant, variant_pattern)]

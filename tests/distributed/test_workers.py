@@ -42,6 +42,7 @@ def test_two_workers_end_with_the_weights_of_one_device():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_each_worker_evaluates_its_part_and_all_get_the_scores_of_one_device(tmp_path):
     """25 photos in batches of 4: the last shard of worker 0 is empty. Four are unreadable, among them a whole batch."""
     write_scenes(tmp_path / "photos" / "train", list("abcde"), 1)

@@ -165,6 +165,7 @@ def test_layers_that_the_user_froze_stay_frozen_and_saved_models_have_only_these
         assert frozen == {"stem", "stage1"}
 
 
+@pytest.mark.exhaustive
 def test_one_milestone_trains_the_classifier_and_then_all(data, tmp_path, caplog):
     caplog.set_level("INFO", "keras_resnet")
     changes = Changes()
@@ -211,7 +212,8 @@ def test_frozen_statistics_stay_to_the_bit_while_gamma_and_beta_train(norm, devi
     assert not any(map(np.array_equal, statistics(model), before))
 
 
-@pytest.mark.parametrize("recipe", [FROZEN, exhaustive(dataclasses.replace(UNFREEZING, frozen_statistics=True))])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("recipe", [FROZEN, dataclasses.replace(UNFREEZING, frozen_statistics=True)])
 def test_two_devices_end_with_the_weights_of_one(recipe, data, tmp_path):
     """Up to rounding, which stays small without batch statistics; with batches of which the last has 8 images."""
     weights = []

@@ -103,7 +103,7 @@ ACCUMULATED = dict(accumulation_steps=3, clip_norm=1.0, stage_rate_decay=0.7, we
     [
         exhaustive(dict(momentum_form="pytorch", **ACCUMULATED)),
         exhaustive(dict(optimizer="lamb", **ACCUMULATED)),
-        dict(optimizer="muon", other_optimizer="adamw", **ACCUMULATED),
+        exhaustive(dict(optimizer="muon", other_optimizer="adamw", **ACCUMULATED)),
     ],
     ids=["sgd", "lamb", "muon"],
 )

@@ -13,6 +13,7 @@ from keras_resnet.transforms.auto_augment import (
     rand_augment,
     trivial_augment,
 )
+from tests.marks import few
 from tests.seeds import graph_of, over_seeds
 
 SPACES = {"rand": RAND_AUGMENT, "trivial": TRIVIAL_AUGMENT}
@@ -165,7 +166,7 @@ def test_only_the_drawn_operation_runs_and_the_shape_is_kept(function, cases, sh
     assert concrete.output_dtypes == tf.uint8
 
 
-@pytest.mark.parametrize("function", [rand_augment, trivial_augment])
+@pytest.mark.parametrize("function", few([rand_augment, trivial_augment], rand_augment))
 def test_the_seed_decides(function):
     picture = PICTURES[0]
     first, second = (over_seeds(lambda seed: function(picture, seed), 50) for _ in range(2))
