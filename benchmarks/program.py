@@ -131,6 +131,16 @@ def artifacts_folder() -> tempfile.TemporaryDirectory:
     return folder
 
 
+def _is_pattern(text: str) -> bool:
+    try:
+        return bool(re.compile(text))
+    except re.error:
+        return False
+
+
+flags.register_validator("only", _is_pattern, "is no regular expression")
+
+
 def or_small(value: Any, small: Any) -> Any:
     """A value, or the one for --quick."""
     return small if QUICK.value else value

@@ -60,6 +60,8 @@ def main(argv):
     """Runs the programs that --only selects."""
     if argv[1:]:
         sys.exit(f"run_all.py takes flags only, not {argv[1]!r}.")
+    if not pathlib.Path(PAGE.value).is_file():
+        sys.exit(f"--page: there is no file {PAGE.value}.")
     records = read_results()
     lacking = {benchmark.name: lacks for benchmark in BENCHMARKS if (lacks := benchmark.lacks())}
     write(records, lacking)  # a wrong path fails now, not after hours

@@ -54,14 +54,28 @@ def main(argv: list[str]) -> None:
         case ["measure"] if FLAGS.output:
             import scale_measure  # it starts TensorFlow
 
+            from keras_resnet.files import write_text
+
             output = pathlib.Path(FLAGS.output).resolve()
+            if not output.parent.is_dir():
+                sys.exit(f"--output: there is no folder {output.parent}.")
             processes = [int(count) for count in FLAGS.processes]
             found = scale_measure.measure(processes, FLAGS.steps, FLAGS.photos, output.parent)
-            output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            write_text(output, json.dumps(found, indent=1) + "\n")
         case ["predict", path]:
-            predict(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))
+            predict(read(path))
         case _:
             sys.exit(USAGE)
+
+
+def read(path: str) -> dict:
+    """The measurements in a file; ends the program with a sentence if it has none."""
+    try:
+        measured = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        measured["images_per_core"]
+    except (OSError, ValueError, LookupError, TypeError):
+        sys.exit(f"{path} holds no measurements; make them with: scale.py measure --output={path}")
+    return measured
 
 
 def predict(measured: dict) -> None:

@@ -102,7 +102,7 @@ class Model(ReplicatedModel):
         if training and recomputed and not keras.utils.is_keras_tensor(inputs):
             if self.replicas > 1:
                 raise ValueError(f"recompute_blocks trains on one device, not on {self.replicas}.")
-            return recomputed(inputs, training=True)
+            return recomputed(inputs)
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
     @property

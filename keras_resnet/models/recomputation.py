@@ -36,12 +36,12 @@ class RecomputedBlocks:
         self.blocks = [keras.Model(start, end) for start, end in itertools.pairwise([first, *ends])]
         self.head = keras.Model(starts[-1], model.outputs[0])
 
-    def __call__(self, images: Tensor, training: bool) -> Tensor:
-        """The outputs for a batch of images."""
-        x = self.stem(images, training=training)
+    def __call__(self, images: Tensor) -> Tensor:
+        """The outputs for a batch of images, in training."""
+        x = self.stem(images, training=True)
         for block in self.blocks:
             x = recomputed(block, x)
-        return self.head(x, training=training)
+        return self.head(x, training=True)
 
 
 def _entry(model: keras.Model) -> keras.KerasTensor:
