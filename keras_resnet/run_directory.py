@@ -7,6 +7,7 @@ import pathlib
 import platform
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -216,6 +217,8 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
             view = View.from_json(folder.read_json(VIEW_FILE)) if folder.file(VIEW_FILE).is_file() else None
             return SavedModel(_served_model(path.parent), class_names, view)
         view = folder.view() if folder.file("recipe.json").is_file() else None
+        if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+            raise ValueError("it is not a zip archive")  # Keras would not find the file
         model, exported = keras.saving.load_model(path, compile=False), metadata_in_zip(path)
         if exported:
             return SavedModel(model, exported.class_names, exported.view)

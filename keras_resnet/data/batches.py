@@ -20,7 +20,7 @@ from keras_resnet.data.unreadable import UnreadableImages
 from keras_resnet.distributed.sharding import shard_bounds
 from keras_resnet.recipes import Recipe
 from keras_resnet.runtimes.cores import CORES
-from keras_resnet.transforms.crops import DecodedImage, resized_batch
+from keras_resnet.transforms.crops import DecodedImage, draw_shifts, resized_batch, shift
 from keras_resnet.transforms.pipeline import augment, augment_batch, example_seed
 
 UNSPLIT = (0, 1)  # the only shard of a batch
@@ -87,6 +87,8 @@ def training_batches(
             return resized_batch(images, shape[:2]), labels
 
         batch_seed = example_seed(recipe.seed, epoch, -1 - step)  # no example has a negative index
+        if isinstance(examples, Arrays) and recipe.only_shifts:
+            return _shifted_batch(examples, requests, batch_seed, recipe, shard).map(finish)
         substitutes = _copies(examples.handles(), 1)
         return _shard_of_batch(examples, requests, substitutes, prepare, unreadable, shard).map(finish)
 
@@ -201,6 +203,16 @@ def _shard_of_batch(examples, requests, substitutes, prepare, unreadable, shard)
     return _batch(examples, own, substitutes, prepare, unreadable).map(
         lambda *batch: tf.nest.map_structure(lambda values: values[: end - start], batch)
     )
+
+
+def _shifted_batch(examples, requests, seed, recipe, shard):
+    """A data set of one element: the shard of a batch of arrays, all of whose images are augmented together."""
+    (indices,), _ = requests
+    start, end = shard_bounds(tf.size(indices, tf.int64), *shard)
+    shifts = draw_shifts(tf.size(indices), tf.random.experimental.stateless_fold_in(seed, 0), recipe)
+    indices, shifts = tf.nest.map_structure(lambda values: values[start:end], (indices, shifts))
+    images, labels = examples.batch(indices)
+    return tf.data.Dataset.from_tensors((shift(images, shifts, recipe.pad), labels))
 
 
 def _batch(examples, requests, substitutes, prepare, unreadable):

@@ -117,6 +117,10 @@ class Arrays(InMemoryLabels):
     def image(self, handle: Handle) -> LazyImage:
         return DecodedImage(self._images[handle[0]])
 
+    def batch(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Images (B, H, W, C) and labels (B,) at `indices`, in a graph."""
+        return tf.gather(self._images, indices), tf.gather(self._labels, indices)
+
     def fingerprint(self) -> str:
         digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels).data)

@@ -393,6 +393,12 @@ class Recipe:
         return bool(mixed or self.loss == "binary_cross_entropy" or self.distillation_weight)
 
     @property
+    def only_shifts(self) -> bool:
+        """Whether training images are not changed, but for being padded, cropped at random, and mirrored."""
+        colored = self.auto_augment != "none" or self.color_jitter or self.pca_lighting
+        return self.crop == "center" and not (colored or self.random_erasing)
+
+    @property
     def base_rate(self) -> float:
         """The learning rate that the schedule multiplies: `learning_rate`, scaled by `learning_rate_per_256`."""
         return float(self.learning_rate * (self.batch_size / 256 if self.learning_rate_per_256 else 1))

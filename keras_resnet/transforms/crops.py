@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -153,3 +154,47 @@ def random_flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """
     mirrored = tf.random.stateless_uniform([], seed) < 0.5
     return tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)
+
+
+class Shifts(NamedTuple):
+    """What `pad_and_crop` and `random_flip` draw, for a batch of B images.
+
+    Attributes:
+        offsets: top and left of each crop in the padded image, pixels, int32 (B, 2).
+        mirrored: whether each image is mirrored, bool (B,).
+    """
+
+    offsets: tf.Tensor
+    mirrored: tf.Tensor
+
+
+def draw_shifts(count: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> Shifts:
+    """Draws the shifts of a batch.
+
+    Args:
+        count: number of images.
+        seed: int32 (2,).
+        recipe: its `pad` and `flip`.
+    """
+    offset_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    offsets = tf.random.stateless_uniform([count, 2], offset_seed, 0, 2 * recipe.pad + 1, tf.int32)
+    mirrored = tf.random.stateless_uniform([count], flip_seed) < (0.5 if recipe.flip else 0.0)
+    return Shifts(offsets, mirrored)
+
+
+def shift(images: tf.Tensor, shifts: Shifts, padding: int) -> tf.Tensor:
+    """Pads, crops and mirrors images (B, H, W, C), all together: much faster than one by one, if they are small.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_resnet.transforms.crops import Shifts, shift
+        >>> images = tf.reshape(tf.range(1, 5), (1, 2, 2, 1))
+        >>> shift(images, Shifts(tf.constant([[0, 1]]), tf.constant([True])), padding=1).numpy().squeeze().tolist()
+        [[0, 0], [2, 1]]
+    """
+    _, height, width, _ = images.shape
+    rows = shifts.offsets[:, :1] + tf.range(height)
+    columns = shifts.offsets[:, 1:] + tf.range(width)
+    columns = tf.where(shifts.mirrored[:, None], tf.reverse(columns, [1]), columns)
+    padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    return tf.gather(tf.gather(padded, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)

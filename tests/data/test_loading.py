@@ -72,7 +72,8 @@ def crops_and_flips(image, padding):
             yield (top, left, True), crop[:, ::-1]
 
 
-def test_augmentation_is_the_papers_pixel_by_pixel():
+@pytest.mark.parametrize("one_by_one", [{}, {"random_erasing": 1e-9}], ids=["together", "one by one"])
+def test_augmentation_is_the_papers_pixel_by_pixel(one_by_one):
     """Each of the 81 crops with a padding of 4, and its mirror image, equally often."""
     image = np.random.default_rng(0).integers(1, 256, (32, 32, 3)).astype("uint8")
     known = {crop.tobytes(): key for key, crop in crops_and_flips(image, 4)}
@@ -80,15 +81,35 @@ def test_augmentation_is_the_papers_pixel_by_pixel():
     count = 8000
     examples = load_data((np.broadcast_to(image, (count, 32, 32, 3)), np.zeros(count, int))).train
     drawn = collections.Counter()
-    for images, _ in training_batches(examples, Recipe(batch_size=500, pad=4, flip=True)).take(16):
+    for images, _ in training_batches(examples, Recipe(batch_size=500, pad=4, flip=True, **one_by_one)).take(16):
         drawn.update(known[image.numpy().tobytes()] for image in images)
     expected = count / 162
     chi_square = sum((drawn[key] - expected) ** 2 / expected for key in known.values())
     assert chi_square < 161 + 5 * np.sqrt(2 * 161)  # five deviations above the mean
 
 
+def test_shards_are_augmented_as_in_the_whole_batch(numbered):
+    recipe = Recipe(batch_size=8, pad=2, flip=True)
+    images, labels = next(training_batches(numbered, recipe).as_numpy_iterator())
+    shards = [next(training_batches(numbered, recipe, shard=(index, 3)).as_numpy_iterator()) for index in range(3)]
+    np.testing.assert_array_equal(np.concatenate([part for part, _ in shards]), images)
+    np.testing.assert_array_equal(np.concatenate([part for _, part in shards]), labels)
+
+
+def test_every_step_of_every_epoch_and_run_is_augmented_differently():
+    image = np.arange(64, dtype="uint8").reshape(8, 8, 1)
+    examples = load_data((np.broadcast_to(image, (9, 8, 8, 1)), np.zeros(9, int))).train
+    batches = [
+        images.tobytes()
+        for run in range(3)
+        for epoch in epochs_of(examples, Recipe(batch_size=3, pad=3, flip=True, seed=run), 3)
+        for images, _ in epoch
+    ]
+    assert len(set(batches)) == len(batches) == 27  # each is one of 98^3
+
+
 def test_every_epoch_and_example_has_its_own_seed():
-    """The same example in two epochs, and two examples in one epoch, are augmented differently."""
+    """The same photo in two epochs, and two photos in one epoch, are augmented differently."""
     image = tf.reshape(tf.range(64), (8, 8, 1))
     drawn = {
         pad_and_crop(image, example_seed(run, epoch, index), 3).numpy().tobytes()
