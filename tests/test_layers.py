@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resnet.layers import BatchNormalization, BlurPool, Conv2D, StandardizedConv2D, ZeroPaddedShortcut
+from keras_resnet.layers import BatchNormalization, BlurPool, Conv2D, ReLU, StandardizedConv2D, ZeroPaddedShortcut
 
 SHAPE = (4, 5, 6, 7)
 
@@ -190,6 +190,46 @@ def test_takes_the_matrix_product_where_it_applies_and_keras_elsewhere():
 def test_configuration_of_a_convolution_is_kerass():
     options = dict(filters=8, kernel_size=1, strides=2, use_bias=False, name="conv")
     assert Conv2D(**options).get_config() == keras.layers.Conv2D(**options).get_config()
+
+
+EVERY_BFLOAT16 = np.arange(2**16, dtype="uint16")  # their bits
+
+
+def rectified(layer):
+    """Every bfloat16, its outputs and its gradients for an upstream gradient of 3, as float32."""
+    x = tf.bitcast(tf.constant(EVERY_BFLOAT16), tf.bfloat16)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = layer(x)
+    gradients = tape.gradient(outputs, x, tf.fill(x.shape, tf.constant(3, tf.bfloat16)))
+    return [tf.cast(values, tf.float32).numpy() for values in (x, outputs, gradients)]
+
+
+def test_every_bfloat16_is_rectified():
+    x, outputs, gradients = rectified(ReLU(dtype="bfloat16"))
+    normal = np.abs(x) >= 2.0**-119  # smaller ones may be flushed to 0, and larger ones than 2^121 count as NaN
+    usual = normal & (np.abs(x) <= 2.0**121)
+    assert usual.sum() == 2 * (240 * 128 + 1)
+    np.testing.assert_array_equal(outputs[usual], np.maximum(x[usual], 0))
+    np.testing.assert_array_equal(gradients[usual], np.where(x[usual] > 0, 3, 0))
+    np.testing.assert_allclose(outputs[~normal], np.maximum(x[~normal], 0), atol=2.0**-119)
+    assert np.isnan(outputs[np.isnan(x)]).all()
+    assert (outputs[normal & ~usual] != 0).all()  # so that a training that diverges is noticed
+
+
+def test_rectifies_as_float16_where_it_applies_and_as_keras_elsewhere():
+    def operations(layer):
+        graph = tf.function(layer).get_concrete_function(tf.TensorSpec(SHAPE, layer.compute_dtype)).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    assert "Bitcast" in operations(ReLU(dtype="bfloat16"))
+    for layer in (ReLU(), ReLU(6.0, dtype="bfloat16"), ReLU(dtype="float16"), keras.layers.ReLU(dtype="bfloat16")):
+        assert "Bitcast" not in operations(layer), layer.get_config()
+
+
+def test_configuration_of_an_activation_is_kerass():
+    options = dict(max_value=6.0, negative_slope=0.1, threshold=0.5, name="relu")
+    assert ReLU(**options).get_config() == keras.layers.ReLU(**options).get_config()
 
 
 @pytest.mark.parametrize("strides", [1, 2])

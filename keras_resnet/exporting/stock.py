@@ -12,6 +12,7 @@ from keras_resnet.layers import (
     BlurPool,
     Conv2D,
     PaddedMaxPooling2D,
+    ReLU,
     StandardizedConv2D,
     ZeroPaddedShortcut,
 )
@@ -63,8 +64,9 @@ def _batch_normalization(layer: BatchNormalization, name: str, dtype: str) -> Fu
     return layer_like(layer, layers.BatchNormalization, config, values(layer))
 
 
-def _convolution(layer: Conv2D, name: str, dtype: str) -> Function:
-    return layer_like(layer, layers.Conv2D, configuration(layer, name, dtype), values(layer))
+def _stock_layer(layer: Conv2D | ReLU, name: str, dtype: str) -> Function:
+    """Keras's layer of the same name, which is slower and nothing else."""
+    return layer_like(layer, getattr(layers, type(layer).__name__), configuration(layer, name, dtype), values(layer))
 
 
 def _standardized_convolution(layer: StandardizedConv2D, name: str, dtype: str) -> Function:
@@ -117,8 +119,9 @@ def _of_space(widths: tuple, data_format: str) -> tuple:
 REPLACEMENTS: dict[type, Callable[[keras.Operation, str, str], Function]] = {
     BatchNormalization: _batch_normalization,
     BlurPool: _blur,
-    Conv2D: _convolution,
+    Conv2D: _stock_layer,
     PaddedMaxPooling2D: _padded_max_pooling,
+    ReLU: _stock_layer,
     StandardizedConv2D: _standardized_convolution,
     ZeroPaddedShortcut: _zero_padded_shortcut,
 }

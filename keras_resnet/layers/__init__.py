@@ -1,5 +1,6 @@
 """Layers that Keras lacks, or that are faster here."""
 
+from keras_resnet.layers.activation import ReLU
 from keras_resnet.layers.convolution import Conv2D, StandardizedConv2D
 from keras_resnet.layers.normalization import BatchNormalization
 from keras_resnet.layers.pooling import BlurPool, PaddedMaxPooling2D, ZeroPaddedShortcut
@@ -10,6 +11,7 @@ __all__ = [
     "BlurPool",
     "Conv2D",
     "PaddedMaxPooling2D",
+    "ReLU",
     "StandardizedConv2D",
     "ZeroPaddedShortcut",
     "channel_axis",

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_resnet.layers.registration import Tensor, replaces
+from keras_resnet.layers.registration import Tensor, only_cpus, replaces
 
 
 @replaces(keras.layers.Conv2D)
@@ -34,7 +34,7 @@ class Conv2D(keras.layers.Conv2D):
             and not self.use_bias
             and self.activation is keras.activations.linear
             and keras.backend.standardize_dtype(inputs.dtype) == "bfloat16"
-            and all(device.startswith("cpu") for device in keras.distribution.list_devices())
+            and only_cpus()
         )
 
 

@@ -15,6 +15,11 @@ def channel_axis() -> int:
     return -1 if keras.config.image_data_format() == "channels_last" else 1
 
 
+def only_cpus() -> bool:
+    """Whether Keras has no other device than CPUs."""
+    return all(device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
 def replaces(stock: type) -> Callable[[Class], Class]:
     """Registers a class with Keras as a replacement of its own class of the same name.
 

@@ -122,7 +122,7 @@ def residual_block(
             y = layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path")(y)
         skip = shortcut_to(convs[-1].filters, x, entry, strides, dilations, style, name=name)
         y = layers.Add(name=f"{name}_add")([skip, y])
-    return y if style.preactivation else activation(y, style, name=f"{name}_out")
+    return y if style.preactivation else activation(y, style, name=f"{name}_out", after_sum=style.residual)
 
 
 def stages(

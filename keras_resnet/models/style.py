@@ -9,7 +9,7 @@ import dataclasses
 import keras
 from keras import KerasTensor, layers
 
-from keras_resnet.layers import BatchNormalization, Conv2D, StandardizedConv2D, channel_axis
+from keras_resnet.layers import BatchNormalization, Conv2D, ReLU, StandardizedConv2D, channel_axis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,10 +112,10 @@ def norm(x: KerasTensor, style: Style, *, name: str, index: int | str = "", zero
     return make(gamma_initializer="zeros" if zero else "ones", name=f"{name}_{suffix}{index}")(x)
 
 
-def activation(x: KerasTensor, style: Style, *, name: str) -> KerasTensor:
-    """The network's activation function."""
+def activation(x: KerasTensor, style: Style, *, name: str, after_sum: bool = False) -> KerasTensor:
+    """The network's activation function, after a normalization or, in a residual block, `after_sum`."""
     if style.activation == "relu":
-        return layers.ReLU(name=name)(x)
+        return (ReLU if after_sum else layers.ReLU)(name=name)(x)
     return layers.Activation(style.activation, name=name)(x)
 
 
