@@ -67,7 +67,7 @@ def run(name, seed, photos, workdir):
     result = keras_resnet.train(MODEL.value, data, recipe, workdir, verbose=0)
     minutes = (time.perf_counter() - start) / 60
     averaged = json.loads(pathlib.Path(workdir, "result.json").read_text()).get("ema")
-    model = keras.models.load_model(pathlib.Path(workdir, "final.keras"))
+    model = of_any_size(keras.models.load_model(pathlib.Path(workdir, "final.keras")))
     return (
         view_accuracy(model, photos, IMAGE_SIZE.value, "center"),
         view_accuracy(model, photos, IMAGE_SIZE.value, "flip"),
@@ -76,6 +76,13 @@ def run(name, seed, photos, workdir):
         averaged["top1_accuracy"] if averaged else np.nan,
         minutes,
     )
+
+
+def of_any_size(model):
+    """The same model for images of any size."""
+    copy = keras.models.clone_model(model, input_tensors=keras.Input((None, None, 3)))
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def view_accuracy(model, photos, size, protocol):
