@@ -165,7 +165,7 @@ def test_multi_scale(net, photos):
     places, softmax, and the mean over the scales."""
     logits = net.get_layer("logits")
     pool = next(layer for layer in net.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D))
-    features = fully_convolutional(keras.Model(net.input, pool.input))
+    features = tf.function(fully_convolutional(keras.Model(net.input, pool.input)), reduce_retracing=True)
 
     def scores(image):
         views = []
