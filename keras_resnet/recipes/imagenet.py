@@ -4,6 +4,7 @@ from typing import Any
 
 from keras_resnet.recipes.recipe import Recipe
 
+_SMALL_RUN = "with resnet18 on 2,500 photos of Imagenette, 20 epochs at 64 pixels, two seeds (docs/results.md)"
 # Common to the two oldest. Without a validation set, a tenth of the training images is held out.
 _2015: dict[str, Any] = dict(
     batch_size=256, weight_decay=1e-4, validation_fraction=0.1, flip=True, pca_lighting=0.1, crop_fraction=0.875
@@ -69,6 +70,7 @@ IMAGENET: dict[str, Recipe] = {
         **_LATER,
         source="Goyal et al. 2017, Accurate, Large Minibatch SGD, section 5.1, https://arxiv.org/abs/1706.02677",
         published="1-crop error at 224 of 256: 23.74 % (resnet50, batches of 8,192)",
+        measured=f"accuracy 0.50 {_SMALL_RUN}",
         epochs=90,
         batch_size=8192,
         nesterov=True,
@@ -103,6 +105,7 @@ IMAGENET: dict[str, Recipe] = {
         source="torchvision's second weights, https://pytorch.org/blog/how-to-train-state-of-the-art-models-using-"
         "torchvision-latest-primitives",
         published="1-crop top-1 accuracy at 224 of 232: 80.858 % (resnet50), 81.886 % (resnet101)",
+        measured=f"accuracy 0.28 {_SMALL_RUN}",
         epochs=600,
         batch_size=1024,
         learning_rate=0.125,  # 0.5 for 1,024 images
@@ -150,6 +153,7 @@ IMAGENET: dict[str, Recipe] = {
     "rsb_a3": Recipe(
         **_RSB,
         published="1-crop top-1 accuracy at 224: 78.1 % (resnet50)",
+        measured=f"accuracy 0.62 {_SMALL_RUN}",
         epochs=100,
         learning_rate=8e-3,
         weight_decay=0.02,
@@ -181,6 +185,7 @@ IMAGENET: dict[str, Recipe] = {
         **_LATER,
         **_FFCV,
         published="top-1 accuracy at 256, image and mirror image: 73.8 % (resnet50)",
+        measured=f"accuracy 0.49 {_SMALL_RUN}",
         epochs=16,
         warmup_fraction=2 / 16,
         size_milestones=(12 / 16,),
