@@ -163,7 +163,7 @@ def test_without_a_connection(flowers, home, monkeypatch):
     with serve(Repositories) as gone:
         pass
     monkeypatch.setenv("HF_ENDPOINT", gone.url)
-    with pytest.raises(OSError, match=r"\(.*Connection refused\); try again") as caught:
+    with pytest.raises(OSError, match=r"\(.*Connection refused.*\); try again") as caught:
         fetch_from_hub("hf://me/flowers")
     start, _, end = str(caught.value).partition(" (")
     assert start == f"The weights hf://me/flowers could not be downloaded from {gone.url}/me/flowers"
@@ -171,7 +171,7 @@ def test_without_a_connection(flowers, home, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", flowers.url)
     path = fetch_from_hub("hf://me/flowers")
     monkeypatch.setenv("HF_ENDPOINT", gone.url)
-    with pytest.warns(UserWarning, match=r"is used as it was downloaded before: .* cannot be read \(.*refused\)\.$"):
+    with pytest.warns(UserWarning, match=r"is used as it was downloaded before: .* cannot be read \(.*refused.*\)\.$"):
         assert fetch_from_hub("hf://me/flowers") == path
     path.write_bytes(b"put there by hand")
     with pytest.warns(UserWarning, match="is used unverified"):
