@@ -83,6 +83,7 @@ NET = "--model=resnet20_cifar --image_size=32 --batch_size=8 --epochs=1"
 SHORTER = {  # what is put after the lines with these scripts or commands
     "train_imagenet.py": NET,
     "train --data_dir=": NET,
+    "--recipe=cifar_he2015": "--model=resnet20_cifar --epochs=1",
     "finetune": f"{NET} --weights=start.keras",
 }
 
