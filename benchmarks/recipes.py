@@ -98,7 +98,9 @@ def cell(values):
 
 def main(argv):
     """Prints a row for each case."""
-    _, photos = argv
+    if len(argv) != 2:
+        raise app.UsageError("Give one folder of photos, with the folders train and val.")
+    photos = argv[1]
     with tempfile.TemporaryDirectory() as scratch:
         print(f"| recipe | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}", flush=True)
         for name in CASE_NAMES:

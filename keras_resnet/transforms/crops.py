@@ -183,7 +183,15 @@ def draw_shifts(count: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> Shifts:
 
 
 def shift(images: tf.Tensor, shifts: Shifts, padding: int) -> tf.Tensor:
-    """Pads, crops and mirrors images (B, H, W, C), all together: much faster than one by one, if they are small.
+    """Pads, crops and mirrors images, all together: much faster than one by one, if they are small.
+
+    Args:
+        images: (B, H, W, C), any type, with static H and W.
+        shifts: of each image.
+        padding: black pixels on each side.
+
+    Returns:
+        Images of the same shape and type.
 
     Example:
         >>> import tensorflow as tf
