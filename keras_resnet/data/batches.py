@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.data.autotuning import without_autotuning
 from keras_resnet.data.decoding import decode_bytes
 from keras_resnet.data.examples import Arrays, Encoded, Examples
 from keras_resnet.data.python_calls import call_python
@@ -25,6 +26,7 @@ from keras_resnet.transforms.pipeline import augment, augment_batch, example_see
 
 UNSPLIT = (0, 1)  # the only shard of a batch
 BATCHES_AT_ONCE = 2  # the next batch is started while the last images of the current one are decoded
+BATCHES_AHEAD = 2
 
 _traced_once = functools.partial(tf.function, autograph=False)  # for functions that several data sets use
 
@@ -170,7 +172,7 @@ def _make_ahead(steps, batch_of):
     batches = steps.interleave(
         batch_of, cycle_length=BATCHES_AT_ONCE, num_parallel_calls=BATCHES_AT_ONCE, deterministic=True
     )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return without_autotuning(batches.prefetch(BATCHES_AHEAD))
 
 
 # A *request* is a pair of a handle and a number: of the copy in training, of the position in evaluation.

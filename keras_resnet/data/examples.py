@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.data.autotuning import without_autotuning
 from keras_resnet.data.decoding import EncodedImage
 from keras_resnet.data.fingerprints import fingerprint_of_files
 from keras_resnet.errors import first_line
@@ -255,7 +256,7 @@ class Records(Encoded):
 
     def file_names(self) -> list[str]:
         names = self.handles().map(lambda _, record: _parsed(record, "file_name", tf.string))
-        return [os.fsdecode(name) for name in names.as_numpy_iterator()]
+        return [os.fsdecode(name) for name in without_autotuning(names).as_numpy_iterator()]
 
     @functools.cached_property
     def labels(self) -> np.ndarray:  # type: ignore[override]
@@ -264,7 +265,7 @@ class Records(Encoded):
         Raises:
             ValueError: a shard is damaged.
         """
-        labels = self.handles().map(lambda *handle: self.label(handle), tf.data.AUTOTUNE)
+        labels = without_autotuning(self.handles().map(lambda *handle: self.label(handle), tf.data.AUTOTUNE))
         try:
             return np.fromiter(labels.as_numpy_iterator(), "int32", len(self))
         except (tf.errors.OpError, ValueError) as error:

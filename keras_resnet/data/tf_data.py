@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.arrays import as_pixels, check_range, class_numbers, from_arrays
+from keras_resnet.data.autotuning import without_autotuning
 from keras_resnet.data.examples import Examples, Handle, InMemoryLabels, constant
 from keras_resnet.transforms.crops import DecodedImage, LazyImage
 
@@ -111,7 +112,7 @@ def _read(split: str, dataset: tf.data.Dataset) -> Iterator[tuple[Any, Any]]:
     """The elements as arrays, as long as they fit into memory."""
     limit = MEMORY_FRACTION * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     total = 0
-    for images, labels in dataset.as_numpy_iterator():
+    for images, labels in without_autotuning(dataset).as_numpy_iterator():
         total += images.nbytes
         if total > limit:
             raise ValueError(

@@ -69,6 +69,13 @@ def test_batches_depend_neither_on_the_threads_nor_on_the_start(source):
     assert not np.array_equal(other[0][0], whole[0][0])
 
 
+def test_batches_have_no_autotuner(photos):
+    data = load_data(photos, RECIPE)
+    view = lambda image: center_view(image, data.view)[0]  # noqa: E731
+    batches = [training_batches(data.train, RECIPE), evaluation_batches(data.train, 8, view)]
+    assert [part.options().autotune.enabled for part in batches] == [False, False]
+
+
 def test_an_epoch_visits_every_photo_once(source):
     """With the center crop, the batches of an epoch contain each photo's center once."""
     recipe = dataclasses.replace(RECIPE, crop="center", flip=False)
