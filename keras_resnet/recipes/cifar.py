@@ -9,6 +9,10 @@ from keras_resnet.recipes.recipe import Recipe
 # for 110 layers a rate of 0.01 until the training error is below 80 %.
 _STEPS_PER_EPOCH = 352  # 45,000 images in batches of 128
 _HE2015: dict[str, Any] = dict(weight_decay=1e-4, validation_fraction=0.1, per_pixel_mean=True, pad=4, flip=True)
+# Three fifths of the run on smaller images, of which more fit into the same time.
+_GROWING: dict[str, Any] = dict(
+    image_size=32, early_sizes=(16, 24), size_milestones=(0.25, 0.6), pad=4, flip=True, test_protocol="flip"
+)
 CIFAR: dict[str, Recipe] = {
     "cifar_he2015": Recipe(
         **_HE2015,
@@ -35,7 +39,6 @@ CIFAR: dict[str, Recipe] = {
         schedule="cosine",
         warmup_fraction=0.1,
     ),
-    # Three quarters of the time on smaller images; the same accuracy in two thirds of the operations.
     "cifar_fast": Recipe(
         source="this package: growing images and a linear schedule, for an accuracy near the paper's in half an hour "
         "on two CPU cores",
@@ -47,12 +50,23 @@ CIFAR: dict[str, Recipe] = {
         weight_decay=5e-4,
         schedule="linear",
         warmup_fraction=0.2,
-        image_size=32,
-        early_sizes=(16, 24),
-        size_milestones=(0.25, 0.6),
-        pad=4,
-        flip=True,
-        test_protocol="flip",
+        **_GROWING,
+    ),
+    # Muon needs a third of the epochs of SGD.
+    "cifar_muon": Recipe(
+        source="this package: Muon on growing images, for 94 % with resnet12_fast_cifar in under 40 minutes on two CPU "
+        "cores with bfloat16",
+        epochs=16,
+        batch_size=512,
+        optimizer="muon",
+        learning_rate=0.03,
+        nesterov=True,
+        other_learning_rate_ratio=15.0,
+        weight_decay=5e-4,
+        label_smoothing=0.1,
+        schedule="linear",
+        warmup_fraction=0.1,
+        **_GROWING,
     ),
     "digits": Recipe(
         source="this package: scikit-learn's handwritten digits, for `make demo`",

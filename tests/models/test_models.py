@@ -58,6 +58,8 @@ PARAMETERS = {
     "resnetv2_164_cifar": 1_703_258,
     "resnetv2_1001_cifar": 10_327_706,
     "wide_resnet28_10_cifar": 36_479_194,
+    # Added up by hand: stem and stages 1 to 3, each with its normalizations, and the classifier.
+    "resnet12_fast_cifar": 928 + 18_560 + 484_608 + 2_099_712 + 2_570,
 }
 # Known to the digits of the papers alone, in millions: He et al. 2016, table 4; Zagoruyko and Komodakis 2016,
 # table 4. MLPerf Tiny's net is known by its weights (test_weights.py).
