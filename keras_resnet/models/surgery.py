@@ -38,6 +38,20 @@ def freeze(model: keras.Model, through: str) -> keras.Model:
     return model
 
 
+def frozen_through(model: keras.Model) -> str | None:
+    """The last part of a model that `freeze` froze; None for other models.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.models.surgery import frozen_through
+        >>> frozen_through(keras_resnet.freeze(keras_resnet.ResNet18(), through="stage2"))
+        'stage2'
+    """
+    frozen = {part_of(layer) for layer in model.layers if layer.weights and not layer.trainable}
+    parts = parts_of(model)
+    return next((part for end, part in enumerate(parts, 1) if frozen == set(parts[:end])), None)
+
+
 def parts_of(model: keras.Model) -> list[str]:
     """The parts of a network in their order: "stem", "stage1", ...; none for models of other packages.
 

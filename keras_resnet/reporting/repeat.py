@@ -11,6 +11,7 @@ from keras_resnet.run_directory import Run
 from keras_resnet.variants import VARIANTS
 from keras_resnet.weights import find_weights, is_hub_address, is_published
 
+PHOTOS = "PHOTOS"  # in a command, for a folder that recipe.json does not record
 UNKNOWN = "..."  # in a program, for what recipe.json does not record
 
 
@@ -49,7 +50,7 @@ def how_to_repeat(run: Run) -> Repetition:
     images = description["data"].get("train")
     commands = []
     for number, epochs in enumerate(lengths):
-        words = ["keras-resnet", "train", *_source_flags(description), *_model_flags(description)]
+        words = ["keras-resnet", *_command(description), *_model_flags(description)]
         words += recipe_flags(recipe, images, epochs=epochs)
         words += [f"--workdir={_again(run)}", *(["--extend"] if number else [])]
         commands.append(_wrapped(words))
@@ -110,7 +111,10 @@ def _needs_python(description: Mapping[str, Any]) -> bool:
     own_objects = description.get("optimizer") or description.get("augmentation")
     from_memory = "data_source" in description and not description["data_source"]
     teacher = description.get("teacher")
-    return bool(built_in_python or own_objects or from_memory or (teacher and not teacher.get("source")))
+    frozen_otherwise = model.get("frozen") and not _is_folder(_source(description)["source"])
+    return bool(
+        built_in_python or own_objects or from_memory or frozen_otherwise or (teacher and not teacher.get("source"))
+    )
 
 
 def _is_weights_flag(name: str, source: str | None) -> bool:
@@ -124,12 +128,22 @@ def _is_weights_flag(name: str, source: str | None) -> bool:
     return True
 
 
-def _source_flags(description: Mapping[str, Any]) -> list[str]:
-    found = description.get("data_source") or {"source": "PHOTOS"}
-    source, folder = found["source"], found.get("data_dir")
-    if pathlib.PurePath(source).is_absolute() or source == "PHOTOS":
-        return [f"--data_dir={source}"]
-    return [f"--data={source}", *([f"--data_dir={folder}"] if folder else [])]
+def _source(description: Mapping[str, Any]) -> Mapping[str, Any]:
+    return description.get("data_source") or {"source": PHOTOS}
+
+
+def _is_folder(source: str) -> bool:
+    return pathlib.PurePath(source).is_absolute() or source == PHOTOS
+
+
+def _command(description: Mapping[str, Any]) -> list[str]:
+    """The command and the flags of its images: `finetune` for frozen layers, which `train` does not have."""
+    source, folder = _source(description)["source"], _source(description).get("data_dir")
+    if frozen := description["model"].get("frozen"):
+        return ["finetune", source, f"--freeze={frozen}"]
+    if _is_folder(source):
+        return ["train", f"--data_dir={source}"]
+    return ["train", f"--data={source}", *([f"--data_dir={folder}"] if folder else [])]
 
 
 def _model_flags(description: Mapping[str, Any]) -> list[str]:

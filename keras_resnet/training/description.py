@@ -11,6 +11,7 @@ import numpy as np
 from keras_resnet.data.loading import Data
 from keras_resnet.errors import first_line
 from keras_resnet.models.complexity import trainable_parameters
+from keras_resnet.models.surgery import frozen_through
 from keras_resnet.recipes import Recipe, settings
 from keras_resnet.training.distillation import Teacher
 
@@ -47,6 +48,7 @@ def describe_run(
             "name": model.name,
             "parameters": model.count_params(),
             "trainable": trainable_parameters(model),
+            "frozen": frozen_through(model),
         }
         start = {"weights": checksum_of_weights(model), "source": getattr(model, "weights_source", None)}
     return {

@@ -54,7 +54,9 @@ class DryRun:
 
     def __str__(self):
         images_per_second = self.batch_size / self.seconds_per_step
-        duration = datetime.timedelta(seconds=round(self.steps * self.seconds_per_step))
+        duration = str(datetime.timedelta(seconds=round(self.steps * self.seconds_per_step)))
+        grows = self.recipe.early_sizes or self.recipe.unfreeze_milestones
+        duration = f"at most {duration}" if grows else duration
         devices = f"{self.replicas} device{'s' * (self.replicas > 1)}"
         step = f"{self.batch_size} in {self.seconds_per_step:.3f} s on {devices}"
         rows = {

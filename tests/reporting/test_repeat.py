@@ -54,10 +54,10 @@ def test_flags_of_any_recipe_select_it(recipe):
     assert parsed(recipe_flags(recipe), None)[0] == recipe
 
 
-def words(command):
-    program, name, *arguments = shlex.split(command.replace("\\\n", " "))
-    assert (program, name) == ("keras-resnet", "train")
-    return arguments
+def words(command, name="train"):
+    program, *arguments = shlex.split(command.replace("\\\n", " "))
+    assert (program, arguments[0]) == ("keras-resnet", name)
+    return arguments[1:]
 
 
 def test_the_command_of_a_run_selects_its_model_images_and_recipe(tmp_path):
@@ -86,6 +86,19 @@ def test_a_folder_and_published_weights_are_flags(tmp_path):
     assert (values["model"], values["weights"], values["data_dir"]) == ("resnet18", "imagenet", "/data/photos")
     assert len(notes) == 1
     assert "checksum 0123456789abcdef and came from imagenet" in notes[0]
+
+
+def test_frozen_layers_are_a_flag_of_finetune(tmp_path):
+    model = {"name": "resnet18", "parameters": 11, "trainable": 10, "frozen": "stage2"}
+    start = {"weights": "0123456789abcdef0123", "source": "imagenet"}
+    parts = dict(model=model, start=start)
+    run = write_run(tmp_path / "run", 4, **parts, data_source={"source": "/data/my photos"})
+    photos, freeze, *others = words(how_to_repeat(run).program, "finetune")
+    assert (photos, freeze) == ("/data/my photos", "--freeze=stage2")
+    recipe, values = parsed(others, 160)
+    assert (recipe, values["weights"]) == (RECIPE, "imagenet")
+    in_python = how_to_repeat(write_run(tmp_path / "other", 4, **parts)).program  # of CIFAR-10
+    assert "model = ..." in in_python.splitlines()
 
 
 def test_a_data_set_with_a_configuration_is_no_folder(tmp_path):
