@@ -72,7 +72,7 @@ class EncodedImage(LazyImage):
             return lambda: tf.io.decode_and_crop_jpeg(self.content, box // ratio, ratio=ratio, **JPEG)
 
         fitting = tf.reduce_min(box[2:] // tf.constant(size))
-        branch = tf.searchsorted(JPEG_RATIOS, fitting[None], side="right")[0] - 1
+        branch = tf.searchsorted(JPEG_RATIOS[1:], fitting[None], side="right")[0]  # 0 also for a part below `size`
         return tf.switch_case(branch, [decode_at(ratio) for ratio in JPEG_RATIOS])
 
     def _crop_other(self, box_of):
