@@ -60,7 +60,7 @@ def test_each_recipe_of_a_paper_or_project_states_the_published_accuracy(name):
 )
 def test_bit_hyperrule_is_that_of_the_authors(images, steps, warmup, milestones, mixup):
     recipe = get_recipe("bit_hyperrule", images=images)
-    assert recipe.epochs * images / recipe.batch_size == pytest.approx(steps)
+    assert recipe.epochs * count_steps(images, recipe.batch_size) == pytest.approx(steps)
     assert recipe.warmup_fraction * steps == pytest.approx(warmup)
     assert np.multiply(recipe.milestones, steps) == pytest.approx(milestones)
     assert (recipe.mixup, recipe.learning_rate, recipe.momentum, recipe.weight_decay) == (mixup, 0.003, 0.9, 0)
@@ -68,8 +68,8 @@ def test_bit_hyperrule_is_that_of_the_authors(images, steps, warmup, milestones,
 
 
 @pytest.mark.parametrize(("name", "steps"), [("bit_hyperrule", 500), ("finetune", 400)])
-@pytest.mark.parametrize("images", [1, 20, 512])
-def test_fewer_images_than_a_batch_do_not_make_more_steps(name, steps, images):
+@pytest.mark.parametrize("images", [1, 20, 33, 512, 513])
+def test_small_batches_at_the_end_of_epochs_are_steps(name, steps, images):
     recipe = get_recipe(name, images=images)
     assert recipe.epochs * count_steps(images, recipe.batch_size) == pytest.approx(steps)
 

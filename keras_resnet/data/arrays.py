@@ -126,6 +126,9 @@ def names_of_classes(class_names: Sequence[str] | None, classes: Mapping[str, in
     names = tuple(class_names) if isinstance(class_names, Iterable) else ()
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError("class_names must be a list of different strings, one for each class.")
+    for name in names:
+        if name.splitlines() != [name]:  # labels.txt has a line for each class
+            raise ValueError(f"The class name {name!r} is empty or has a line break; class_names must be single lines.")
     for split, count in classes.items():
         if count > len(names):
             raise ValueError(

@@ -1,5 +1,7 @@
 """A folder of photos, in one of several common layouts -> the `Files` of each split."""
 
+import logging
+import os
 import pathlib
 import re
 
@@ -7,6 +9,8 @@ import numpy as np
 
 from keras_resnet.data.examples import Examples, Files
 from keras_resnet.runtimes.decoding import SUFFIXES, printable
+
+logger = logging.getLogger(__name__)
 
 LAYOUT = "photos must be in a folder for each class: train/<class>/*.jpg and val/<class>/*.jpg, or <class>/*.jpg"
 FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}  # of each split
@@ -47,7 +51,7 @@ def from_folder(folder: pathlib.Path, image_shape: tuple[int, int, int]) -> tupl
         folders = {"train": folder}
     class_names = _classes(folders["train"])
     _check_layout(folders["train"], class_names)
-    return {split: _split(path, class_names, image_shape) for split, path in folders.items()}, class_names
+    return {split: _split(split, path, class_names, image_shape) for split, path in folders.items()}, class_names
 
 
 def _exists(path):
@@ -57,8 +61,16 @@ def _exists(path):
         return False
 
 
+def _contents(folder):
+    """The names of the folders and of the photos in a folder, sorted. Hidden ones, such as macOS's, do not count."""
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+    folders = sorted(name for name, is_folder in found if is_folder)
+    return folders, sorted(name for name, is_folder in found if not is_folder and name.lower().endswith(SUFFIXES))
+
+
 def _classes(folder):
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names, _ = _contents(folder)
     for name in names:
         if name != printable(name):
             raise ValueError(f"The class folder {printable(folder / name)} has a name that is not UTF-8; rename it.")
@@ -80,28 +92,32 @@ def _check_layout(folder, class_names):
     raise ValueError(f"{folder} contains {found}; {LAYOUT}.")
 
 
-def _check_not_nested(folder, names):
-    """Checks that no folder of a class has its photos one level too deep."""
-    for name in names:
-        inner = _classes(folder / name)
-        if inner and not _images(folder / name):
+def _check_not_nested(folder, contents):
+    """Checks that no folder of a class has all its photos one level too deep, and warns of those that are left out."""
+    for name, (inner, photos) in contents.items():
+        if inner and not photos:
             raise ValueError(
                 f"{folder / name} contains no photos but folders ({_listed(inner)}); {LAYOUT}. If those are the "
                 f"classes, move them to {folder}; if {name} is one class, move their photos to it."
             )
+        if inner:
+            logger.warning("Left out what is in the folders in %s: %s.", printable(folder / name), _listed(inner))
 
 
 def _listed(names):
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return ", ".join(map(printable, names[:3])) + (", ..." if len(names) > 3 else "")
 
 
-def _split(folder, class_names, image_shape):
-    subfolders = _classes(folder)
+def _split(split, folder, class_names, image_shape):
+    subfolders, outside = _classes(folder), _images(folder)
     if subfolders:
-        _check_not_nested(folder, subfolders)
-        photos = [(f"{name}/{file}", name) for name in subfolders for file in _images(folder / name)]
+        if outside:
+            logger.warning("Left out the photos in no class folder of %s: %s.", printable(folder), _listed(outside))
+        contents = {name: _contents(folder / name) for name in subfolders}
+        _check_not_nested(folder, contents)
+        photos = [(f"{name}/{file}", name) for name, (_, files) in contents.items() for file in files]
     else:
-        photos = _label_by_file(folder, class_names)
+        photos = _label_by_file(split, folder, class_names)
     unknown = sorted({label for _, label in photos} - set(class_names))
     if unknown:
         raise ValueError(f"{folder} has classes that the training images lack: {', '.join(unknown[:5])}.")
@@ -113,12 +129,15 @@ def _split(folder, class_names, image_shape):
 
 
 def _images(folder):
-    return sorted(path.name for path in folder.iterdir() if path.name.lower().endswith(SUFFIXES))
+    return _contents(folder)[1]
 
 
-def _label_by_file(folder, class_names):
-    """(file name, class name) of each image in a flat folder, from the label file in it or next to it."""
-    images, file = _images(folder), _find_label_file(folder)
+def _label_by_file(split, folder, class_names):
+    """(file name, class name) of each image in a flat folder, from a label file.
+
+    The file is in the folder, or, for validation images, next to it.
+    """
+    images, file = _images(folder), _find_label_file(split, folder)
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
@@ -138,13 +157,15 @@ def _label_by_file(folder, class_names):
     return [(name, labels[name]) for name in images]
 
 
-def _find_label_file(folder):
-    candidates = [place / name for place in (folder, folder.parent) for name in LABEL_FILES]
+def _find_label_file(split, folder):
+    places = (folder, folder.parent) if split == "validation" else (folder,)
+    candidates = [place / name for place in places for name in LABEL_FILES]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
     raise ValueError(
-        f"{folder} has no class folders, and there is no label file in it or next to it ({', '.join(LABEL_FILES)})."
+        f"{folder} has no class folders, and there is no label file in it{' or next to it' * (split == 'validation')} "
+        f"({', '.join(LABEL_FILES)})."
     )
 
 

@@ -25,6 +25,7 @@ from keras_resnet.runtimes.decoding import printable
 from keras_resnet.transforms.views import View, center_view
 
 CONFIGURED = r"\w+/[\w.-]+(:[\d.]+)?"  # the name of a TFDS data set with a configuration: "imagenette/320px-v2"
+SETTINGS = ("image_size", "crop_fraction", "interpolation", "validation_fraction", "seed")  # of a recipe
 NAMES_SHOWN = 5  # of classes, in the repr
 MEAN_OF = 10_000  # images to compute the mean from, for a data set that is not in memory
 
@@ -55,7 +56,7 @@ class Data:
     class_names: tuple[str, ...]
     view: View
     held_out: bool = False
-    source: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    source: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -199,6 +200,8 @@ def load_data(
     if held_out:
         splits["train"], splits["validation"] = hold_out(splits["train"], settings.validation_fraction, settings.seed)
     view = _view(splits["train"], settings)
+    if found:
+        found |= {name: getattr(settings, name) for name in SETTINGS}
     return Data(name, splits["train"], splits.get("validation"), splits.get("test"), names, view, held_out, found)
 
 
@@ -254,7 +257,8 @@ def _from_memory(source, image_size, class_names):
     for split, values in _by_split(source).items():
         if isinstance(values, tf.data.Dataset):
             read[split] = from_dataset(split, values, image_size)
-            class_names = class_names or getattr(values, "class_names", None)  # of image_dataset_from_directory
+            if class_names is None:
+                class_names = getattr(values, "class_names", None)  # of image_dataset_from_directory
         elif _is_pair(values):
             read[split] = from_arrays(split, *values)
         else:

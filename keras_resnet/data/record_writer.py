@@ -140,7 +140,7 @@ class _Progress:
 
 def _write_split(folder, split, examples, short_side, unreadable, progress):
     """Writes the shards of a split that do not exist yet, and returns all of them."""
-    count = max(1, round(len(examples) / IMAGES_IN_SHARD))
+    names, count = examples.file_names(), max(1, round(len(examples) / IMAGES_IN_SHARD))
     parts = np.array_split(np.random.default_rng(0).permutation(len(examples)), count)  # the same when resumed
 
     def write(number):
@@ -149,7 +149,7 @@ def _write_split(folder, split, examples, short_side, unreadable, progress):
         if path.is_file() and record.is_file():
             progress.add(len(parts[number]))
         else:
-            shard = _write_shard(path, examples, parts[number], short_side, unreadable, progress)
+            shard = _write_shard(path, examples, parts[number], names, short_side, unreadable, progress)
             write_text(record, json.dumps(dataclasses.asdict(shard)))
         return Shard(**json.loads(record.read_text(encoding="utf-8")))
 
@@ -157,9 +157,8 @@ def _write_split(folder, split, examples, short_side, unreadable, progress):
         return list(pool.map(write, range(count)))
 
 
-def _write_shard(path, examples, indices, short_side, unreadable, progress):
-    """Writes the examples at `indices` to a TFRecord file."""
-    names = examples.file_names()
+def _write_shard(path, examples, indices, names, short_side, unreadable, progress):
+    """Writes the examples at `indices` to a TFRecord file; `names` are the file names of all examples."""
     shard = Shard(path.name, count=0, bytes=0, sha256="", source_bytes=0, shrunk=0)
 
     def write(scratch):

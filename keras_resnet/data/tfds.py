@@ -1,13 +1,17 @@
 """A data set of TensorFlow Datasets (TFDS) -> the examples of each split."""
 
+import logging
 import os
 import pathlib
 
 import tensorflow as tf
 
 from keras_resnet.choices import SPLITS
+from keras_resnet.data.autotuning import without_autotuning
 from keras_resnet.data.examples import Arrays, Examples
 from keras_resnet.data.records import records
+
+logger = logging.getLogger(__name__)
 
 
 def from_tfds(
@@ -46,7 +50,7 @@ def from_tfds(
     else:
         builder = tfds.builder_from_directory(folder)
     features = builder.info.features
-    if not {"image", "label"} <= set(features):
+    if not {"image", "label"} <= set(features) or not isinstance(features["label"], tfds.features.ClassLabel):
         raise ValueError(f"{name} is not a data set of images and labels.")
     one_size = None not in features["image"].shape
     splits: dict[str, Examples] = {
@@ -54,7 +58,19 @@ def from_tfds(
         for split in SPLITS
         if split in builder.info.splits
     }
+    for split in [split for split in splits if not _has_labels(splits[split])]:
+        logger.info("Left out the %s split of %s, which has no labels.", split, name)
+        del splits[split]
     return f"{name} {builder.version}", splits, tuple(features["label"].names)
+
+
+def _has_labels(examples: Examples) -> bool:
+    """Whether the first label is a class. TFDS has -1 where the publisher keeps the labels, as of ImageNet's test."""
+    try:
+        first = next(iter(without_autotuning(examples.handles().take(1))), None)
+        return first is None or int(examples.label(first)) >= 0
+    except tf.errors.OpError:
+        return True  # of a damaged file, which a later read explains
 
 
 def _whole_split(builder, split):

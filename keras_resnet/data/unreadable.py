@@ -35,24 +35,23 @@ class UnreadableImages:
         self._lock = threading.Lock()
 
     def report(self, image: str, reason: str) -> None:
-        """Adds an image to the list, unless it is there already.
+        """Adds an image to the list, unless it is there already, and checks the limit.
 
         Args:
             image: its path, or other name.
             reason: what is wrong with it, as the end of a sentence that starts with the image.
 
         Raises:
-            ValueError: there are now more than `limit`. The message is also kept in `failure`, because TensorFlow wraps
+            ValueError: there are more than `limit`. The message is also kept in `failure`, because TensorFlow wraps
                 the error in its own.
         """
         with self._lock:
             if self.failure:  # raised in a prefetched batch, which may never be used
                 raise ValueError(self.failure)
-            if image in self.reasons:
-                return
-            self.reasons[image] = reason
-            if self.file:
-                write_text(self.file, _table(self.reasons))
+            if image not in self.reasons:
+                self.reasons[image] = reason
+                if self.file:
+                    write_text(self.file, _table(self.reasons))
             if self.limit is not None and len(self.reasons) > self.limit:
                 self.failure = self._too_many(image, reason)
                 raise ValueError(self.failure)

@@ -1,5 +1,6 @@
 """Recipes for fine-tuning, whose length and rate depend on the number of training images."""
 
+import math
 from collections.abc import Callable
 
 from keras_resnet.recipes.recipe import Recipe
@@ -72,8 +73,8 @@ def bit_hyperrule(images: int) -> Recipe:
 
 
 def _epochs(steps: int, batch_size: int, images: int) -> float:
-    """The epochs of so many steps; an epoch of fewer images than a batch is one step."""
-    return steps * min(batch_size, images) / images
+    """The epochs of so many steps; the last batch of an epoch may be smaller."""
+    return steps / math.ceil(images / batch_size)
 
 
 SIZED: dict[str, Callable[[int], Recipe]] = {"finetune": finetune, "bit_hyperrule": bit_hyperrule}

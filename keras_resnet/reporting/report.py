@@ -159,7 +159,8 @@ def _data(run: Run, description: Mapping[str, Any], class_sizes: Mapping[str, in
     by_size = sorted(class_sizes.items(), key=lambda item: item[1])
     names = run.class_names()
     listed = ", ".join([*names[:NAMES_SHOWN], *(["..."] if len(names) > NAMES_SHOWN else [])])
-    found = (description.get("data_source") or {}).values()
+    source = description.get("data_source") or {}
+    found = [source.get("source"), source.get("data_dir")]
     rows = [
         ("name", data["name"]),
         *((f"{split} images", f"{data[split]:,}") for split in ("train", "validation", "test") if split in data),

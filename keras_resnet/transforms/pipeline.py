@@ -116,7 +116,8 @@ def apply_layer(layer: keras.layers.Layer, images: tf.Tensor, seed: tf.Tensor) -
     """
     shape = images.shape
     generators = [variable for variable in layer.variables if variable.path.endswith("seed_generator_state")]
-    state = [(generator, tf.bitcast(seed, tf.uint32)) for generator in generators]
+    seeds = [tf.random.experimental.stateless_fold_in(seed, number) for number in range(len(generators))]
+    state = [(generator, tf.bitcast(own, tf.uint32)) for generator, own in zip(generators, seeds, strict=True)]
     convertible = tf.function(lambda images: layer(images, training=True))  # keras-cv branches on tensors in Python
     with keras.StatelessScope(state_mapping=state):
         return tf.ensure_shape(tf.cast(convertible(tf.cast(images, tf.float32)), tf.float32), shape)

@@ -71,7 +71,7 @@ def test_help_of_each_command(run, words):
         (("train", "--data=cifar10"), dict(epochs="20", model="resnet20_cifar", recipe="cifar_quick", pad="4")),
         (("train", "--data=cifar100:3.0.2"), dict(model="resnet20_cifar", recipe="cifar_quick")),
         (("train", "--data=imagenet2012"), dict(model="resnet50", recipe="fb2016")),
-        (("finetune",), dict(epochs="12.8", weights="imagenet", recipe="finetune")),
+        (("finetune",), dict(epochs="12.5", weights="imagenet", recipe="finetune")),
     ],
 )
 def test_help_shows_the_values_of_the_selected_recipe(run, arguments, defaults):

@@ -429,3 +429,10 @@ def test_no_readable_image_is_an_error_instead_of_an_endless_loop(tmp_path):
         (tmp_path / name / "0.jpg").write_bytes(b"no photo")
     with pytest.raises(tf.errors.OpError):
         batches_of(load_data(tmp_path, RECIPE).train, RECIPE, 1)
+
+
+def test_a_known_unreadable_image_counts_towards_the_limit(tmp_path):
+    for _ in range(2):  # the second reads the list of the first
+        unreadable = UnreadableImages(tmp_path / "bad.tsv", limit=0)
+        with pytest.raises(ValueError, match=r"^a\.jpg is empty"):
+            unreadable.report("a.jpg", "is empty")

@@ -159,3 +159,34 @@ def test_real_photos(local_data):
     assert (len(data.train), len(data.validation)) == (2500, 800)
     assert len(data.class_names) == 10
     assert 100 < data.mean_image().mean() < 140  # ImageNet's mean is about 114
+
+
+def test_a_label_file_of_the_validation_images_is_not_that_of_the_test_images(tmp_path):
+    for split in ("train", "val", "test"):
+        write_photos(tmp_path / split, ["cat", "dog"], 2)
+    for split in ("val", "test"):
+        for index, photo in enumerate(sorted((tmp_path / split).rglob("*.png"))):
+            photo.rename(tmp_path / split / f"{index}.png")
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).rmdir()
+    labels = "".join(f"{index}.png {index % 2}\n" for index in range(4))
+    (tmp_path / "val.txt").write_text(labels)
+    with pytest.raises(ValueError, match=r"test has no class folders, and there is no label file in it \("):
+        load_data(tmp_path, SMALL)
+    (tmp_path / "test" / "val.txt").write_text(labels)
+    data = load_data(tmp_path, SMALL)
+    assert {split: len(examples) for split, examples in data.splits.items()} == dict(train=4, validation=4, test=4)
+
+
+def test_what_is_no_photo_of_a_class_is_left_out_with_a_warning(tmp_path, caplog):
+    write_photos(tmp_path, ["cat", "dog"], 2)
+    (tmp_path / "cat" / "._0.png").touch()  # macOS's
+    (tmp_path / "cat" / "folder.png").mkdir()
+    write_photos(tmp_path / "dog" / "..", ["dog/more"], 1)
+    (tmp_path / "dog" / "more" / "0.png").rename(tmp_path / "outside.png")
+    assert len(load_data(tmp_path, SMALL).train) == 4
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Left out the photos in no class folder of {tmp_path}: outside.png.",
+        f"Left out what is in the folders in {tmp_path / 'cat'}: folder.png.",
+        f"Left out what is in the folders in {tmp_path / 'dog'}: more.",
+    ]

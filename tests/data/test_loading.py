@@ -11,6 +11,7 @@ import tensorflow as tf
 import keras_resnet
 from keras_resnet import Recipe, load_data
 from keras_resnet.data.batches import evaluation_batches, training_batches
+from keras_resnet.run_directory import Run
 from keras_resnet.transforms.crops import pad_and_crop, random_flip
 from keras_resnet.transforms.pipeline import example_seed
 from keras_resnet.transforms.views import View
@@ -322,3 +323,18 @@ def test_cifar10_through_tfds(local_data):
 
 def test_data_is_public():
     assert keras_resnet.Data is keras_resnet.data.loading.Data
+
+
+def test_a_run_finds_the_images_that_it_held_out(tmp_path):
+    write_photos(tmp_path / "photos", ["cat", "dog"], 10)
+    recipe = Recipe(epochs=0.1, batch_size=8, image_size=32, validation_fraction=0.2)
+    data = load_data(tmp_path / "photos", recipe, seed=5)
+    keras_resnet.train("resnet8", data, recipe, tmp_path / "run", verbose=0)
+    again = Run(tmp_path / "run").data()
+    assert again.validation.fingerprint() == data.validation.fingerprint()
+    assert data.validation.fingerprint() != load_data(tmp_path / "photos", recipe).validation.fingerprint()
+
+
+def test_class_names_are_single_lines():
+    with pytest.raises(ValueError, match=r"The class name 'cat\\n' is empty or has a line break"):
+        load_data((np.zeros((2, 8, 8, 3), "uint8"), np.arange(2)), class_names=["cat\n", "dog"])

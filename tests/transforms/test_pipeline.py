@@ -87,3 +87,12 @@ def test_recipes_reach_the_batches(change):
         plain = list(training_batches(train, without, classes=8).take(4).as_numpy_iterator())
         same = [np.array_equal(a, b) and np.array_equal(c, d) for (a, c), (b, d) in zip(one, plain, strict=True)]
         assert not all(same), name
+
+
+def test_random_operations_of_a_layer_are_independent():
+    layer = keras.Sequential([keras.layers.RandomFlip("horizontal"), keras.layers.RandomFlip("vertical")])
+    images = np.zeros((64, 2, 2, 1), "float32")
+    images[:, 0, 0] = 1
+    flipped = apply_layer(layer, images, tf.constant([1, 2]))
+    corners = {tuple(np.argwhere(image)[0][:2].tolist()) for image in flipped.numpy()}
+    assert corners == {(0, 0), (0, 1), (1, 0), (1, 1)}
