@@ -150,10 +150,20 @@ def get_normalization(model: keras.Model) -> tuple[np.ndarray, np.ndarray] | Non
     """The (mean, std) of a model's normalization layer, as `set_normalization` takes them; None without the layer."""
     for layer in model.layers:
         if layer.name == NORMALIZATION_LAYER:
-            std = 1 / np.asarray(layer.scale, "float64")
-            mean = -np.asarray(layer.offset, "float64") * std
-            return _channels_last(mean), _channels_last(std)
+            return mean_and_std(layer.scale, layer.offset)
     return None
+
+
+def mean_and_std(scale: Any, offset: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The statistics, as `set_normalization` takes them, of the scale and offset of a normalization layer.
+
+    Example:
+        >>> from keras_resnet.preprocessing import mean_and_std
+        >>> [statistic.tolist() for statistic in mean_and_std([0.5], [-3.0])]
+        [[6.0], [2.0]]
+    """
+    std = 1 / np.asarray(scale, "float64")
+    return _channels_last(-np.asarray(offset, "float64") * std), _channels_last(std)
 
 
 def set_normalization(model: keras.Model, mean: Statistic, std: Statistic) -> None:

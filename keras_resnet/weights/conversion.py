@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from keras_resnet.preprocessing import NORMALIZATION_LAYER
 from keras_resnet.weights.formats import Tensors
+from keras_resnet.weights.hdf5 import NORMALIZATION
 
 TORCH_VARIABLES = {
     "kernel": "weight",
@@ -166,7 +166,6 @@ NAMINGS = {
     ),
 }
 HEAD = "logits"
-NORMALIZATION = (f"{NORMALIZATION_LAYER}/mean", f"{NORMALIZATION_LAYER}/std")  # tensors of files of this package
 
 
 @dataclasses.dataclass(frozen=True)

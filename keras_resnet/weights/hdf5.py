@@ -16,23 +16,33 @@ import h5py
 import keras
 import numpy as np
 
+from keras_resnet.preprocessing import NORMALIZATION_LAYER, mean_and_std
+
 Tensors = dict[str, np.ndarray]
 
 # The order in which Keras 3 numbers a layer's variables in a file.
 KERAS_ORDER = {
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "GroupNormalization": ("gamma", "beta"),
+    "Conv1D": ("kernel", "bias"),
     "Conv2D": ("kernel", "bias"),
+    "StandardizedConv2D": ("kernel", "bias"),
     "Dense": ("kernel", "bias"),
 }
+NORMALIZATION = (f"{NORMALIZATION_LAYER}/mean", f"{NORMALIZATION_LAYER}/std")  # tensors of files of this package
 COMPRESSION = 10  # the most times its own size that a file may hold, unless the model is larger
 
 
 def read_keras(path: pathlib.Path, model: keras.Model | None) -> Tensors:
-    """The tensors of a `.keras` file, by "layer/variable"."""
+    """The tensors of a `.keras` file, by "layer/variable", also those of `NORMALIZATION`."""
     limit = _limit(path.stat().st_size, model)
-    layers = [(layer["class_name"], layer["config"]["name"]) for layer in read_config(path, model)["layers"]]
-    return _read_numbered(io.BytesIO(_read_member(path, "model.weights.h5", limit)), layers, limit)
+    configs = [(layer["class_name"], layer["config"]) for layer in read_config(path, model)["layers"]]
+    layers = [(class_name, config["name"]) for class_name, config in configs]
+    tensors = _read_numbered(io.BytesIO(_read_member(path, "model.weights.h5", limit)), layers, limit)
+    for class_name, config in configs:
+        if (class_name, config["name"]) == ("Rescaling", NORMALIZATION_LAYER):
+            tensors |= zip(NORMALIZATION, mean_and_std(config["scale"], config["offset"]), strict=True)
+    return tensors
 
 
 def read_config(path: pathlib.Path, model: keras.Model | None) -> dict[str, Any]:

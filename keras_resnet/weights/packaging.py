@@ -8,8 +8,7 @@ import numpy as np
 
 from keras_resnet.files import write_atomically
 from keras_resnet.preprocessing import get_normalization
-from keras_resnet.weights.conversion import NORMALIZATION
-from keras_resnet.weights.hdf5 import Tensors
+from keras_resnet.weights.hdf5 import NORMALIZATION, Tensors
 
 
 def write_weights(model: keras.Model, path: str | os.PathLike) -> None:

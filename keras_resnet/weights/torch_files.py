@@ -39,6 +39,7 @@ CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "BINSTRING", "SHORT_BINSTRING"}
 MARK = object()
+SHARING = 10  # the most times that the tensors of a file may show each value of its storages, on average
 
 BytesOf = Callable[["Storage"], "bytes | memoryview"]
 
@@ -97,11 +98,15 @@ def _tensors(content: Any, bytes_of: BytesOf) -> dict[str, np.ndarray]:
         content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), dict)), content)
     if not isinstance(content, dict):
         raise ValueError("it contains no state dict")
-    return {
-        str(name).removeprefix("module."): _values(value, bytes_of)
-        for name, value in content.items()
-        if isinstance(value, Tensor)
-    }
+    tensors = {str(name).removeprefix("module."): item for name, item in content.items() if isinstance(item, Tensor)}
+    stored = sum({tensor.storage.key: tensor.storage.numel for tensor in tensors.values()}.values())
+    values, total = {}, 0
+    for name, tensor in tensors.items():
+        values[name] = _values(tensor, bytes_of)
+        total += values[name].size
+        if total > SHARING * stored:  # tied weights show the same storage, but not without end
+            raise ValueError(f"its tensors have more than {SHARING} times the {stored:,} values of their storages")
+    return values
 
 
 def _values(tensor: Tensor, bytes_of: BytesOf) -> np.ndarray:

@@ -84,6 +84,25 @@ def test_own_files_give_the_same_outputs(suffix, model, tmp_path):
     np.testing.assert_array_equal(other(images), model(images))
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet20_cifar", {"mean": 100.0, "std": 50.0}),
+        ("resnet20_cifar", {"mean": np.arange(32 * 32 * 3.0).reshape(32, 32, 3) / 20, "std": 1.0}),
+        ("resnetv2_50x1_bit", {"depths": (1, 1, 1, 1)}),
+        ("ecaresnet50d", {"depths": (1, 1, 1, 1)}),
+        ("seresnet50", {"depths": (1, 1, 1, 1)}),
+    ],
+)
+def test_own_keras_files_bring_the_normalization_and_the_weights_of_all_layers(name, options, tmp_path):
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    model = create_model(name, input_shape=(32, 32, 3), classes=10, **options)
+    model.save(tmp_path / "net.keras")
+    depths = {key: value for key, value in options.items() if key == "depths"}
+    other = create_model(name, input_shape=(32, 32, 3), classes=10, weights=tmp_path / "net.keras", **depths)
+    np.testing.assert_allclose(other(images), model(images), rtol=1e-5, atol=1e-7)
+
+
 def with_config(path, **values):
     """A copy of a `.keras` file whose model has other values in its configuration."""
     changed = path.with_name("changed.keras")

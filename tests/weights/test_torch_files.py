@@ -221,3 +221,11 @@ def test_flipped_bytes_never_do_more_than_raise_an_error(tmp_path):
 def test_the_writer_writes_what_pickle_reads():
     instructions = b"\x80\x02" + dict_of({"x": number(2**35)}) + b"."
     assert pickle.loads(instructions) == {"x": 2**35}
+
+
+def test_tensors_that_show_one_storage_without_end_are_refused(tmp_path):
+    values = np.arange(24, dtype="float32")
+    instructions = {str(number): tensor("0", "Float", 24, (24,), (1,)) for number in range(11)}
+    path = write_archive(tmp_path / "net.pt", dict_of(instructions), {"0": values.tobytes()})
+    with pytest.raises(ValueError, match="more than 10 times the 24 values of their storages"):
+        read_tensors(path)
