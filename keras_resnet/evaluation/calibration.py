@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_resnet.data.drawing import evenly_drawn
 from keras_resnet.evaluation.split_predictions import Predictions
 
 BINS = 15  # of the reliability diagram, as in the paper's tables
@@ -198,7 +197,9 @@ def halves(predicted: Predictions) -> tuple[Predictions, Predictions]:
     count = len(predicted.labels)
     if count < 2:
         raise ValueError(f"A temperature needs at least 2 {predicted.split} images; {count} is readable.")
-    first = np.isin(np.arange(count), evenly_drawn(predicted.labels, count // 2))
+    shuffled = np.random.default_rng(0).permutation(count)
+    by_class = shuffled[np.argsort(predicted.labels[shuffled], kind="stable")]
+    first = np.isin(np.arange(count), by_class[1::2])
     one, other = (
         dataclasses.replace(
             predicted,

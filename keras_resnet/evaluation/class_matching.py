@@ -18,7 +18,7 @@ def match_classes(model: keras.Model, data: Data) -> np.ndarray:
 
     Classes are matched by their names. If the model's are those of ImageNet, a class of the data may have either the
     WordNet ID or the name. Without a match, the outputs are taken to be in the order of the data's classes, if there
-    are as many.
+    are as many and no name is that of another output.
 
     Args:
         model: a model with outputs (batch, N); its `class_names`, if it has any, name them.
@@ -63,7 +63,8 @@ def match_names(model: str, names: Sequence[str] | None, outputs: tuple[int | No
     classes, known = len(data.class_names), _outputs_by_name(names or ())
     if len(outputs) == 1 and all(len(known.get(name, ())) == 1 for name in data.class_names):
         return np.array([known[name][0] for name in data.class_names])
-    if outputs == (classes,):
+    in_order = all(output in known.get(name, [output]) for output, name in enumerate(data.class_names))
+    if outputs == (classes,) and in_order:
         return np.arange(classes)
     if not names or classes > len(names):
         hint = "" if names else ", or set its class_names to match classes by name"

@@ -188,7 +188,10 @@ def count_correct(
     choices = predicted.outputs if classes == "data" else predicted.output_names
     counts = _count(predicted, class_names, has_top5=len(choices) > 5)
     if real_labels is not None:
-        of_images = [real_labels[position] for position in predicted.positions]
+        of_images = [
+            [int(predicted.outputs[label]) for label in real_labels[position] if label < len(predicted.outputs)]
+            for position in predicted.positions
+        ]
         counts["real_labels_correct"] = count_by_real_labels(predicted.probabilities, of_images)
     return Result(
         predicted.split,

@@ -6,11 +6,10 @@ import os
 import keras
 import numpy as np
 
-from keras_resnet.choices import SPLITS
 from keras_resnet.data.batches import evaluation_batches
 from keras_resnet.data.loading import Data, load_data
 from keras_resnet.data.unreadable import UnreadableImages, none_readable
-from keras_resnet.errors import shown
+from keras_resnet.evaluation.checks import checked_split
 from keras_resnet.evaluation.class_matching import match_names
 from keras_resnet.progress import bar_shown
 from keras_resnet.runtimes.artifact import Artifact
@@ -109,7 +108,4 @@ def data_and_split(
         'train'
     """
     data = data if isinstance(data, Data) else load_data(data, data_dir=data_dir)
-    split = next(name for name in reversed(SPLITS) if name in data.splits) if split is None else split
-    if not isinstance(split, str) or split not in data.splits:
-        raise ValueError(f"{data.name} has no split {shown(split)}; it has {', '.join(data.splits)}.")
-    return data, split
+    return data, checked_split(data, split)

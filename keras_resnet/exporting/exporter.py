@@ -7,7 +7,7 @@ import logging
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import keras
@@ -24,7 +24,7 @@ from keras_resnet.exporting.stock import in_float32
 from keras_resnet.exporting.verification import IMAGES, verification_images, verify
 from keras_resnet.files import SCRATCH, replace, write_errors_explained
 from keras_resnet.rules import PATH, check
-from keras_resnet.run_directory import Run, environment, has_keras_model
+from keras_resnet.run_directory import Run, environment, has_keras_model, model_file
 from keras_resnet.runtimes import RUNTIMES, Metadata, open_artifact, runtime_of
 from keras_resnet.runtimes.packages import import_package
 
@@ -163,12 +163,11 @@ def _load(model_or_run: keras.Model | str | os.PathLike) -> ModelArtifact:
 
 def _metadata(model_or_run: keras.Model | str | os.PathLike, known: Metadata, form: str, precision: str) -> Metadata:
     """What is known of the model, and where it comes from."""
-    source, accuracy = None, {}
+    source: str | None = None
+    accuracy: Mapping[str, Any] = {}
     if not isinstance(model_or_run, keras.Model):
         source = os.fspath(model_or_run)
-        path = pathlib.Path(model_or_run).expanduser()
-        run = Run(path if path.is_dir() else path.parent)
-        accuracy = run.read_json(RESULT_FILE) if run.file(RESULT_FILE).is_file() else {}
+        accuracy = _accuracy(pathlib.Path(model_or_run).expanduser())
     return dataclasses.replace(
         known,
         format=form,
@@ -178,6 +177,16 @@ def _metadata(model_or_run: keras.Model | str | os.PathLike, known: Metadata, fo
         commit=environment()["commit"],
         accuracy=accuracy,
     )
+
+
+def _accuracy(path: pathlib.Path) -> Mapping[str, Any]:
+    """What a run measured of the weights in a file: of the last step's and of their averages, but not of best.keras."""
+    if not path.exists():  # an id of weights
+        return {}
+    file = model_file(path)
+    run = Run(file.parent)
+    found = run.read_json(RESULT_FILE) if run.file(RESULT_FILE).is_file() else {}
+    return {"final.keras": found, "ema.keras": found.get("ema", {})}.get(file.name, {})
 
 
 def _write(net: keras.Model, path: pathlib.Path, metadata: Metadata, calibration: np.ndarray | None) -> None:

@@ -19,6 +19,7 @@ from keras_resnet.runtimes.artifact import Artifact
 from keras_resnet.runtimes.cores import CORES
 from keras_resnet.runtimes.image_sources import ImageSource, image_sources
 from keras_resnet.runtimes.metadata import checked_class_names
+from keras_resnet.runtimes.scores import most_probable
 from keras_resnet.runtimes.views import center_view
 from keras_resnet.view import View, check_view_fits
 
@@ -167,8 +168,7 @@ class Classifier:
 
     def top_classes(self, probabilities: np.ndarray) -> list[tuple[str, float]]:
         """The names and probabilities of the most probable classes of an image, the most probable first."""
-        order = np.argsort(-probabilities, kind="stable")[: self._top]
-        return [(self._class_names[index], float(probabilities[index])) for index in order]
+        return most_probable(probabilities, self._class_names, self._top)
 
     def _decoded_ahead(self, sources: Iterator[ImageSource]) -> Generator[ReadImage, None, None]:
         """Empty predictions with the pixels of the images, or with an error and None, from threads that work ahead."""

@@ -1,5 +1,7 @@
 """A model's scores as probabilities, and images as the numbers that a model takes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 SUM_TOLERANCE = 1e-3  # of probabilities in float32 or bfloat16
@@ -28,6 +30,19 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def most_probable(probabilities: np.ndarray, class_names: Sequence[str], top: int) -> list[tuple[str, float]]:
+    """The names and probabilities of the `top` most probable classes of an image, the most probable first.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_resnet.runtimes.scores import most_probable
+        >>> most_probable(np.array([0.25, 0.75]), ("cat", "dog"), top=1)
+        [('dog', 0.75)]
+    """
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return [(class_names[index], float(probabilities[index])) for index in order]
 
 
 def converted(images: np.ndarray, dtype: np.dtype | type | str, scale: float = 1.0, zero_point: int = 0) -> np.ndarray:

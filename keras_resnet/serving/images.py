@@ -80,15 +80,23 @@ class NumberImage:
 
 
 def as_array(numbers: Any) -> np.ndarray:
-    """Nested lists as an array.
+    """Nested lists of numbers as an array.
 
     Raises:
-        ValueError: they are ragged.
+        ValueError: they are ragged, or contain something else.
     """
     try:
-        return np.asarray(numbers)
+        values = np.asarray(numbers, object)  # in an array of texts, each would take the memory of the longest
+        types = set(map(type, values.flat))
+        if list in types:
+            raise ValueError
+        array = values.astype("int64" if types == {int} else "float64") if types <= {int, float} else None
     except (ValueError, OverflowError):
         raise ValueError("has rows of different lengths, or numbers that are too large") from None
+    if array is None:
+        others = ", ".join(sorted(kind.__name__ for kind in types - {int, float}))
+        raise ValueError(f"has values of type {others}, not numbers in 0 to 255")
+    return array
 
 
 def viewed(pixels: np.ndarray, metadata: Metadata) -> np.ndarray:

@@ -132,7 +132,10 @@ def _wanted_outputs(content: dict[str, Any]) -> list[str]:
     for each in asked:
         if each.get("name") not in OUTPUTS:
             raise ValueError(str(unknown_name("output", each.get("name"), OUTPUTS)).rstrip("."))
-    return [each["name"] for each in asked]
+    names = [each["name"] for each in asked]
+    if len(set(names)) < len(names):
+        raise ValueError('"outputs" must name each output once')
+    return names
 
 
 def _tensor_images(tensor: dict[str, Any]) -> list[EncodedImage | NumberImage]:
@@ -152,7 +155,7 @@ def _tensor_images(tensor: dict[str, Any]) -> list[EncodedImage | NumberImage]:
 
 def _encoded_images(shape: list[int], data: list) -> list[EncodedImage | NumberImage]:
     texts = [text for item in data for text in (item if isinstance(item, list) else [item])]
-    if len(texts) != math.prod(shape):
+    if len(shape) > 2 or len(texts) != math.prod(shape):
         raise ValueError(f"has the shape {shown(shape)}, but {len(texts)} values")
     return [from_base64(text) for text in texts]
 

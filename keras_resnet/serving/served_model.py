@@ -10,6 +10,7 @@ import numpy as np
 from starlette.exceptions import HTTPException
 
 from keras_resnet.runtimes import Artifact, Metadata
+from keras_resnet.runtimes.scores import most_probable
 from keras_resnet.serving.batching import Admission, BatchingQueue
 from keras_resnet.serving.images import EncodedImage, NumberImage, subject
 from keras_resnet.serving.limits import Limits
@@ -73,8 +74,7 @@ class ServedModel:
 
     def best(self, row: np.ndarray, top: int = TOP) -> list[tuple[str, float]]:
         """The `top` most probable classes with their probabilities, the most probable first."""
-        order = np.argsort(-row, kind="stable")[:top]
-        return [(self.metadata.class_names[index], float(row[index])) for index in order]
+        return most_probable(row, self.metadata.class_names, top)
 
     def top_names(self, probabilities: np.ndarray) -> list[list[str]]:
         """The names of the most probable classes of each image."""

@@ -36,7 +36,7 @@ class Service:
         body_bytes: size of their bodies.
 
     Raises:
-        ValueError: there are no models, or a name does not fit into a URL.
+        ValueError: there are no models, a name does not fit into a URL, or the token is empty.
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class Service:
     ) -> None:
         if not artifacts:
             raise ValueError("There are no models to serve.")
+        if token == "":
+            raise ValueError("The token is empty; give None for a service without a token.")
         check_names(artifacts)
         self.limits = limits or Limits()
         self.token = token

@@ -95,6 +95,8 @@ def test_halves_share_no_image_and_have_as_many_of_each_class(random_case):
     assert sorted([*one.positions, *other.positions]) == list(range(400))
     assert np.bincount(one.labels).tolist() == np.bincount(other.labels).tolist() == [40] * 5
     np.testing.assert_array_equal(one.probabilities, predicted.probabilities[one.positions])
+    unequal = halves(said(softmax(logits), np.repeat([0, 1], [360, 40])))
+    assert [np.bincount(half.labels).tolist() for half in unequal] == [[180, 20], [180, 20]]
     with pytest.raises(ValueError, match="needs at least 2 test images; 1 is readable"):
         halves(said([[1.0, 0.0]], [0]))
 

@@ -147,6 +147,8 @@ def test_unknown_classes_are_listed():
         ValueError, match=r"^arrays has classes that the model net does not know: 'daisy chain', 'x'\.$"
     ):
         evaluate(net(), arrays(("tabby", "daisy chain", "x")))
+    with pytest.raises(ValueError, match="does not know: 'fox'"):  # though there are as many
+        evaluate(net(classes=3, names=("ant", "cat", "dog")), arrays(("cat", "dog", "fox")))
 
 
 @pytest.mark.exhaustive

@@ -271,3 +271,7 @@ def test_reassessed_labels(net, tmp_path):
     labels[0] = [(best[0] + 1) % 6]
     (tmp_path / "real.json").write_text(json.dumps(labels))
     assert evaluate(net, data, real_labels=tmp_path / "real.json").real_labels_correct == (3, 4)
+    net.class_names = [*data.class_names[1:], data.class_names[0]]  # output n stands for the class n + 1
+    labels = [[(output + 1) % 6] for output in best]
+    (tmp_path / "real.json").write_text(json.dumps(labels))
+    assert evaluate(net, data, real_labels=tmp_path / "real.json").real_labels_correct == (8, 8)

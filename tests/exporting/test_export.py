@@ -206,13 +206,15 @@ def test_path_that_cannot_be_written_is_named(model, tmp_path):
 def test_run_directory(model, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    model.save(run / "best.keras")
+    model.save(run / "final.keras")
     (run / "labels.txt").write_text("".join(f"class {index}\n" for index in range(7)))
     (run / "result.json").write_text(json.dumps({"split": "test", "images": 10, "top1_correct": 9}))
     metadata = open_artifact(export(run, tmp_path / "net.keras")).metadata
     assert metadata.source == str(run)
     assert metadata.accuracy == {"split": "test", "images": 10, "top1_correct": 9}
     assert metadata.class_names[0] == "class 0"
+    model.save(run / "best.keras")  # which result.json does not describe
+    assert open_artifact(export(run, tmp_path / "best_net.keras")).metadata.accuracy == {}
     again = open_artifact(export(tmp_path / "net.keras", tmp_path / "again")).metadata
     assert (again.class_names, again.view) == (metadata.class_names, metadata.view)
 

@@ -82,6 +82,7 @@ def test_encoded_images_are_answered(client, images):
         ([tensor([1.5, 2, 3], [1, 1, 1, 3], "UINT8")], 'The input "images" has the datatype UINT8, but values'),
         ([tensor([1, [2, 3]], [1, 1, 1, 3])], 'The input "images" has rows of different lengths'),
         ([tensor(["a"], [2], "BYTES")], 'The input "images" has the shape [2], but 1 values.'),
+        ([tensor([], [9] * 1000, "BYTES")], 'The input "images" has the shape ['),
         ([tensor(["?"], [1], "BYTES")], 'The input "images" is not valid base64 ('),
         ([tensor([1, 2, 300], [1, 1, 1, 3])], "The image has values from 1 to 300, not in 0 to 255."),
     ],
@@ -106,3 +107,9 @@ def test_unknown_outputs_and_binary_tensors_are_refused(client):
     assert (answer.status_code, answer.json()["error"][:23]) == (400, "Unknown output 'logits'")
     answer = client.post(INFER, content=b"{}", headers={"Inference-Header-Content-Length": "2"})
     assert answer.status_code == 415
+
+
+def test_an_output_is_named_once(client):
+    request = {"inputs": [tensor([0] * 3, (1, 1, 1, 3))], "outputs": 2 * [{"name": "probabilities"}]}
+    answer = client.post(INFER, json=request)
+    assert (answer.status_code, answer.json()["error"]) == (400, '"outputs" must name each output once.')
