@@ -36,7 +36,7 @@ def _reduces(strides: int, dilations: tuple[int, int]) -> bool:
 BLOCKS = {"basic": basic, "bottleneck": bottleneck}
 ANTI_ALIASING: dict[str | None, Callable] = {  # of a stride, after a convolution without it
     "blur": BlurPool,  # Zhang 2019, https://arxiv.org/abs/1904.11486
-    "average": lambda strides, name: layers.AveragePooling2D(strides, strides, name=name),
+    "average": lambda strides, name: layers.AveragePooling2D(strides, strides, "same", name=name),
 }
 
 

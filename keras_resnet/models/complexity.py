@@ -1,6 +1,7 @@
 """The cost of a model: its layers, parameters and arithmetic."""
 
 import math
+from collections.abc import Iterator
 
 import keras
 
@@ -26,7 +27,7 @@ def multiply_adds(model: keras.Model) -> int:
         4.09
     """
     _check_size(model)
-    return sum(_multiply_adds(layer) for layer in model.layers if isinstance(layer, ARITHMETIC))
+    return sum(_multiply_adds(layer) for layer in layers_of(model) if isinstance(layer, ARITHMETIC))
 
 
 def _check_size(model: keras.Model) -> None:
@@ -50,14 +51,37 @@ def activations(model: keras.Model) -> int:
         11.11
     """
     _check_size(model)
-    return sum(math.prod(layer.output.shape[1:]) for layer in model.layers if isinstance(layer, ARITHMETIC))
+    return sum(math.prod(_output_shape(layer)) for layer in layers_of(model) if isinstance(layer, ARITHMETIC))
+
+
+def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model, also those of models inside it.
+
+    Example:
+        >>> import keras, keras_resnet
+        >>> from keras_resnet.models.complexity import layers_of
+        >>> net = keras.Sequential([keras_resnet.ResNet20Cifar(include_top=False), keras.layers.Flatten()])
+        >>> next(layers_of(net)).name
+        'image'
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from layers_of(layer)
+        else:
+            yield layer
 
 
 def _multiply_adds(layer: keras.layers.Layer) -> int:
     """Each weight of the kernel is used once per output position."""
-    shape = layer.output.shape
-    positions = math.prod(shape[1:]) // layer.kernel.shape[-1]
+    positions = math.prod(_output_shape(layer)) // layer.kernel.shape[-1]
     return math.prod(layer.kernel.shape) * positions
+
+
+def _output_shape(layer: keras.layers.Layer) -> tuple[int, ...]:
+    shape = layer.output.shape[1:]
+    if None in shape:
+        raise ValueError(f"{layer.name} has a variable output size {shape}; build the model inside with input_shape.")
+    return shape
 
 
 def trainable_parameters(model: keras.Model) -> int:

@@ -47,7 +47,9 @@ def frozen_through(model: keras.Model) -> str | None:
         >>> frozen_through(keras_resnet.freeze(keras_resnet.ResNet18(), through="stage2"))
         'stage2'
     """
-    frozen = {part_of(layer) for layer in model.layers if layer.weights and not layer.trainable}
+    with_weights = [layer for layer in model.layers if layer.weights]
+    frozen = {part_of(layer) for layer in with_weights if not layer.trainable}
+    frozen -= {part_of(layer) for layer in with_weights if layer.trainable}
     parts = parts_of(model)
     return next((part for end, part in enumerate(parts, 1) if frozen == set(parts[:end])), None)
 

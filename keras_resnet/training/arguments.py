@@ -13,6 +13,8 @@ from keras_resnet.recipes import Recipe
 from keras_resnet.rules import PATH, VERBOSE, YES_OR_NO, check
 from keras_resnet.training.position import run_steps
 
+OF_COLORS = ("color_jitter", "pca_lighting", "auto_augment", "random_erasing")  # settings of a recipe
+
 
 def check_model(model: Any) -> None:
     """Checks that `model` is a name or a Keras model; `check_fits` checks the rest.
@@ -24,14 +26,19 @@ def check_model(model: Any) -> None:
         raise ValueError(f"model={shown(model)} must be the name of a variant or a Keras model.")
 
 
-def check_strategy(strategy: Any) -> None:
-    """Checks that `strategy` is a strategy or None.
+def check_strategy(strategy: Any, model: str | keras.Model) -> None:
+    """Checks that `strategy` is None, or the strategy under which a given model was built.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is another object, or the model was built elsewhere.
     """
-    if strategy is not None and not isinstance(strategy, tf.distribute.Strategy):
+    if strategy is None:
+        return
+    if not isinstance(strategy, tf.distribute.Strategy):
         raise ValueError(f"strategy={shown(strategy)} must be a tf.distribute.Strategy.")
+    created = strategy.extended.variable_created_in_scope
+    if isinstance(model, keras.Model) and not all(created(weight.value) for weight in model.weights):
+        raise ValueError(f"The model {model.name} was not built under the strategy; build it in strategy.scope().")
 
 
 def check_workdir_name(workdir: Any) -> None:
@@ -88,6 +95,21 @@ def check_accumulation(recipe: Recipe, data: Data) -> None:
         raise ValueError(
             f"recipe: accumulation_steps={recipe.accumulation_steps} would update no weight, since the run has only "
             f"{steps} step{'s' * (steps > 1)}; lower it, or train for more epochs."
+        )
+
+
+def check_colors(recipe: Recipe, data: Data) -> None:
+    """Checks that the images have the colors that the recipe's augmentation changes.
+
+    Raises:
+        ValueError: they have not three channels.
+    """
+    channels, defaults = data.image_shape[-1], Recipe()
+    used = [name for name in OF_COLORS if getattr(recipe, name) != getattr(defaults, name)]
+    if used and channels != 3:
+        raise ValueError(
+            f"recipe: {' and '.join(used)} needs images with three channels, but those of {data.name} have {channels}; "
+            "leave it out."
         )
 
 

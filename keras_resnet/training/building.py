@@ -10,6 +10,7 @@ from keras_resnet.data.loading import Data
 from keras_resnet.distributed.strategies import auto
 from keras_resnet.distributed.workers import Worker
 from keras_resnet.models.constructors import create_model
+from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from keras_resnet.recipes import Recipe
 from keras_resnet.training.distillation import Teacher
 from keras_resnet.training.fine_tuning import check_fine_tuning
@@ -72,6 +73,8 @@ def build_model(
         options.update(classifier_activation="sigmoid")
     if recipe.per_pixel_mean:
         options.update(mean=data.mean_image(), std=1)
+    elif data.image_shape[-1] == 1:
+        options.update(mean=float(np.mean(IMAGENET_MEAN)), std=float(np.mean(IMAGENET_STD)))
     if recipe.sync_batch_norm:
         options.update(norm="sync_batch_norm")
     policy = keras.config.dtype_policy()

@@ -31,6 +31,8 @@ FIELDS = {  # of the JSON record of a checkpoint
     "record_sha256": _CHECKSUM,
 }
 
+NAME = r"epoch-(\d+)-step-(\d+)"  # of a checkpoint's files
+
 logger = logging.getLogger(__name__)
 
 
@@ -52,7 +54,7 @@ class Checkpoint(NamedTuple):
 
 def latest_checkpoint(run: Run) -> Checkpoint | None:
     """The newest checkpoint of the run with correct checksums. Damaged ones are skipped with a warning."""
-    for record in sorted(run.file("checkpoints").glob("*.json"), reverse=True):
+    for record in reversed(_records(run)):
         try:
             return _read(record)
         except (OSError, ValueError) as error:
@@ -90,8 +92,14 @@ def _record_checksum(content: dict[str, Any]) -> str:
 
 
 def _name(epoch: int, step: int) -> str:
-    """The name of a checkpoint's files, without suffix; later ones sort last."""
+    """The name of a checkpoint's files, without suffix."""
     return f"epoch-{epoch:05d}-step-{step:07d}"
+
+
+def _records(run: Run) -> list[pathlib.Path]:
+    """The JSON records of the checkpoints of a run, in the order of their epochs and steps."""
+    names = ((re.fullmatch(NAME, record.stem), record) for record in run.file("checkpoints").glob("*.json"))
+    return [record for *_, record in sorted((int(name[1]), int(name[2]), record) for name, record in names if name)]
 
 
 def describe_latest_checkpoint(run: Run) -> str:
@@ -104,7 +112,9 @@ def describe_latest_checkpoint(run: Run) -> str:
 
 
 def save_checkpoint(run: Run, variables: Sequence[Any], epoch: int, step: int, state: dict) -> None:
-    """Writes a checkpoint of `variables_of` a run and removes old ones.
+    """Writes a checkpoint of `variables_of` a run, and removes old ones and those of later steps.
+
+    Later ones are left from before a resume at an earlier step, because they were damaged.
 
     The variables are written first. The JSON record with their checksum completes the checkpoint.
     """
@@ -115,9 +125,11 @@ def save_checkpoint(run: Run, variables: Sequence[Any], epoch: int, step: int, s
     write_atomically(file, lambda scratch: np.savez(scratch, **values))
     content = {"epoch": epoch, "step": step, "sha256": checksum(file), "state": state}
     run.write_json(f"{name}.json", {**content, "record_sha256": _record_checksum(content)})
-    for old in sorted(run.file("checkpoints").glob("*.json"))[:-KEPT_CHECKPOINTS]:
-        old.unlink()
-        old.with_suffix(".npz").unlink(missing_ok=True)
+    records = _records(run)
+    end = records.index(run.file(f"{name}.json")) + 1
+    for other in (*records[: max(0, end - KEPT_CHECKPOINTS)], *records[end:]):
+        other.unlink()
+        other.with_suffix(".npz").unlink(missing_ok=True)
 
 
 def restore_variables(variables: Sequence[Any], checkpoint: Checkpoint) -> None:

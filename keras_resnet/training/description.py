@@ -58,7 +58,7 @@ def describe_run(
         "recipe": settings(recipe),
         "augmentation": _configuration("augmentation", augmentation),
         "teacher": _teacher(teacher),
-        "data_source": dict(data.source),  # not compared with that of a resumed run: the files may have moved
+        "data_source": _source(data, settings(recipe)),  # not compared when resumed: the files may have moved
         "data": {
             "name": data.name,
             "image_shape": list(data.image_shape),
@@ -68,6 +68,11 @@ def describe_run(
             "fingerprints": {split: examples.fingerprint() for split, examples in data.splits.items()},
         },
     }
+
+
+def _source(data: Data, of_recipe: dict[str, Any]) -> dict[str, Any]:
+    """Where the images are, and the settings of `load_data` that differ from the recipe's."""
+    return {name: value for name, value in data.source.items() if name not in of_recipe or of_recipe[name] != value}
 
 
 def _teacher(teacher: Teacher | None) -> dict[str, Any]:

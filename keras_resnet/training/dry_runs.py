@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.unreadable import UnreadableImages
@@ -36,7 +37,7 @@ class DryRun:
         batch_size: images per step, over all devices.
         replicas: number of devices.
         memory: peak memory in bytes, of the process or of the first GPU.
-        seconds_per_step: of the second step; the first one also compiles.
+        seconds_per_step: of the last step, which has a full batch; the first one also compiles.
         recipe: the training setup.
         steps: of the whole run.
     """
@@ -103,9 +104,10 @@ def dry_run(
     teacher: keras.Model | str | os.PathLike | None = None,
     strategy: tf.distribute.Strategy | None = None,
 ) -> DryRun:
-    """Builds everything that `train` builds, runs two training steps, and writes no files.
+    """Builds everything that `train` builds, runs two or three training steps, and writes no files.
 
-    The steps have images of the full size and train all layers, so they take as long as the run's slowest.
+    The steps have images of the full size and train all layers, so they take as long as the run's slowest. A model that
+    is given has its weights back afterwards.
 
     Args:
         model: as in `train`.
@@ -135,13 +137,17 @@ def dry_run(
     model, worker = compiled_model(model, data, recipe, strategy, optimizer, loaded_teacher)
     largest = dataclasses.replace(recipe, early_sizes=(), size_milestones=())
     training_input = TrainingInput(data, largest, augmentation, UnreadableImages(), worker)
-    times = StepTimes()
+    times, values = StepTimes(), [np.array(variable) for variable in model.variables]
+    steps = 3 if training_input.steps_per_epoch == 2 else 2  # the last step has a full batch
     try:
         batches = training_input.training(0, 0, DataTime())
         with fine_tuning(model, recipe):
-            model.fit(batches, steps_per_epoch=2, callbacks=[times], shuffle=False, verbose=0)
+            model.fit(batches, steps_per_epoch=steps, callbacks=[times], shuffle=False, verbose=0)
     except tf.errors.ResourceExhaustedError as error:
         raise training_input.out_of_memory(error) from None
+    finally:
+        for variable, value in zip(model.variables, values, strict=True):
+            variable.assign(value)
     parameters = trainable_parameters(model)
     return DryRun(
         model=model.name,

@@ -19,6 +19,8 @@ DIVERGED = 100.0  # times the loss of random guessing; training that works stays
 class DivergenceGuard(PositionCallback):
     """Stops training when the running loss is NaN or infinite, or 100 times the loss of random guessing.
 
+    The penalties of the weights at the start are not counted: in a large network, they may be much larger.
+
     Args:
         classes: number of the model's classes.
         run: the run directory, whose last checkpoint the error names.
@@ -29,6 +31,9 @@ class DivergenceGuard(PositionCallback):
         super().__init__(skipped)
         self.run = run
         self.limit = DIVERGED * max(1.0, math.log(classes))
+
+    def on_train_begin(self, logs=None):
+        self.limit += float(sum(self.model.losses))
 
     def on_train_batch_end(self, batch, logs=None):
         if not logs["loss"] < self.limit:  # NaN is not below it, either

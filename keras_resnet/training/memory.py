@@ -1,5 +1,6 @@
 """Memory of a training step: a check before the run, the error when it is short, and the peak."""
 
+import itertools
 import math
 import os
 import resource
@@ -7,6 +8,8 @@ import sys
 
 import keras
 import tensorflow as tf
+
+from keras_resnet.models.complexity import layers_of
 
 
 def check_memory(model: keras.Model, batch_size: int, image_shape: tuple[int, int, int]) -> None:
@@ -24,8 +27,11 @@ def check_memory(model: keras.Model, batch_size: int, image_shape: tuple[int, in
     """
     if tf.config.list_logical_devices("GPU"):
         return
+    if getattr(model, "recompute_blocks", False):
+        return  # what a step keeps then depends on the largest block
     kept = (keras.layers.Conv2D, keras.layers.BatchNormalization)
-    outputs = [layer.output for layer in of_size(model, image_shape).layers if isinstance(layer, kept)]
+    layers = itertools.dropwhile(lambda layer: not layer.trainable_variables, layers_of(of_size(model, image_shape)))
+    outputs = [layer.output for layer in layers if isinstance(layer, kept) and None not in layer.output.shape[1:]]
     needed = batch_size * sum(math.prod(output.shape[1:]) * tf.as_dtype(output.dtype).size for output in outputs)
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > available:

@@ -175,10 +175,27 @@ def set_weight_decay(model: keras.Model, recipe: Recipe) -> None:
     """Adds `l2_penalty / 2` times the squared L2 norm of every trainable weight, or every kernel, to the model's loss.
 
     The penalties are regularizers of the variables, not of the layers: they are part of the loss, but a saved model
-    does not contain them. A penalty of 0 removes them.
+    does not contain them. A penalty of 0 removes them. The regularizers of the user's own layers stay.
     """
     penalty = l2_penalty(recipe)
     for variable in model.trainable_variables:
+        own = getattr(variable.regularizer, "own", variable.regularizer)
         decays = penalty and is_decayed(variable, recipe.decayed_weights)
-        # Keras's L2 lacks the factor 1/2.
-        variable.regularizer = keras.regularizers.L2(penalty / 2) if decays else None
+        variable.regularizer = WeightDecay(penalty, own) if decays else own
+
+
+class WeightDecay(keras.regularizers.Regularizer):
+    """The penalty `decay / 2` times the squared L2 norm, plus that of another regularizer.
+
+    Example:
+        >>> import keras
+        >>> from keras_resnet.training.optimizers import WeightDecay
+        >>> float(WeightDecay(0.5, keras.regularizers.L1(1.0))(keras.ops.array([2.0])))
+        3.0
+    """
+
+    def __init__(self, decay: float, own: keras.regularizers.Regularizer | None = None):
+        self.l2, self.own = keras.regularizers.L2(decay / 2), own  # Keras's lacks the factor 1/2
+
+    def __call__(self, x):
+        return self.l2(x) + self.own(x) if self.own else self.l2(x)

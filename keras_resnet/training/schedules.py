@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_resnet.models.complexity import weighted_layers
 from keras_resnet.recipes import Recipe, rate_factor
 from keras_resnet.training.position import PositionCallback
 
@@ -40,6 +41,4 @@ class LearningRate(PositionCallback):
 
 def needs_warmup(model: keras.Model, recipe: Recipe) -> bool:
     """Whether the network is deep enough to start at the recipe's `warmup_learning_rate`."""
-    weighted = (keras.layers.Conv2D, keras.layers.Dense)
-    depth = sum(isinstance(layer, weighted) and "shortcut" not in layer.name for layer in model.layers)
-    return recipe.warmup_learning_rate > 0 and depth >= recipe.warmup_min_layers
+    return recipe.warmup_learning_rate > 0 and weighted_layers(model) >= recipe.warmup_min_layers

@@ -25,6 +25,7 @@ from keras_resnet.run_directory import Run
 from keras_resnet.training.arguments import (
     check_accumulation,
     check_augmentation,
+    check_colors,
     check_early_stopping,
     check_model,
     check_options,
@@ -56,6 +57,7 @@ from keras_resnet.training.workdir import (
     begin,
     check_workdir,
     extend_epochs,
+    identity,
     locked,
     warn_of_other_weights,
 )
@@ -159,7 +161,8 @@ def train(
     check_workdir(run, description, extend)  # before the model is built
     strategy = strategy or default_strategy(model)
     # Variables of different shapes would end all workers in an error of TensorFlow's.
-    Worker(strategy).check_agreement((zlib.crc32(json.dumps(description, sort_keys=True).encode()),), HOW_WORKERS_AGREE)
+    agreed = json.dumps(identity(description), sort_keys=True)
+    Worker(strategy).check_agreement((zlib.crc32(agreed.encode()),), HOW_WORKERS_AGREE)
     model, worker = compiled_model(model, data, recipe, strategy, optimizer, loaded_teacher)
     averages = MovingAverages(model, recipe.ema_decay) if recipe.ema_decay else None
     if isinstance(model, Model):
@@ -199,10 +202,11 @@ def checked_arguments(
     """
     get_recipe(recipe)  # an unknown one is refused before data are read
     check_model(model)
-    check_strategy(strategy)
+    check_strategy(strategy, model)
     data = data if isinstance(data, Data) else load_data(data, recipe)
     recipe = get_recipe(recipe, len(data.train))
     check_augmentation(augmentation, data.image_shape)
+    check_colors(recipe, data)
     if not isinstance(model, str):
         check_fits(model, data)
         warn_of_network_settings(model, recipe)

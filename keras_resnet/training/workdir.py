@@ -126,6 +126,21 @@ def _check_version(run, saved):
         )
 
 
+def identity(description: Description) -> dict[str, Any]:
+    """The parts of a description that all workers must agree on: everything but the paths of files.
+
+    Example:
+        >>> from keras_resnet.training.workdir import identity
+        >>> description = dict.fromkeys(("model", "optimizer", "recipe", "augmentation", "data"), {})
+        >>> identity({**description, "teacher": {"source": "run", "weights": "ab"}, "start": {}})["teacher"]
+        {'weights': 'ab'}
+    """
+    parts = (*IDENTITY, "start")
+    return {
+        part: {key: value for key, value in description[part].items() if key not in ONLY_RECORDED} for part in parts
+    }
+
+
 def _differences(saved, requested):
     """What differs between two descriptions: {(part, key): (saved, requested)}."""
     parts = {part: (saved.get(part, {}), requested[part]) for part in IDENTITY}

@@ -9,6 +9,7 @@ import pytest
 
 import keras_resnet
 from keras_resnet import Recipe, load_data
+from keras_resnet.distributed.strategies import mirrored
 from tests.training.nets import linear_net, open_net
 
 RECIPE = Recipe(epochs=0.25, batch_size=16, learning_rate=0.01)
@@ -113,3 +114,26 @@ def test_models_of_any_size_are_trained_counted_and_evaluated(data, tmp_path):
     assert call("evaluate", data, tmp_path, model=open_net(), protocol="multi_scale", scales=[8, 16]).images == 40
     soft = dataclasses.replace(RECIPE, label_smoothing=0.1)
     assert call("recalibrate_batchnorm", data, tmp_path, model=open_net(), recipe=soft).name == "open"
+
+
+def test_gray_images_train_and_their_colors_cannot_be_changed(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 1)).astype("uint8")
+    gray = load_data((images, np.arange(32) % 4))
+    for setting in (dict(color_jitter=0.4), dict(random_erasing=0.5), dict(auto_augment="randaugment")):
+        recipe = dataclasses.replace(RECIPE, **setting)
+        with pytest.raises(ValueError, match="needs images with three channels, but those of arrays have 1"):
+            keras_resnet.train("resnet8", gray, recipe, tmp_path / "run", verbose=0)
+    assert keras_resnet.train("resnet20_cifar", gray, RECIPE, tmp_path / "run", verbose=0).images == 32
+
+
+def test_a_model_that_was_built_outside_the_strategy_is_refused(data, tmp_path):
+    with pytest.raises(ValueError, match=r"linear was not built under the strategy; build it in strategy\.scope"):
+        call("train", data, tmp_path / "run", strategy=mirrored())
+
+
+def test_regularizers_of_the_users_layers_stay(data, tmp_path):
+    model = linear_net(kernel_regularizer="l2")
+    own = float(sum(model.losses))
+    keras_resnet.train(model, data, dataclasses.replace(RECIPE, learning_rate=1e-9), tmp_path / "run", verbose=0)
+    assert float(sum(model.losses)) == pytest.approx(own, rel=1e-4)
+    assert own > 0

@@ -130,3 +130,29 @@ def test_dry_run_counts_measures_and_writes_nothing(devices, shapes, tmp_path, m
     assert not list(tmp_path.iterdir())
     for word in ("parameters", "GFLOPs", "memory", "images/s", "to the end", f"{devices} device"):
         assert word in str(result)
+
+
+def test_dry_run_leaves_the_weights_of_a_model_alone(shapes):
+    model = net_with(keras.layers.Identity())
+    before = model.get_weights()
+    keras_resnet.dry_run(model, load_data(shapes), RECIPE)
+    for value, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, old)
+
+
+def test_a_large_penalty_is_no_divergence(shapes, tmp_path):
+    model = net_with(keras.layers.Identity())
+    for variable in model.trainable_variables:
+        variable.assign(variable + 100.0)
+    recipe = dataclasses.replace(RECIPE, epochs=0.25, weight_decay=0.1, learning_rate=1e-6)
+    assert train(model, load_data(shapes), recipe, tmp_path / "run", verbose=0).images == 40
+
+
+def test_memory_of_frozen_layers_and_of_recomputed_blocks_is_not_counted():
+    shape, batch = (32, 32, 3), 10**9
+    check_memory(keras_resnet.freeze(create_model("resnet20_cifar"), "stage3"), batch, shape)
+    model = create_model("resnet20_cifar")
+    with pytest.raises(MemoryError):
+        check_memory(model, batch, shape)
+    model.recompute_blocks = True
+    check_memory(model, batch, shape)

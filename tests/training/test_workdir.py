@@ -15,7 +15,7 @@ import pytest
 
 from keras_resnet import Recipe, load_data, load_model, load_weights, train
 from keras_resnet.run_directory import Run
-from keras_resnet.training.checkpoints import latest_checkpoint
+from keras_resnet.training.checkpoints import latest_checkpoint, save_checkpoint
 from keras_resnet.training.loop import segments
 from keras_resnet.training.workdir import locked
 from tests.marks import few
@@ -312,3 +312,21 @@ def test_run_of_a_version_without_some_settings_resumes_if_these_have_their_defa
     (workdir / "recipe.json").write_text(json.dumps(unknown))
     with pytest.raises(FileExistsError, match=r"recipe.cut_out: saved 0.5, requested None"):
         train(linear_net(), data, RECIPE, workdir, verbose=0)
+
+
+def test_a_new_checkpoint_outlives_damaged_later_ones(data, tmp_path):
+    run = Run(tmp_path / "run")
+    train(linear_net(), data, RECIPE, run.directory, verbose=0)
+    for variables in run.file("checkpoints").glob("*.npz"):
+        variables.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        train(linear_net(), data, RECIPE, run.directory, callbacks=[Stop(3)], checkpoint_every=1, verbose=0)
+    assert (latest_checkpoint(run).epoch, latest_checkpoint(run).step) == (0, 3)
+
+
+def test_checkpoints_are_ordered_by_number(tmp_path):
+    run = Run(tmp_path)
+    run.file("checkpoints").mkdir()
+    for epoch in (99_999, 100_000):
+        save_checkpoint(run, [np.zeros(1)], epoch, 0, {})
+    assert latest_checkpoint(run).epoch == 100_000
