@@ -23,7 +23,7 @@ from keras_resnet.rules import PATH, check
 from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, metadata_in_zip
 from keras_resnet.runtimes.outputs import SIGNATURE, the_input, the_probabilities
 from keras_resnet.view import View
-from keras_resnet.weights.pretrained import variant_of
+from keras_resnet.weights.pretrained import find_weights, variant_of
 
 if TYPE_CHECKING:
     from keras_resnet.data.loading import Data
@@ -144,10 +144,14 @@ def environment() -> dict[str, Any]:
 
 def _commit():
     """The package's git commit, with the suffix "-dirty" if files are modified; None outside a checkout."""
-    folder = pathlib.Path(__file__).parent
-    describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    here = pathlib.Path(__file__)
+    tracked = ["ls-files", "--error-unmatch", here.name]  # fails for a package installed inside another repository
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        for command in (tracked, describe):
+            words = ["git", "-C", str(here.parent), *command]
+            output = subprocess.run(words, capture_output=True, text=True, check=True, timeout=10).stdout
+        return output.strip()
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -189,6 +193,71 @@ def load_model(run: str | os.PathLike) -> keras.Model:
         ('airplane', 'automobile')
     """
     return load_saved_model(run).model
+
+
+def run_of(model: str | os.PathLike) -> Run | None:
+    """The run directory that a path is, or whose file it is; None for other paths and for ids of weights.
+
+    Example:
+        >>> from keras_resnet.run_directory import run_of
+        >>> run_of("runs/cifar/final.keras").directory.name  # doctest: +SKIP
+        'cifar'
+    """
+    path = pathlib.Path(model).expanduser()
+    run = Run(path if path.is_dir() else path.parent)
+    return run if path.exists() and run.file("recipe.json").is_file() else None
+
+
+def recipe_of(model: str | os.PathLike) -> Recipe | None:
+    """The recipe by whose settings a model is tested: that of its run, or one with the view of its file or weights.
+
+    Args:
+        model: what `load_model` takes.
+
+    Returns:
+        The recipe; None if the model has no view.
+
+    Example:
+        >>> import keras_resnet
+        >>> keras_resnet.run_directory.recipe_of("timm/resnet50.a1_in1k").image_size
+        288
+    """
+    run = run_of(model)
+    if run:
+        return run.recipe()
+    view = _view_of(model)
+    return recipe_with(view) if view else None
+
+
+def recipe_with(view: View) -> Recipe:
+    """A recipe whose test images have this view.
+
+    Example:
+        >>> from keras_resnet.run_directory import recipe_with
+        >>> from keras_resnet.view import View
+        >>> recipe_with(View((160, 160), 0.95)).image_size
+        160
+    """
+    return Recipe(image_size=min(view.size), crop_fraction=view.crop_fraction, interpolation=view.interpolation)
+
+
+def _view_of(model: str | os.PathLike) -> View | None:
+    """The view of a model file, a SavedModel or an id of weights, without loading it; None if it has none."""
+    path, variant = pathlib.Path(model).expanduser(), variant_of(str(model))
+    if variant and not path.exists():
+        return find_weights(variant, str(model)).view
+    path = model_file(path)
+    if path.name == SAVED_MODEL_FILE:
+        file = path.with_name(VIEW_FILE)
+        return View.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    if exported := metadata_in_zip(path):
+        return exported.view
+    try:
+        with zipfile.ZipFile(path) as archive:
+            view = json.loads(archive.read("config.json"))["config"].get("view")
+        return View.from_json(view) if view else None
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
+        return None  # of a damaged file, which `load_model` explains
 
 
 def has_keras_model(run: str | os.PathLike) -> bool:

@@ -29,12 +29,8 @@ def define_flags() -> None:
 
 def check_flags() -> None:
     """Refuses unknown recipes and a missing folder of photos."""
-    refuse(
-        [
-            (not FLAGS.data_dir, "Give a --data_dir with photos."),
-            (FLAGS.data_dir and not pathlib.Path(FLAGS.data_dir).is_dir(), f"--data_dir: no folder {FLAGS.data_dir}."),
-        ]
-    )
+    refuse([(not FLAGS.data_dir, "Give a --data_dir with photos.")])
+    refuse([(not pathlib.Path(FLAGS.data_dir).expanduser().is_dir(), f"--data_dir: no folder {FLAGS.data_dir}.")])
     for name in FLAGS.recipes or ():
         get_recipe(name)
 

@@ -120,23 +120,7 @@ def _check_arguments(command: Command, arguments: list[str]) -> None:
     least = sum(not name.startswith("[") for name in expected)
     too_many = given > len(expected) and not command.arguments.endswith("...")
     if given < least or too_many or "" in arguments:
-        raise usage_error(arguments, command)
-
-
-def usage_error(argv: list[str], command: Command | str) -> SystemExit:
-    """The error to raise when positional arguments are missing: a usage line on stderr and exit code 1.
-
-    Args:
-        argv: as `main` gets it.
-        command: the command, or its arguments and flags as text.
-
-    Example:
-        >>> from keras_resnet.commands.app import usage_error
-        >>> print(usage_error(["scripts/predict.py"], "RUN IMAGE..."))
-        usage: predict.py RUN IMAGE...
-    """
-    program = pathlib.Path(argv[0]).name
-    return SystemExit(usage(program, command) if isinstance(command, Command) else f"usage: {program} {command}")
+        raise SystemExit(usage(pathlib.Path(arguments[0]).name, command))
 
 
 def _call_if_defined(module: ModuleType, name: str) -> None:

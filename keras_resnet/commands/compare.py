@@ -20,9 +20,9 @@ def check_flags() -> None:
 
 def main(argv: list[str]) -> None:
     """Writes the page, and prints the accuracies."""
-    from keras_resnet.reporting.comparison import write_comparison
+    from keras_resnet.reporting.comparison import accuracy_of, write_comparison
 
     for run in write_comparison(argv[1:], FLAGS.output):
-        done = f"accuracy {run.result['top1_accuracy']:.4f}" if run.result else "not complete"
+        done = f"accuracy {accuracy_of(run.result):.4f}" if run.result else "not complete"
         print(f"{run.log.name}: {done}")
     print(f"Wrote {pathlib.Path(FLAGS.output).expanduser()}.")

@@ -24,7 +24,7 @@ from keras_resnet.commands.flags import (
 from keras_resnet.commands.training import WEIGHTS, check_weights
 from keras_resnet.errors import check_name
 from keras_resnet.files import write_text
-from keras_resnet.recipes import Recipe
+from keras_resnet.recipes import Recipe, override
 from keras_resnet.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from keras_resnet.evaluation import Result
     from keras_resnet.weights import PretrainedWeights
+
+UNKNOWN_VIEW = Recipe(crop_fraction=0.875)  # for weights that do not say how they are tested
 
 
 def define_flags() -> None:
@@ -149,21 +151,19 @@ def main(argv: list[str]) -> None:
 
 def _test_recipe() -> Recipe:
     """How images are resized and cropped: by the run's recipe or the weights' settings, unless flags override them."""
-    from keras_resnet.run_directory import Run
+    from keras_resnet.run_directory import recipe_of, recipe_with
 
-    run, published = Run(FLAGS.model), _published()
-    if run.file("recipe.json").is_file():
-        recipe = run.recipe()
-    elif published:
+    published = _published()
+    if published:
         refuse([(FLAGS.class_list, f"{FLAGS.weights} has its own classes; leave out --class_list.")])
-        recipe = Recipe(
-            image_size=published.input_size,
-            crop_fraction=published.crop_fraction,
-            interpolation=published.interpolation,
-        )
-    else:
+        recipe = recipe_with(published.view)
+    elif FLAGS.weights:
         check_weights(FLAGS.model, FLAGS.weights)
-        recipe = Recipe(crop_fraction=0.875)
+        recipe = UNKNOWN_VIEW
+    else:
+        recipe = recipe_of(FLAGS.model) or UNKNOWN_VIEW
+    if FLAGS["image_size"].present:
+        recipe = override(recipe, test_size=0)  # which would come before it
     return override_settings(recipe)
 
 

@@ -6,6 +6,7 @@ import keras_resnet
 from keras_resnet.choices import PRECISIONS, SPLITS
 from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group, refuse
 from keras_resnet.commands.quiet_start import quiet_stderr
+from keras_resnet.recipes import Recipe
 
 
 def define_flags() -> None:
@@ -32,11 +33,13 @@ def check_flags() -> None:
 
 def main(argv: list[str]) -> None:
     """Exports the model; the log says what was written."""
+    from keras_resnet.run_directory import recipe_of
+
     _, run, path = argv
     data = None
     if FLAGS.evaluate:
         source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
-        data = keras_resnet.load_data(source, data_dir=data_dir)
+        data = keras_resnet.load_data(source, recipe_of(run) or Recipe(), data_dir=data_dir)
     with quiet_stderr():  # LiteRT announces its parts
         keras_resnet.export(
             run,

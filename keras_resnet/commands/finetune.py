@@ -3,7 +3,16 @@
 from absl import flags
 
 import keras_resnet
-from keras_resnet.commands.flags import FLAGS, default_to_recipe, define_recipe_flags, group, recipe_from_flags, refuse
+from keras_resnet.commands.flags import (
+    FLAGS,
+    default_to_recipe,
+    define_recipe_flags,
+    define_unreadable_image_flags,
+    group,
+    recipe_from_flags,
+    refuse,
+    unreadable_image_options,
+)
 from keras_resnet.commands.training import (
     check_training_flags,
     define_training_flags,
@@ -17,6 +26,7 @@ def define_flags() -> None:
     """Defines the flags of the command."""
     define_recipe_flags(default="finetune")
     define_training_flags(model="resnet50", weights="imagenet")
+    define_unreadable_image_flags()
     with group("model"):
         flags.DEFINE_string("freeze", None, "Last part to freeze: stem, stage1, stage2, ... [nothing]")
 
@@ -40,4 +50,4 @@ def main(argv: list[str]) -> None:
     model = model_from_flags(data, recipe, strategy)
     if FLAGS.freeze:
         keras_resnet.freeze(model, FLAGS.freeze)
-    train_from_flags(model, data, recipe, strategy)
+    train_from_flags(model, data, recipe, strategy, **unreadable_image_options())

@@ -12,7 +12,6 @@ from typing import Any
 from absl import flags
 
 from keras_resnet.choices import ON_ERROR, RUNTIMES
-from keras_resnet.commands.app import usage_error
 from keras_resnet.commands.quiet_start import quiet_stderr
 
 CSV_COLUMNS = ("image", "rank", "class", "probability", "error")
@@ -40,8 +39,6 @@ def needs_tensorflow(argv: list[str]) -> bool:
 
 def main(argv: list[str]) -> int:
     """Prints the classes of each image as soon as they are known; the exit code is 1 if an image is unreadable."""
-    if len(argv) < 3:
-        raise usage_error(argv, "RUN IMAGE... [--top=5] [--json | --csv] [--on_error=return]")
     for handler in logging.getLogger("keras_resnet").handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(sys.stderr)  # only predictions on stdout

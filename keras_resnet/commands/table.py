@@ -11,7 +11,7 @@ class Command:
     Its module has `define_flags()` and `main(argv)`, which returns the exit code or None for 0. It may have
     `complete_flags()`, which sets the defaults that depend on other flags, and `check_flags()`, which refuses flags;
     and `needs_tensorflow(argv)`, where that depends on the arguments.
-    Only `main` may import Keras and TensorFlow, because the other functions also run for `--help`.
+    `define_flags` and `complete_flags` may not import Keras and TensorFlow, because they also run for `--help`.
 
     Attributes:
         module: name of the module.

@@ -135,7 +135,7 @@ def check_weights(model: str, weights: str | None) -> None:
         keras_resnet.find_weights(model, weights)
     elif is_hub_address(weights):
         fetch_from_hub(weights)
-    elif not pathlib.Path(weights).is_file():
+    elif not pathlib.Path(weights).expanduser().is_file():
         raise FileNotFoundError(f"There is no weight file {weights}.")
 
 

@@ -181,12 +181,24 @@ def _accuracy(run: ComparedRun, first: ComparedRun) -> tuple[str, ...]:
     epochs = f"{epochs_done(run.log):g} of {run.log.epochs:g}"
     if run.result is None:
         return (run.log.name, epochs, "not complete", *["-"] * 4)
-    result, accuracy = run.result, run.result["top1_accuracy"]
+    result, accuracy = run.result, accuracy_of(run.result)
     comparable = first.result is not None and run is not first and _tested_on(run) == _tested_on(first)
-    difference = f"{100 * (accuracy - first.result['top1_accuracy']):+.2f}" if comparable else "-"  # type: ignore[index]
+    difference = f"{100 * (accuracy - accuracy_of(first.result)):+.2f}" if comparable else "-"  # type: ignore[arg-type]
     error = 100 * math.sqrt(accuracy * (1 - accuracy) / result["images"])
-    tested = f"{result['images']:,} {result['split']} images, {result['protocol']}"
-    return run.log.name, epochs, percent(accuracy), difference, f"{error:.2f}", percent(result["top5_accuracy"]), tested
+    tested = ", ".join(filter(None, [f"{result['images']:,} {result['split']} images", result.get("protocol")]))
+    top5 = result.get("top5_accuracy")
+    return run.log.name, epochs, percent(accuracy), difference, f"{error:.2f}", percent(top5), tested
+
+
+def accuracy_of(result: Mapping[str, Any]) -> float:
+    """The accuracy in a run's result.json, also in one of `scripts/train_cifar10_jax.py`, which has only counts.
+
+    Example:
+        >>> from keras_resnet.reporting.comparison import accuracy_of
+        >>> accuracy_of({"images": 10, "top1_correct": 9})
+        0.9
+    """
+    return result["top1_correct"] / result["images"]
 
 
 def _tested_on(run: ComparedRun) -> tuple[Any, ...]:

@@ -110,17 +110,23 @@ def _needs_python(description: Mapping[str, Any]) -> bool:
     built_in_python = "parameters" in model and not from_weights
     own_objects = description.get("optimizer") or description.get("augmentation")
     from_memory = "data_source" in description and not description["data_source"]
+    own_settings = set(_source(description)) - {"source", "data_dir"}
     teacher = description.get("teacher")
     frozen_otherwise = model.get("frozen") and not _is_folder(_source(description)["source"])
     return bool(
-        built_in_python or own_objects or from_memory or frozen_otherwise or (teacher and not teacher.get("source"))
+        built_in_python
+        or own_objects
+        or from_memory
+        or own_settings
+        or frozen_otherwise
+        or (teacher and not teacher.get("source"))
     )
 
 
 def _is_weights_flag(name: str, source: str | None) -> bool:
     """Whether `--weights` takes a source of weights for this variant."""
     if not is_published(source):
-        return is_hub_address(source) or (source is not None and pathlib.Path(source).is_file())
+        return is_hub_address(source) or (source is not None and pathlib.Path(source).expanduser().is_file())
     try:
         find_weights(name, source)
     except ValueError:

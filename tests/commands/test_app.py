@@ -87,10 +87,6 @@ def test_a_wrong_number_of_arguments_shows_the_usage(run, named, arguments, acce
     assert run(lambda argv: None, *arguments, named=named) == ((0, "", "") if accepted else (1, "", f"{usage}\n"))
 
 
-def test_usage_names_the_script():
-    assert app.usage_error(["scripts/predict.py"], "RUN IMAGE...").code == "usage: predict.py RUN IMAGE..."
-
-
 COMMAND = """
 import sys, time, warnings
 from keras_resnet.commands import app

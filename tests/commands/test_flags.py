@@ -35,7 +35,7 @@ FLAGS = {
         "interpolation", "per_class", "real_labels", "recalibrate_batchnorm", "classes", "class_list",
     },
     "export": {"format", "precision", "calibration", "images", "evaluate", "data_dir", "data", "split"},
-    "finetune": {*TRAINING, *SETTINGS, "freeze"},
+    "finetune": {*TRAINING, *SETTINGS, *UNREADABLE, "freeze"},
     "launch": {"workers"},
     "list": {"weights", "recipes", "licence", "commercial", "image_size", "min_top1"},
     "predict": {"top", "json", "csv", "on_error", "runtime"},

@@ -94,7 +94,9 @@ def main(argv: list[str]) -> None:
 
 def _recipe(name: str) -> Recipe:
     """The training setup: that of the run, or one for images as `subject.data_from_flags` loads them."""
-    run, default = subject.run_of(name), get_recipe(RECIPE)
+    from keras_resnet.run_directory import run_of
+
+    run, default = run_of(name), get_recipe(RECIPE)
     recipe = run.recipe() if run else dataclasses.replace(default, validation_fraction=0.0, per_pixel_mean=False)
     return override_settings(recipe) if FLAGS.epochs else recipe
 

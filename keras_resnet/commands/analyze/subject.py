@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import keras
 
     from keras_resnet.data import Data
-    from keras_resnet.run_directory import Run
 
 logger = logging.getLogger(__name__)
 
@@ -100,15 +99,6 @@ def model_for(name: str, data: "Data") -> "keras.Model":
     return model
 
 
-def run_of(model: str) -> "Run | None":
-    """The run directory that a model from the command line is, or whose file it is; None without one."""
-    from keras_resnet.run_directory import Run
-
-    path = pathlib.Path(model).expanduser()
-    run = Run(path if path.is_dir() else path.parent)
-    return run if path.exists() and run.file("recipe.json").is_file() else None
-
-
 def data_from_flags(model: str) -> "Data":
     """The images of --data_dir and --data; without these flags, those of the run.
 
@@ -119,17 +109,26 @@ def data_from_flags(model: str) -> "Data":
         FileNotFoundError: the images are not where they should be.
         ValueError: the run does not record where its images are.
     """
+    from keras_resnet.run_directory import recipe_of, run_of
+
     check_is_model(model)
     run = run_of(model)
     if run and not (FLAGS["data_dir"].present or FLAGS["data"].present):
         return run.data()
     source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
-    return keras_resnet.load_data(source, run.recipe() if run else Recipe(), data_dir=data_dir)
+    recipe = None if is_variant(model) else recipe_of(model)
+    return keras_resnet.load_data(source, recipe or Recipe(), data_dir=data_dir)
 
 
 def split_from_flags(data: "Data") -> str:
-    """The value of --split, or the first split that exists of test, validation and train."""
-    return FLAGS.split or next(split for split in reversed(SPLITS) if split in data.splits)
+    """The value of --split, or the first split that exists of test, validation and train.
+
+    Raises:
+        ValueError: the data have no such split.
+    """
+    from keras_resnet.evaluation.checks import checked_split
+
+    return checked_split(data, FLAGS.split)
 
 
 def output_folder(model: str | None = None) -> pathlib.Path:

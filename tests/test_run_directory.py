@@ -1,0 +1,53 @@
+"""What a run, a model file and weights say about their test images."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resnet
+from keras_resnet import Recipe, create_model, load_data, train
+from keras_resnet.models.surgery import frozen_through
+from keras_resnet.run_directory import recipe_of, run_of
+from keras_resnet.view import View
+
+RECIPE = Recipe(epochs=0.5, batch_size=8, image_size=32, crop_fraction=0.8, validation_fraction=0.25)
+
+
+def test_the_recipe_of_a_run_is_that_of_its_files(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3)).astype("uint8")
+    train("resnet8", load_data((images, np.arange(16) % 2), RECIPE), RECIPE, tmp_path / "run", verbose=0)
+    for path in (tmp_path / "run", tmp_path / "run" / "final.keras", str(tmp_path / "run" / "best.keras")):
+        assert recipe_of(path) == RECIPE
+        assert run_of(path).directory == tmp_path / "run"
+
+
+@pytest.mark.parametrize("name", ["net.keras", "net"])  # a Keras file, and a SavedModel
+def test_the_recipe_of_a_file_has_the_view_of_its_model(name, tmp_path):
+    model = create_model("resnet8", input_shape=(24, 24, 3))
+    model.save(tmp_path / name)
+    assert recipe_of(tmp_path / name) is None
+    model.view = View((24, 24), 0.75, "bicubic")
+    model.save(tmp_path / name)
+    assert recipe_of(tmp_path / name) == Recipe(image_size=24, crop_fraction=0.75, interpolation="bicubic")
+    assert run_of(tmp_path / name) is None
+
+
+def test_the_recipe_of_an_export_has_its_view(tmp_path):
+    model = create_model("resnet8")
+    model.view = View((32, 32), 0.9)
+    keras_resnet.export(model, tmp_path / "net.keras")
+    assert recipe_of(tmp_path / "net.keras").crop_fraction == 0.9
+
+
+def test_the_recipe_of_weights_is_that_of_their_publisher():
+    recipe = recipe_of("timm/resnet50.a1_in1k")
+    assert (recipe.image_size, recipe.crop_fraction, recipe.interpolation) == (288, 1.0, "bicubic")
+
+
+def test_frozen_parts():
+    model = create_model("resnet20_cifar")
+    assert frozen_through(model) is None
+    assert frozen_through(keras_resnet.freeze(model, "stage2")) == "stage2"
+    for layer in model.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    assert frozen_through(model) is None
