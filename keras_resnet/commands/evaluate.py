@@ -132,7 +132,7 @@ def _check_files() -> None:
 def main(argv: list[str]) -> None:
     """Evaluates under each protocol, and prints the results."""
     del argv
-    recipe = _test_recipe()
+    recipe = view_recipe()
     source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
     data = keras_resnet.load_data(source, recipe, data_dir=data_dir)
     model = _load_model(data)
@@ -149,7 +149,7 @@ def main(argv: list[str]) -> None:
         _write_classes(FLAGS.per_class, results)
 
 
-def _test_recipe() -> Recipe:
+def view_recipe() -> Recipe:
     """How images are resized and cropped: by the run's recipe or the weights' settings, unless flags override them."""
     from keras_resnet.run_directory import recipe_of, recipe_with
 

@@ -10,7 +10,8 @@ from keras_resnet import choices
 from keras_resnet.commands.flags import GROUPS, define_recipe_flags, find_source, recipe_from_flags
 from keras_resnet.commands.table import COMMANDS
 from keras_resnet.distributed.strategies import STRATEGIES
-from keras_resnet.recipes import setting_fields, setting_groups
+from keras_resnet.recipes import Recipe, setting_fields, setting_groups, settings
+from keras_resnet.run_directory import Run
 from tests.commands.running import unchanged_process
 from tests.photos import write_photos
 
@@ -108,3 +109,14 @@ def test_source_is_the_folder_of_photos_or_the_data_set_in_it(tmp_path):
         assert find_source(str(folder), "cifar10") == (folder, None)
     assert find_source(str(prepared), "cifar10") == ("cifar10", prepared)
     assert find_source(None, "cifar10") == ("cifar10", None)
+
+
+def test_an_image_size_comes_before_a_runs_test_size(parsed, tmp_path):
+    recipe = Recipe(image_size=64, test_size=80)
+    Run(tmp_path).write_json("recipe.json", {"recipe": settings(recipe)})
+    evaluate = importlib.import_module(COMMANDS["evaluate"].module)
+    evaluate.define_flags()
+    parsed(f"--model={tmp_path}")
+    assert evaluate.view_recipe() == recipe
+    parsed(f"--model={tmp_path}", "--image_size=48")
+    assert evaluate.view_recipe() == Recipe(image_size=48)

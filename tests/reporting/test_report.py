@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+import pathlib
 import re
 
 import keras
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 import keras_resnet
-from keras_resnet.reporting.comparison import short_names, write_comparison
+from keras_resnet.reporting.comparison import accuracy_of, short_names, write_comparison
 from keras_resnet.reporting.findings import MistakePicture
 from keras_resnet.reporting.page import POLICY
 from keras_resnet.reporting.report import write_report
@@ -275,3 +276,11 @@ def test_a_browser_shows_the_page_without_an_error_or_a_request(name, width, col
     assert (brightness[0] > brightness[1]) == (color_scheme == "light")
     assert browser.run(OVERLAPS) == 0
     assert browser.run(OUTSIDE) == []
+
+
+def test_runs_of_the_script_for_jax_are_compared(tmp_path):
+    results = pathlib.Path(__file__).parents[2] / "results"
+    names = ["cifar_he2015/plainnet20_cifar-seed0", "cifar_fast/resnet20_cifar-seed0"]
+    runs = write_comparison([results / name for name in names], tmp_path / "compare.html")
+    assert [accuracy_of(run.result) for run in runs] == [0.9062, 0.9140]
+    assert "91.40 %" in (tmp_path / "compare.html").read_text(encoding="utf-8")
