@@ -8,6 +8,7 @@ from absl import flags
 
 import keras_resnet
 from keras_resnet.commands.flags import FLAGS, group, refuse
+from keras_resnet.commands.markdown import print_table
 from keras_resnet.errors import unknown_name
 from keras_resnet.recipes import RECIPES, SIZED, Recipe
 from keras_resnet.variants import VARIANTS
@@ -54,23 +55,15 @@ def main(argv: list[str]) -> None:
     """Prints a row for each variant or recipe that matches the pattern, or for each of the weights."""
     pattern = argv[1] if len(argv) > 1 else "*"
     if FLAGS.recipes:
-        _print_table(RECIPE_COLUMNS, _recipe_rows(pattern))
+        print_table(RECIPE_COLUMNS, _recipe_rows(pattern))
         return
     variants = keras_resnet.list_models(pattern)
     if not variants:
         raise unknown_name("model", pattern, VARIANTS)
     if FLAGS.weights:
-        _print_table(WEIGHTS_COLUMNS, _weights_rows(variants))
+        print_table(WEIGHTS_COLUMNS, _weights_rows(variants))
     else:
-        _print_table(COLUMNS, map(_row, variants))
-
-
-def _print_table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Prints a Markdown table, each row as soon as it is known: counting the operations of a model takes time."""
-    print("| " + " | ".join(columns) + " |")
-    print("|" + "---|" * len(columns))
-    for row in rows:
-        print("| " + " | ".join(row) + " |", flush=True)
+        print_table(COLUMNS, map(_row, variants))
 
 
 def _recipe_rows(pattern: str) -> list[tuple[str, ...]]:

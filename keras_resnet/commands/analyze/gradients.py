@@ -197,8 +197,7 @@ def _sum_rule(rows: Rows) -> str:
 def _claim(plain: Sequence[Rows]) -> str:
     ratios = list(map(_ratio, plain))
     answer = "yes" if min(ratios) >= VANISHED else "no"
-    low, high = f"{min(ratios):.3g}", f"{max(ratios):.3g}"
     return (
         "The paper (section 4.1) argues that gradients of plain networks with batch normalization do not vanish. Here: "
-        f"{answer}, the norm at the first block is {low if low == high else f'{low} to {high}'} times that at the last."
+        f"{answer}, the norm at the first block is {subject.span(ratios)} times that at the last."
     )

@@ -1,6 +1,6 @@
 """Removes, swaps and shuffles the blocks of trained networks, and measures the accuracy that remains."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -133,8 +133,8 @@ def _verdict(found: Collection[Measured]) -> str:
         return claim
     answer = "less" if max(residual) < min(plain) else "not less"
     return (
-        f"{claim} Here, one block fewer costs a residual network {answer}: {_range(residual)} points of error in the "
-        f"median, against {_range(plain)} (plain)."
+        f"{claim} Here, one block fewer costs a residual network {answer}: {subject.span(residual, '.1f')} points of "
+        f"error in the median, against {subject.span(plain, '.1f')} (plain)."
     )
 
 
@@ -145,8 +145,3 @@ def _costs(found: Iterable[Measured], is_residual: bool) -> list[float]:
         for measured in found
         if measured.is_residual == is_residual and measured.errors("removal")
     ]
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = min(values), max(values)
-    return f"{low:.1f}" if low == high else f"{low:.1f} to {high:.1f}"

@@ -1,6 +1,6 @@
 """Measures the standard deviation of each 3x3 layer's responses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,11 +81,6 @@ def _claim(means: Mapping[str, float], residual: Mapping[str, bool]) -> str:
         return f"{claim} Name networks of both kinds to compare them."
     answer = "yes" if max(of_residual) < min(of_plain) else "no"
     return (
-        f"{claim} Here: {answer}, the mean responses are {_range(of_residual)} with shortcuts and {_range(of_plain)} "
-        "without."
+        f"{claim} Here: {answer}, the mean responses are {subject.span(of_residual)} with shortcuts and "
+        f"{subject.span(of_plain)} without."
     )
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
-    return low if low == high else f"{low} to {high}"

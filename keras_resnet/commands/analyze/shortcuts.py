@@ -9,6 +9,7 @@ from absl import flags
 from keras_resnet.analysis.paper_networks import check_depth
 from keras_resnet.commands.analyze import subject, sweeps
 from keras_resnet.commands.flags import FLAGS, group
+from keras_resnet.commands.markdown import print_table
 
 if TYPE_CHECKING:
     from keras_resnet.analysis.shortcuts import Option
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> None:
 
     options = finished_options(sweeps.train_networks(networks(FLAGS.depth), _write_results))
     columns = ("shortcut", "parameters", "GFLOPs", "training error", "test error")
-    sweeps.print_table(columns, map(_cells, options))
+    print_table(columns, map(_cells, options))
     print("\n".join(sentences(options)))
 
 

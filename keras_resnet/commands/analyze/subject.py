@@ -151,6 +151,18 @@ def label(model: str) -> str:
     return name.lstrip("_") or name
 
 
+def span(values: Sequence[float], form: str = ".3g") -> str:
+    """The smallest and the largest value in words.
+
+    Example:
+        >>> from keras_resnet.commands.analyze.subject import span
+        >>> span([1.0, 3.0, 2.0]), span([1.0])
+        ('1 to 3', '1')
+    """
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"
+
+
 def write_table(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows with the same keys as CSV, and logs the path."""
     write_rows(path, rows)

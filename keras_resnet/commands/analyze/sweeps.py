@@ -21,6 +21,7 @@ from keras_resnet.commands.flags import (
     recipe_from_flags,
     refuse,
 )
+from keras_resnet.commands.markdown import print_table
 from keras_resnet.recipes import Recipe, override
 
 if TYPE_CHECKING:
@@ -119,9 +120,3 @@ def _print_plan(sweep: "Sequence[PlannedRun]") -> None:
             for planned in sweep
         ],
     )
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints a Markdown table."""
-    for cells in (columns, ["---"] * len(columns), *rows):
-        print("| " + " | ".join(cells) + " |")
