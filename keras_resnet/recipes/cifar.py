@@ -52,10 +52,10 @@ CIFAR: dict[str, Recipe] = {
         warmup_fraction=0.2,
         **_GROWING,
     ),
-    # Muon needs a third of the epochs of SGD.
+    # After 4 epochs, Muon reaches 88.9 %, and SGD 78.5 % (docs/results.md).
     "cifar_muon": Recipe(
-        source="this package: Muon on growing images, for 94 % with resnet12_fast_cifar in under 40 minutes on two CPU "
-        "cores with bfloat16",
+        source="this package: Muon on growing images, for resnet12_fast_cifar on CPU cores that compute in bfloat16",
+        measured="accuracy 93.26 % with flips, one seed, 46 minutes on one core (resnet12_fast_cifar; docs/results.md)",
         epochs=16,
         batch_size=512,
         optimizer="muon",
