@@ -30,10 +30,10 @@ class DivergenceGuard(PositionCallback):
     def __init__(self, classes: int, run: Run, skipped: int = 0):
         super().__init__(skipped)
         self.run = run
-        self.limit = DIVERGED * max(1.0, math.log(classes))
+        self.guessing = max(1.0, math.log(classes))
 
     def on_train_begin(self, logs=None):
-        self.limit += float(sum(self.model.losses))
+        self.limit = DIVERGED * self.guessing + float(sum(self.model.losses))
 
     def on_train_batch_end(self, batch, logs=None):
         if not logs["loss"] < self.limit:  # NaN is not below it, either
