@@ -122,8 +122,8 @@ def list_models(pattern: str = "*") -> list[str]:
 
     Example:
         >>> import keras_resnet
-        >>> keras_resnet.list_models("resnet1*_cifar")
-        ['resnet110_cifar', 'resnet1202_cifar']
+        >>> keras_resnet.list_models("resnet11*_cifar")
+        ['resnet110_cifar']
     """
     check("pattern", pattern, TEXT)
     return [name for name in VARIANTS if fnmatch.fnmatchcase(name, pattern)]

@@ -50,7 +50,7 @@ def bit_hyperrule(images: int) -> Recipe:
     Example:
         >>> from keras_resnet.recipes import get_recipe
         >>> recipe = get_recipe("bit_hyperrule", images=50_000)
-        >>> round(recipe.epochs * 50_000 / recipe.batch_size), recipe.mixup
+        >>> round(recipe.epochs * -(-50_000 // recipe.batch_size)), recipe.mixup
         (10000, 0.1)
     """
     steps = 500 if images < FEW else 10_000 if images < MANY else 20_000
