@@ -198,7 +198,7 @@ def accuracy_of(result: Mapping[str, Any]) -> float:
         >>> accuracy_of({"images": 10, "top1_correct": 9})
         0.9
     """
-    return result["top1_correct"] / result["images"]
+    return result["top1_accuracy"] if "top1_accuracy" in result else result["top1_correct"] / result["images"]
 
 
 def _tested_on(run: ComparedRun) -> tuple[Any, ...]:
