@@ -23,6 +23,7 @@ from keras_resnet.rules import PATH, check
 from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, metadata_in_zip
 from keras_resnet.runtimes.outputs import SIGNATURE, the_input, the_probabilities
 from keras_resnet.view import View
+from keras_resnet.weights.hdf5 import read_config
 from keras_resnet.weights.pretrained import find_weights, variant_of
 
 if TYPE_CHECKING:
@@ -248,13 +249,11 @@ def _view_of(model: str | os.PathLike) -> View | None:
         return find_weights(variant, str(model)).view
     path = model_file(path)
     if path.name == SAVED_MODEL_FILE:
-        file = path.with_name(VIEW_FILE)
-        return View.from_json(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+        return _served_view(Run(path.parent))
     if exported := metadata_in_zip(path):
         return exported.view
     try:
-        with zipfile.ZipFile(path) as archive:
-            view = json.loads(archive.read("config.json"))["config"].get("view")
+        view = read_config(path, None).get("view")
         return View.from_json(view) if view else None
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
         return None  # of a damaged file, which `load_model` explains
@@ -283,8 +282,7 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
     try:
         class_names = folder.class_names() if folder.file(LABELS_FILE).is_file() else None
         if path.name == SAVED_MODEL_FILE:
-            view = View.from_json(folder.read_json(VIEW_FILE)) if folder.file(VIEW_FILE).is_file() else None
-            return SavedModel(_served_model(path.parent), class_names, view)
+            return SavedModel(_served_model(path.parent), class_names, _served_view(folder))
         view = folder.view() if folder.file("recipe.json").is_file() else None
         if path.suffix == ".keras" and not zipfile.is_zipfile(path):
             raise ValueError("it is not a zip archive")  # Keras would not find the file
@@ -310,6 +308,11 @@ def model_file(path: pathlib.Path) -> pathlib.Path:
             "nor an id of weights."
         )
     return file
+
+
+def _served_view(folder: Run) -> View | None:
+    """The view in a SavedModel's folder, if it has one."""
+    return View.from_json(folder.read_json(VIEW_FILE)) if folder.file(VIEW_FILE).is_file() else None
 
 
 def _served_model(folder: pathlib.Path) -> keras.Model:

@@ -133,11 +133,12 @@ def dry_run(
         (269722, 6)
     """
     data, recipe, optimizer = checked_arguments(model, data, recipe, optimizer, augmentation, strategy)
+    own_variables = [] if isinstance(model, str) else model.variables
     loaded_teacher = load_teacher(teacher, model, data, recipe)
     model, worker = compiled_model(model, data, recipe, strategy, optimizer, loaded_teacher)
     largest = dataclasses.replace(recipe, early_sizes=(), size_milestones=())
     training_input = TrainingInput(data, largest, augmentation, UnreadableImages(), worker)
-    times, values = StepTimes(), [np.array(variable) for variable in model.variables]
+    times, values = StepTimes(), [np.array(variable) for variable in own_variables]
     steps = 3 if training_input.steps_per_epoch == 2 else 2  # the last step has a full batch
     try:
         batches = training_input.training(0, 0, DataTime())
@@ -146,7 +147,7 @@ def dry_run(
     except tf.errors.ResourceExhaustedError as error:
         raise training_input.out_of_memory(error) from None
     finally:
-        for variable, value in zip(model.variables, values, strict=True):
+        for variable, value in zip(own_variables, values, strict=True):
             variable.assign(value)
     parameters = trainable_parameters(model)
     return DryRun(
