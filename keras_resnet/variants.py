@@ -190,7 +190,9 @@ VARIANTS: dict[str, Row] = {
     "plainnet110_cifar": dict(_PLAIN_CIFAR, depths=(18, 18, 18)),  # 1.7M
     "plainnet1202_cifar": dict(_PLAIN_CIFAR, depths=(200, 200, 200)),  # 19.4M
     # For the recipe cifar_muon: most of its operations are convolutions with many filters, which CPUs compute fastest.
-    "resnet12_fast_cifar": dict(_CIFAR_SIZES, block="basic", depths=(1, 2, 2), widths=(32, 128, 256)),  # 2.6M
+    "resnet12_fast_cifar": dict(
+        _CIFAR_SIZES, **_AA, block="basic", depths=(1, 2, 2), widths=(32, 128, 256), shortcut="D"
+    ),  # 2.6M
     # He et al. 2016: 6n + 2 layers of basic blocks, 9n + 2 of bottlenecks.
     "resnetv2_110_cifar": dict(_CIFAR, **_V2, depths=(18, 18, 18)),  # 1.7M
     "resnetv2_164_cifar": dict(_V2_CIFAR, depths=(18, 18, 18)),  # 1.7M

@@ -183,6 +183,12 @@ def define_data_flags(default: str | None) -> None:
         flags.DEFINE_string("data", default, "Name of the TFDS data set, such as cifar10, in a folder of them.")
 
 
+def define_download_flag() -> None:
+    """Defines --download, for commands that train."""
+    with group("data"):
+        flags.DEFINE_bool("download", False, "Let TFDS download the data set if it is not in data_dir.")
+
+
 def find_source(data_dir: str | None, name: str) -> tuple[str | pathlib.Path, pathlib.Path | None]:
     """The arguments (source, data_dir) of `load_data`.
 

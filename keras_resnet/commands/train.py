@@ -11,6 +11,7 @@ from keras_resnet.commands.flags import (
     FLAGS,
     default_to_recipe,
     define_data_flags,
+    define_download_flag,
     define_recipe_flags,
     define_unreadable_image_flags,
     find_source,
@@ -64,9 +65,9 @@ def define_flags() -> None:
     define_recipe_flags(PHOTOS.recipe)
     define_training_flags(PHOTOS.model)
     define_data_flags(default=None)
+    define_download_flag()
     define_unreadable_image_flags()
     with group("data"):
-        flags.DEFINE_bool("download", False, "Let TFDS download the data set if it is not in data_dir.")
         flags.DEFINE_string("manual_dir", None, "Folder of the archives that TFDS prepares the data set from.")
         flags.DEFINE_bool("fake_data", False, "Train on generated photos, to measure speed.")
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,12 +108,17 @@ class Data:
         """
         if isinstance(self.train, Arrays):
             return self.train.images.mean(axis=0, dtype="float64")
-        every = -(-len(self.train) // MEAN_OF)
-        sample = self.train.take(np.arange(0, len(self.train), every))
         total, count = np.zeros(self.image_shape), 0
-        for images, labels, _ in evaluation_batches(sample, 64, lambda image: center_view(image, self.view)[0]):
-            total, count = total + images.numpy().sum(axis=0, dtype="float64"), count + len(labels)
+        for images in self.sample(MEAN_OF):
+            total, count = total + images.sum(axis=0, dtype="float64"), count + len(images)
         return total / count
+
+    def sample(self, count: int) -> Iterator[np.ndarray]:
+        """The center crops of at most `count` evenly spaced training images, in batches (B, H, W, C), 0 to 255."""
+        every = -(-len(self.train) // count)
+        sample = self.train.take(np.arange(0, len(self.train), every))
+        for images, _, _ in evaluation_batches(sample, 64, lambda image: center_view(image, self.view)[0]):
+            yield images.numpy()
 
 
 def load_data(

@@ -9,9 +9,10 @@ import numpy as np
 from keras_resnet.data.batches import evaluation_batches
 from keras_resnet.data.loading import Data, load_data
 from keras_resnet.data.unreadable import UnreadableImages, none_readable
-from keras_resnet.evaluation.checks import checked_split
+from keras_resnet.evaluation.checks import check_takes_images, checked_split
 from keras_resnet.evaluation.class_matching import match_names
 from keras_resnet.progress import bar_shown
+from keras_resnet.runtimes import Metadata
 from keras_resnet.runtimes.artifact import Artifact
 from keras_resnet.transforms.views import center_view
 
@@ -66,7 +67,8 @@ def compare_accuracy(
 
     Raises:
         FileNotFoundError: there are no such data.
-        ValueError: the data have no such split, or classes that the model does not know, or no readable image.
+        ValueError: the data have no such split, classes that the model does not know, images of a shape that it does
+            not take, or no readable image.
 
     Example:
         >>> from keras_resnet.exporting.accuracy import compare_accuracy
@@ -74,7 +76,7 @@ def compare_accuracy(
     """
     data, split = data_and_split(data, split, data_dir)
     metadata = artifact.metadata
-    outputs = match_names(metadata.name, metadata.class_names, (len(metadata.class_names),), data)
+    outputs = outputs_of_classes(model, metadata, data)
     view, examples = metadata.view or data.view, data.splits[split]
     bar = keras.utils.Progbar(len(examples), verbose=bar_shown(verbose), unit_name="image")
     counts = np.zeros(3, int)
@@ -89,6 +91,17 @@ def compare_accuracy(
         raise none_readable(len(examples), split, data.name)
     total, correct, exported_correct = counts.tolist()
     return Accuracies(split, total, correct, exported_correct, metadata.precision)
+
+
+def outputs_of_classes(model: keras.Model, metadata: Metadata, data: Data) -> np.ndarray:
+    """The model's output for each class of the data, int (classes,).
+
+    Raises:
+        ValueError: the model does not know a class of the data, or does not take images of their shape.
+    """
+    view = metadata.view or data.view
+    check_takes_images(model, data, (*view.size, data.image_shape[-1]))
+    return match_names(metadata.name, metadata.class_names, (len(metadata.class_names),), data)
 
 
 def data_and_split(

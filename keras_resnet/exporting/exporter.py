@@ -16,7 +16,7 @@ import numpy as np
 from keras_resnet.choices import PRECISIONS
 from keras_resnet.errors import check_name, first_line, shown
 from keras_resnet.evaluation.opening import ModelArtifact, open_model
-from keras_resnet.exporting.accuracy import compare_accuracy, data_and_split
+from keras_resnet.exporting.accuracy import compare_accuracy, data_and_split, outputs_of_classes
 from keras_resnet.exporting.calibration import calibration_images, required
 from keras_resnet.exporting.exported import exported_model
 from keras_resnet.exporting.formats import FORMATS, check_free, format_of
@@ -98,6 +98,8 @@ def export(
     model = _load(model_or_run)
     _import_packages(form, precision)
     metadata = _metadata(model_or_run, model.metadata, form, precision)
+    if counted:  # checked before the export, which takes long
+        outputs_of_classes(model.model, metadata, counted[0])
     ranges = None if calibration is None else calibration_images(calibration, metadata)
     seen = list(ranges[:IMAGES]) if images is None and ranges is not None else verification_images(images, metadata)
     net = exported_model(model.model)

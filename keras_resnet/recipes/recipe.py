@@ -93,6 +93,9 @@ class Recipe:
     other_learning_rate_ratio: float = setting(
         1.0, "Learning rate of the weights that Muon leaves out, as a multiple of Muon's.", ABOVE_ZERO, needs=_MUON
     )
+    muon_weight_decay: float = setting(
+        0.0, "Decoupled weight decay of the kernels that Muon updates.", NOT_NEGATIVE, needs=_MUON
+    )
     weight_decay: float = setting(
         0.0,
         "Weight decay lambda. With sgd, an L2 penalty in the loss: lambda / 2 x |w|^2; with adamw, decoupled; with "
@@ -200,6 +203,9 @@ class Recipe:
     )
     zero_init_residual: bool = setting(
         False, "Initialize the last gamma of each block with zeros (Goyal et al. 2017).", group="network"
+    )
+    whitened_stem: bool = setting(
+        False, "Set the first convolution to a whitening of the images' patches, and do not train it (Page 2018)."
     )
     anti_alias: str = setting(
         "none", "Before each subsampling: none, blur (Zhang 2019) or average.", choices=("none", "blur", "average")

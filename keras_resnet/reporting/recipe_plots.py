@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from keras_resnet.recipes import Recipe, image_size_at, rate_factor
+from keras_resnet.reporting.style import figure
 
 POINTS = 1000  # of a curve
 COLUMNS = 8  # images in a row
@@ -29,23 +30,19 @@ def plot_schedules(recipes: Mapping[str, Recipe], path: str | os.PathLike) -> No
         >>> from keras_resnet.reporting.recipe_plots import plot_schedules
         >>> plot_schedules({"fast16": keras_resnet.RECIPES["fast16"]}, "schedules.png")
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    rate, size = figure.subplots(1, 2)
     progress = np.linspace(0, 1, POINTS, endpoint=False)
-    for name, recipe in recipes.items():
-        label = f"{name}: {recipe.base_rate:g}, {recipe.epochs:g} epochs"
-        rate.plot(100 * progress, [rate_factor(recipe, point) for point in progress], label=label)
-        size.plot(100 * progress, [image_size_at(recipe, point) for point in progress], label=name)
-    rate.set_title("Learning rate / highest learning rate")
-    rate.legend(fontsize="small")
-    size.set_title("Size of training images (pixels)")
-    size.set_ylim(bottom=0)
-    for axes in (rate, size):
-        axes.set_xlabel("progress of the run (%)")
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
+    with figure(path, (12, 4.2)) as drawn:
+        rate, size = drawn.subplots(1, 2)
+        for name, recipe in recipes.items():
+            label = f"{name}: {recipe.base_rate:g}, {recipe.epochs:g} epochs"
+            rate.plot(100 * progress, [rate_factor(recipe, point) for point in progress], label=label)
+            size.plot(100 * progress, [image_size_at(recipe, point) for point in progress], label=name)
+        rate.set_title("Learning rate / highest learning rate")
+        rate.legend(fontsize="small")
+        size.set_title("Size of training images (pixels)")
+        size.set_ylim(bottom=0)
+        for axes in (rate, size):
+            axes.set_xlabel("progress of the run (%)")
 
 
 def plot_batch(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], path: str | os.PathLike) -> None:
@@ -65,17 +62,14 @@ def plot_batch(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str
         >>> from keras_resnet.reporting.recipe_plots import plot_batch
         >>> plot_batch(np.zeros((2, 8, 8, 3)), np.array([0, 1]), ["cat", "dog"], "batch.png")
     """
-    from matplotlib.figure import Figure
-
     rows = -(-len(images) // COLUMNS)
-    figure = Figure(figsize=(1.6 * COLUMNS, 1.95 * rows), layout="constrained")
-    all_axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for axes in all_axes:
-        axes.axis("off")
-    for axes, image, label in zip(all_axes, images, labels, strict=False):
-        axes.imshow(np.clip(np.round(image), 0, 255).astype("uint8"))
-        axes.set_title(_label(label, class_names), fontsize="x-small", parse_math=False)
-    figure.savefig(path, dpi=100)
+    with figure(path, (1.6 * COLUMNS, 1.95 * rows)) as drawn:
+        all_axes = drawn.subplots(rows, COLUMNS, squeeze=False).ravel()
+        for axes in all_axes:
+            axes.axis("off")
+        for axes, image, label in zip(all_axes, images, labels, strict=False):
+            axes.imshow(np.clip(np.round(image), 0, 255).astype("uint8"))
+            axes.set_title(_label(label, class_names), fontsize="x-small", parse_math=False)
 
 
 def _label(label: np.ndarray, class_names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from keras_resnet.training.losses import loss_for
 from keras_resnet.training.memory import check_memory
 from keras_resnet.training.network_settings import network_settings, note_network_settings
 from keras_resnet.training.optimizers import copy_of, recipe_optimizer, set_weight_decay
+from keras_resnet.training.whitening import whiten_stem
 
 JIT_COMPILE = {"auto": "auto", "on": True, "off": False}  # Keras's values
 
@@ -68,6 +69,9 @@ def build_model(
     """
     keras.utils.set_random_seed(recipe.seed)
     options = network_settings(recipe)
+    whitened = options.pop("whitened_stem", False)  # needs the built model
+    if whitened and weights:
+        raise ValueError(f"recipe: whitened_stem is for random weights; leave it out with weights={weights!r}.")
     options.update(weights=weights, input_shape=input_shape(data, recipe), classes=len(data.class_names))
     if recipe.loss == "binary_cross_entropy":
         options.update(classifier_activation="sigmoid")
@@ -83,6 +87,8 @@ def build_model(
         model = create_model(name, **{**options, **own_options})
     finally:
         keras.config.set_dtype_policy(policy)
+    if whitened:
+        whiten_stem(model, data)
     note_network_settings(model, recipe)
     return model
 

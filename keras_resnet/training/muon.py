@@ -20,14 +20,17 @@ class Muon(SGD):
     `0.2 sqrt(max(rows, columns))`, which has the root mean square of AdamW's updates (Liu et al. 2025,
     https://arxiv.org/abs/2502.16982).
 
-    The other weights are the stem's convolutions, the kernels of dense layers, and all vectors. Only they decay:
-    orthogonal updates bound the kernels' norms. SGD has the same momentum in Keras's form, and adds the decay to the
-    gradient; AdamW has its usual settings.
+    The other weights are the stem's convolutions, the kernels of dense layers, and all vectors. SGD has the same
+    momentum in Keras's form, and adds the `weight_decay` to the gradient; AdamW has its usual settings.
+
+    Without decay, the kernels' norms grow throughout a run, and their directions change less and less. `kernel_decay`
+    bounds the norms.
 
     Args:
         args: of `keras.optimizers.SGD`.
         other_optimizer: of the other weights: "sgd" or "adamw".
         other_rate_factor: factor on the learning rate of the other weights.
+        kernel_decay: decoupled weight decay of the kernels, at their learning rate.
         options: of `keras.optimizers.SGD` and `WeightwiseOptimizer`; the momentum must be above 0.
 
     Example:
@@ -43,9 +46,17 @@ class Muon(SGD):
 
     beta_1, beta_2, epsilon = 0.9, 0.999, 1e-7  # of AdamW
 
-    def __init__(self, *args, other_optimizer: str = "sgd", other_rate_factor: float = 1.0, **options) -> None:
+    def __init__(
+        self,
+        *args,
+        other_optimizer: str = "sgd",
+        other_rate_factor: float = 1.0,
+        kernel_decay: float = 0.0,
+        **options,
+    ) -> None:
         super().__init__(*args, **options)
         self.other_optimizer, self.other_rate_factor = other_optimizer, other_rate_factor
+        self.kernel_decay = kernel_decay
 
     def build(self, variables):
         super().build(variables)
@@ -68,7 +79,8 @@ class Muon(SGD):
         index = self._get_variable_index(variable)
         rate, square = self.rate_of(variable, learning_rate), self.squares[index]
         if self.orthogonalized[index]:
-            self.assign_sub(variable, rate * orthogonal_kernel(self.direction(gradient, variable)))
+            update = orthogonal_kernel(self.direction(gradient, variable)) + self.kernel_decay * variable
+            self.assign_sub(variable, rate * update)
         elif square is None:
             super().update_step(gradient, variable, learning_rate)
         else:

@@ -54,6 +54,7 @@ def recipe_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Opt
         **decay,
         other_optimizer=recipe.other_optimizer,
         other_rate_factor=recipe.other_learning_rate_ratio,
+        kernel_decay=recipe.muon_weight_decay,
     )
 
 

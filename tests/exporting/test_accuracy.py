@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resnet import create_model, evaluate, fold_batchnorm, load_data
+from keras_resnet import create_model, evaluate, export, fold_batchnorm, load_data
 from keras_resnet.exporting.accuracy import compare_accuracy
 from keras_resnet.exporting.calibration import calibration_images
 from keras_resnet.runtimes import Artifact
@@ -69,6 +69,10 @@ def test_mistakes_are_explained(model, tmp_path):
         compare_accuracy(model, Shifted(model), data, "test")
     with pytest.raises(FileNotFoundError):
         compare_accuracy(model, Shifted(model), tmp_path / "nowhere")
+    gray = load_data((images[..., :1], labels % 2), class_names=["class 1", "class 2"], validation_fraction=0.0)
+    with pytest.raises(ValueError, match=r"takes images of shape \(32, 32, 3\), but .* have shape \(32, 32, 1\)"):
+        export(model, tmp_path / "net.keras", data=gray)
+    assert not any(tmp_path.iterdir())
 
 
 RIGHT = {"resnet20_cifar": 9173, "resnet8": 8719}

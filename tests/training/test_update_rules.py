@@ -134,8 +134,8 @@ def newton_schulz(matrix):
     return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 
-def muon(path, weight, nesterov=False, other=sgd, ratio=1.0, **options):
-    """Jordan et al. 2024, with the factor of Liu et al. 2025, equation 4."""
+def muon(path, weight, nesterov=False, other=sgd, ratio=1.0, kernel_decay=0.0, **options):
+    """Jordan et al. 2024, with the factor and the decay of Liu et al. 2025, equation 4."""
     if weight.ndim != 4 or path.startswith("stem"):
         other = other(path, weight, **options)
         return lambda gradient, rate: other(gradient, ratio * rate)
@@ -146,7 +146,7 @@ def muon(path, weight, nesterov=False, other=sgd, ratio=1.0, **options):
         buffer = MOMENTUM * buffer + gradient
         step = gradient + MOMENTUM * buffer if nesterov else buffer
         orthogonal = newton_schulz(step.reshape(rows, columns)).reshape(weight.shape)
-        weight = weight - rate * 0.2 * np.sqrt(max(rows, columns)) * orthogonal
+        weight = weight - rate * (0.2 * np.sqrt(max(rows, columns)) * orthogonal + kernel_decay * weight)
         return weight
 
     return update
@@ -172,9 +172,9 @@ RULES = {
     ),
     "muon": (dict(optimizer="muon"), muon, dict()),
     "muon_sgd": (
-        dict(optimizer="muon", nesterov=True, weight_decay=0.5, other_learning_rate_ratio=0.3),
+        dict(optimizer="muon", nesterov=True, weight_decay=0.5, other_learning_rate_ratio=0.3, muon_weight_decay=0.7),
         muon,
-        dict(nesterov=True, ratio=0.3, decay=0.5, other=functools.partial(sgd, nesterov=True)),
+        dict(nesterov=True, ratio=0.3, decay=0.5, kernel_decay=0.7, other=functools.partial(sgd, nesterov=True)),
     ),
     "muon_adamw": (
         dict(optimizer="muon", weight_decay=0.5, decayed_weights="kernels", other_optimizer="adamw"),

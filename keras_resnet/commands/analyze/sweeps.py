@@ -5,8 +5,6 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from absl import flags
-
 import keras_resnet
 from keras_resnet.analysis.paper_networks import Network
 from keras_resnet.commands.analyze import subject
@@ -14,6 +12,7 @@ from keras_resnet.commands.flags import (
     FLAGS,
     default_to_recipe,
     define_data_flags,
+    define_download_flag,
     define_numbers,
     define_recipe_flags,
     find_source,
@@ -42,8 +41,7 @@ def define_sweep_flags(seeds: Sequence[int]) -> None:
         define_numbers("seeds", tuple(seeds), "Random seeds: a run of each network for each of them.", number=int)
     define_recipe_flags(RECIPE, without=("seed",))
     define_data_flags(default=CIFAR_DATA)
-    with group("data"):
-        flags.DEFINE_bool("download", False, "Let TFDS download the data set if it is not in data_dir.")
+    define_download_flag()
     subject.define_output_flag()
 
 
