@@ -99,8 +99,13 @@ def replace(new: pathlib.Path, path: pathlib.Path) -> None:
         new.replace(path)
         return
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as folder:
-        path.rename(pathlib.Path(folder, path.name))
-        new.rename(path)
+        old = path.rename(pathlib.Path(folder, path.name))
+        try:
+            new.rename(path)
+        except BaseException:  # also Ctrl-C: the older folder stays
+            if not path.exists():
+                old.rename(path)
+            raise
 
 
 def checksum(path: str | os.PathLike, algorithm: str = "sha256", prefix: bytes = b"") -> str:

@@ -185,9 +185,9 @@ def _scale_and_offset(mean: Statistic, std: Statistic, shape: Sequence[Any]) -> 
 
 def _channels_last(statistic: np.ndarray) -> np.ndarray:
     """The reverse of `_statistic`: (channels,) or H x W x C from the layout of the input."""
-    if channel_axis() == -1:
-        return statistic
-    return statistic[:, 0, 0] if statistic.shape[1:] == (1, 1) else statistic.transpose(1, 2, 0)
+    if statistic.shape[1:] == (1, 1):  # of a model with channels first
+        return statistic[:, 0, 0]
+    return statistic if channel_axis() == -1 or statistic.ndim == 1 else statistic.transpose(1, 2, 0)
 
 
 def _statistic(name: str, statistic: Statistic, shape: Sequence[Any]) -> np.ndarray:

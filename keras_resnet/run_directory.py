@@ -65,17 +65,31 @@ class Run:
             ValueError: the file is damaged.
         """
         try:
-            return json.loads(self.file(name).read_text(encoding="utf-8"))
+            content = json.loads(self.file(name).read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{self.file(name)} is damaged ({error}).") from error
+        if not isinstance(content, dict):
+            raise ValueError(f"{self.file(name)} is damaged (it is no JSON object).")
+        return content
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file of the run atomically."""
         write_text(self.file(name), json.dumps(content, indent=2) + "\n")
 
     def recipe(self) -> Recipe:
-        """The recipe of the run, also of one that an earlier version wrote."""
-        return recipe_from_json(self.read_json("recipe.json")["recipe"])
+        """The recipe of the run, also of one that an earlier version wrote.
+
+        Raises:
+            ValueError: recipe.json is damaged, or has settings that this version does not know.
+        """
+        saved = self.read_json("recipe.json")
+        try:
+            return recipe_from_json(saved["recipe"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else first_line(error)
+            raise ValueError(
+                f"{self.file('recipe.json')} is damaged, or of another version of this package ({reason})."
+            ) from error
 
     def class_names(self) -> list[str]:
         """The lines of labels.txt."""

@@ -5,6 +5,7 @@
 The images are scikit-learn's: 1,797 scans of 8x8 pixels, a fifth of them held out for testing.
 """
 
+import pathlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> None:
     import tensorflow as tf
 
     del argv
-    workdir = flags.FLAGS.workdir
+    workdir = pathlib.Path(flags.FLAGS.workdir).expanduser()
     recipe = keras_resnet.get_recipe("digits")
     data = load(recipe)
     model = build(data, recipe)

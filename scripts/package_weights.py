@@ -27,6 +27,8 @@ from keras_resnet.recipes import RECIPES, Recipe, settings
 from keras_resnet.variants import VARIANTS
 
 if TYPE_CHECKING:
+    import keras
+
     from keras_resnet.run_directory import Run
 
 FLAGS = flags.FLAGS
@@ -71,8 +73,8 @@ def package(
         The row.
 
     Raises:
-        ValueError: the name does not start with the run's variant, the run's recipe is not in the table, or the run
-            recorded a commit with uncommitted changes.
+        ValueError: the run was trained on other data, the name does not start with its variant, its recipe is not in
+            the table, or it recorded no commit, or one with uncommitted changes.
     """
     from keras_resnet.run_directory import Run
 
@@ -81,12 +83,15 @@ def package(
     missing = not (file.is_file() and run.file("recipe.json").is_file())
     refuse([(missing, f"{source} is neither a run directory with a final.keras nor a .keras file in one.")])
     variant, commit = run.read_json("recipe.json")["model"]["name"], commit or recorded_commit(run)
+    model = keras_resnet.load_model(file)
+    others = model.output_shape != (None, len(data.class_names)) or run_data_set(run) not in (DATA_SET, None)
+    refuse([(others, f"{source} was not trained on {DATA_SET}; only such runs are packaged.")])
     refuse([(name.partition(".")[0] != variant, f"The name of weights of {variant} starts with '{variant}.'.")])
     recipe = recipe_name(run.recipe())
     records = f"results/{recipe}/{variant}-seed{run.recipe().seed}"
     folder = repository / "keras_resnet" / "weights"
     weights = folder / "files" / f"{name}.safetensors"
-    write(file, weights)
+    write(model, weights)
     result = keras_resnet.evaluate(keras_resnet.create_model(variant, weights=weights), data, "test")
     row = {
         "variant": variant,
@@ -114,10 +119,17 @@ def package(
     return row
 
 
+def run_data_set(run: "Run") -> str | None:
+    """The TFDS name of the data set of a run; None for a file of arrays, as of `train_cifar10_jax.py`."""
+    data = run.read_json("recipe.json")["data"]
+    return data["name"].partition(" ")[0] if "fingerprints" in data else None
+
+
 def recorded_commit(run: "Run") -> str:
-    """The commit that the run recorded; raises ValueError if its code had uncommitted changes."""
-    commit = str(run.read_json("recipe.json")["environment"]["commit"])
-    refuse([(commit.endswith(UNCOMMITTED), f"{run.directory} recorded the commit {commit}; give the --commit.")])
+    """The commit that the run recorded; raises ValueError if there is none, or its code had uncommitted changes."""
+    commit = run.read_json("recipe.json")["environment"]["commit"]
+    unknown = commit is None or commit.endswith(UNCOMMITTED)
+    refuse([(unknown, f"{run.directory} recorded the commit {commit}; give the --commit.")])
     return commit
 
 
@@ -129,12 +141,12 @@ def recipe_name(recipe: Recipe) -> str:
     raise ValueError("The run's recipe is not one of the table; only such runs are packaged.")
 
 
-def write(file: pathlib.Path, weights: pathlib.Path) -> None:
-    """Writes the weights of a `.keras` file as a packaged file."""
+def write(model: "keras.Model", weights: pathlib.Path) -> None:
+    """Writes the weights of a model as a packaged file."""
     from keras_resnet.weights.packaging import write_weights
 
     weights.parent.mkdir(parents=True, exist_ok=True)
-    write_weights(keras_resnet.load_model(file), weights)
+    write_weights(model, weights)
 
 
 def copy_records(run: "Run", folder: pathlib.Path) -> None:

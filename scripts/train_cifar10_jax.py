@@ -4,8 +4,9 @@
         [--model=resnet20_cifar] [--recipe=cifar_he2015] [--seed=0]
 
 The whole data set and its augmentation are on the device, and an epoch is one compiled program. --data is a file of
-arrays x_train, y_train, x_test and y_test (images uint8), as `numpy.savez` writes it. The run directory is that of
-`keras_resnet.train`, without checkpoints: an interrupted run starts again.
+arrays x_train, y_train, x_test and y_test (images uint8), as `numpy.savez` writes it. The run directory has
+recipe.json, log.csv, result.json and final.keras, as that of `keras_resnet.train`. There are no checkpoints: to start
+an interrupted run again, remove its directory.
 """
 
 import functools
@@ -82,10 +83,12 @@ def main(argv: list[str]) -> None:
     import jax
 
     recipe, run = recipe_from_flags(), Run(FLAGS.workdir)
+    used = run.directory.is_dir() and any(run.directory.iterdir())
     refuse([(run.directory.is_file(), f"--workdir: {run.directory} is a file; choose another name.")])
-    refuse([(run.file("log.csv").exists(), f"{run.directory} contains a run; choose another --workdir.")])
+    refuse([(used, f"--workdir: {run.directory} is not empty; remove it, or choose another one.")])
     train, validation, test = load(FLAGS.data, recipe)
-    model = build(FLAGS.model, train, recipe)
+    classes = 1 + int(max(part.labels.max(initial=0) for part in (train, validation, test)))
+    model = build(FLAGS.model, train, classes, recipe)
     run.directory.mkdir(parents=True, exist_ok=True)
     run.write_json(
         "recipe.json",
@@ -125,17 +128,19 @@ def load(path: str, recipe: Recipe) -> tuple[Arrays, Arrays, Arrays]:
     for part in (Arrays(images, labels), test):
         wrong = part.images.dtype != np.uint8 or part.images.ndim != 4 or len(part.images) != len(part.labels)
         refuse([(wrong, f"--data: {path} must have images of type uint8, (N, height, width, 3), and N labels.")])
+        refuse([(part.labels.min(initial=0) < 0, f"--data: {path} must have labels from 0.")])
     order = np.random.default_rng(recipe.seed).permutation(len(labels))
     held_out, kept = np.split(order, [round(recipe.validation_fraction * len(order))])
     return Arrays(images[kept], labels[kept]), Arrays(images[held_out], labels[held_out]), test
 
 
-def build(name: str, train: Arrays, recipe: Recipe) -> "keras.Model":
-    """The variant, with the recipe's seed and normalization, compiled with SGD."""
+def build(name: str, train: Arrays, classes: int, recipe: Recipe) -> "keras.Model":
+    """The variant for these images, with the recipe's seed and normalization, compiled with SGD."""
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
     options = dict(mean=train.images.mean(axis=0, dtype="float64"), std=1) if recipe.per_pixel_mean else {}
+    options.update(input_shape=train.images.shape[1:], classes=classes)
     model = keras_resnet.create_model(name, classifier_activation=None, **options)
     deep = sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers) >= recipe.warmup_min_layers
     refuse([(recipe.warmup_learning_rate and deep, f"{name} needs a warm-up; train with `keras-resnet train`.")])

@@ -94,6 +94,10 @@ def test_resnet_strikes_back_is_table_2_of_the_paper():
         (160, 100, 8e-3, 0.02, 0.0, 0.0, 0.1),
     ]
     assert [recipe.repeated_augmentation for recipe in rows.values()] == [3, 3, 1]
+    # timm's magnitudes 7, 7 and 6 of 10, each operation with its default probability; --bce-target-thresh=0.2
+    assert [recipe.randaugment_magnitude for recipe in rows.values()] == [21, 21, 18]
+    assert {recipe.randaugment_probability for recipe in rows.values()} == {0.5}
+    assert {recipe.bce_threshold for recipe in rows.values()} == {0.2}
 
 
 def test_torchvision_v2_has_the_reference_script_s_rates_and_sizes():

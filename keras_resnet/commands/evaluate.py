@@ -190,12 +190,13 @@ def _published() -> "PretrainedWeights | None":
 
 def _print_result(result: "Result") -> None:
     counts = [f"{result.top1_correct} of {result.images} right"]
-    if result.top5_correct:
+    if result.top5_correct is not None:
         counts.append(f"{result.top5_correct} in the top 5")
     print(f"{', '.join(counts)}, {result.images / result.seconds:.1f} images/s")
     if result.real_labels_correct:
         correct, labeled = result.real_labels_correct
-        print(f"{correct} of {labeled} right by ReaL labels ({correct / labeled:.4f})")
+        accuracy = f" ({correct / labeled:.4f})" if labeled else ""
+        print(f"{correct} of {labeled} right by ReaL labels{accuracy}")
     for image, reason in result.errors:
         print(f"error: {image} {reason}")
     print(result)

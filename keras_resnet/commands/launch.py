@@ -17,7 +17,7 @@ from typing import IO
 from absl import flags
 
 from keras_resnet.commands.flags import group
-from keras_resnet.commands.table import COMMANDS
+from keras_resnet.commands.table import COMMAND_GROUPS, COMMANDS
 
 GRACE_PERIOD = 60.0  # seconds that the other workers have to exit after one has failed
 INTERRUPT_PERIOD = 5.0  # seconds that the workers have to exit after Ctrl-C
@@ -116,7 +116,7 @@ def _receive_signals() -> list[int]:
 
 def _python_arguments(command: list[str]) -> list[str]:
     """The arguments with which Python runs a command of `keras-resnet`, or a script."""
-    if command[0] in COMMANDS:
+    if command[0] in {**COMMANDS, **COMMAND_GROUPS}:
         return ["-m", "keras_resnet", *command]
     if not pathlib.Path(command[0]).is_file():
         raise FileNotFoundError(f"There is no script {command[0]!r}; name a script, or a command such as train.")

@@ -34,6 +34,11 @@ def check_flags() -> None:
     refuse([(_token() == "", f"The token is empty; choose one, or leave out --token and {TOKEN_VARIABLE}.")])
 
 
+def needs_tensorflow(argv: list[str]) -> bool:
+    """Whether a model is a `.keras` file, whose layers may be those of this package."""
+    return any(argument.endswith(".keras") for argument in argv[1:])
+
+
 def main(argv: list[str]) -> None:
     """Opens the models, and serves them until SIGTERM or Ctrl-C.
 

@@ -71,8 +71,11 @@ class Result:
         return f"{self.split} accuracy {self.accuracy:.4f} (error {error:.2f} %, {counted}, {self.protocol})"
 
     def class_rows(self) -> list[tuple[str, int, int, str]]:
-        """For each class a row of `CLASS_COLUMNS`."""
-        return [(name, images, correct, f"{correct / max(images, 1):.4f}") for name, images, correct in self.classes]
+        """For each class a row of `CLASS_COLUMNS`; a class without images has no accuracy."""
+        return [
+            (name, images, correct, f"{correct / images:.4f}" if images else "")
+            for name, images, correct in self.classes
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """The result with a name for each value, as result.json has it."""

@@ -18,13 +18,20 @@ def read_real_labels(path: str | os.PathLike, examples: Examples) -> list[list[i
         examples: image files or records; any order.
 
     Raises:
-        ValueError: the number of images differs, or the images have no file names.
+        ValueError: the file is damaged, the number of images differs, or file names do not tell the images apart.
     """
-    labels = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    try:
+        labels = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}).") from error
+    if not isinstance(labels, list) or not all(isinstance(of_image, list) for of_image in labels):
+        raise ValueError(f"{path} is no file of ReaL labels: it must have a list of labels for each image.")
     if not isinstance(examples, Encoded) or len(labels) != len(examples):
         raise ValueError(f"{path} has labels for {len(labels)} image files, but the split has {len(examples)} images.")
     names = examples.file_names()
     positions = {name: position for position, name in enumerate(sorted(names))}
+    if len(positions) < len(names):
+        raise ValueError(f"ReaL labels are in order of file names, but some of the {len(names)} images share a name.")
     return [labels[positions[name]] for name in names]
 
 

@@ -55,12 +55,17 @@ def constructor_name(variant: str) -> str:
 def build_variant(variant: str, options: dict[str, Any]) -> Model:
     """Builds a variant. `options` override the options of published weights, which override the variant's row."""
     settings = {**VARIANTS[variant], "name": variant}
+    if options.get("input_shape") is None:  # the default
+        options = {name: value for name, value in options.items() if name != "input_shape"}
     if is_published(options.get("weights")):
         published = find_weights(variant, options["weights"])
         settings |= {"classes": published.classes, **published.options}
         if published.input_size not in settings.get("input_shape", (IMAGE_SIZE,)):  # takes images of both sizes
-            settings["input_shape"] = (None, None, 3) if channel_axis() == -1 else (3, None, None)
+            settings["input_shape"] = (None, None, 3)
         options = {**options, "weights": published}
+    if "input_shape" in settings and channel_axis() == 1:
+        *sides, channels = settings["input_shape"]
+        settings["input_shape"] = (channels, *sides)
     return ResNet(**{**settings, **options})
 
 

@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -15,12 +15,20 @@ import numpy as np
 
 from keras_resnet.errors import shown
 from keras_resnet.files import replace, write_text
-from keras_resnet.layers import replaces
+from keras_resnet.layers import channel_axis, replaces
 from keras_resnet.models.features import Feature, features_of
 from keras_resnet.models.recomputation import RecomputedBlocks
 from keras_resnet.preprocessing import image_sides
 from keras_resnet.rules import PATH, Rule, check
-from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, checked_class_names, labels_text
+from keras_resnet.runtimes.metadata import (
+    LABELS_FILE,
+    METADATA_FILE,
+    SAVED_MODEL_FILE,
+    VIEW_FILE,
+    Metadata,
+    checked_class_names,
+    labels_text,
+)
 from keras_resnet.runtimes.scores import are_probabilities, softmax
 from keras_resnet.view import View, check_view_fits
 
@@ -164,6 +172,11 @@ class Model(ReplicatedModel):
         else:
             self._save_folder(path, overwrite)
 
+    def _metadata(self) -> Metadata:
+        names = self.class_names or tuple(map(str, range(number_of_classes(self))))
+        shape = (*image_sides(self), self.input_shape[channel_axis()])
+        return Metadata(self.name, "saved_model", "float32", shape, names, self.view)
+
     def _save_folder(self, path: pathlib.Path, overwrite: bool) -> None:
         """Writes a SavedModel into a temporary folder, then moves it to `path`."""
         if path.exists() and not (overwrite and (path / SAVED_MODEL_FILE).is_file()):
@@ -176,6 +189,8 @@ class Model(ReplicatedModel):
                 write_text(new / LABELS_FILE, labels_text(self.class_names))
             if self.view:
                 write_text(new / VIEW_FILE, json.dumps(dataclasses.asdict(self.view)) + "\n")
+            if ends_in_sigmoid(self):  # other outputs than those that sum to 1 would be taken for logits
+                write_text(new / METADATA_FILE, self._metadata().to_json() + "\n")
             replace(new, path)
 
 
@@ -200,18 +215,22 @@ def number_of_classes(model: keras.Model) -> int:
 
 def ends_in_softmax(model: keras.Model) -> bool:
     """Whether the model is known to output probabilities rather than logits."""
-    return _ends_in(model, "Softmax", keras.activations.softmax)
+    return _ends_in(model, "Softmax")
 
 
 def ends_in_sigmoid(model: keras.Model) -> bool:
     """Whether the model is known to output the sigmoid of each logit."""
-    return _ends_in(model, "Sigmoid", keras.activations.sigmoid)
+    return _ends_in(model, "Sigmoid")
 
 
-def _ends_in(model: keras.Model, operation: str, activation: Callable) -> bool:
-    """Whether an operation of this kind, also of `keras.ops`, or a layer with this activation makes the outputs."""
+def _ends_in(model: keras.Model, operation: str) -> bool:
+    """Whether an operation of this kind, also of `keras.ops`, or a layer with such an activation makes the outputs.
+
+    The activation may be a function of Keras, TensorFlow, whose name is softmax_v2, JAX or PyTorch.
+    """
     last = _last_operation(model)
-    return type(last).__name__ == operation or getattr(last, "activation", None) is activation
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    return type(last).__name__ == operation or activation.removesuffix("_v2") == operation.lower()
 
 
 def _last_operation(model: keras.Model) -> keras.Operation:
@@ -225,8 +244,8 @@ def _last_operation(model: keras.Model) -> keras.Operation:
 def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
     """A model's outputs, (batch, classes), as probabilities: logits by a softmax, all others as they are.
 
-    The last operation tells which they are. If it has no activation, as in a SavedModel, outputs whose rows all sum
-    to 1 are probabilities.
+    The last operation tells which they are. If its activation is missing, as in a SavedModel, or another one, outputs
+    whose rows all sum to 1 are probabilities.
 
     Example:
         >>> import numpy as np, keras_resnet
@@ -235,7 +254,7 @@ def to_probabilities(model: keras.Model, scores: np.ndarray) -> np.ndarray:
         >>> to_probabilities(model, np.array([[0.0, 0.0]])).tolist()
         [[0.5, 0.5]]
     """
-    activation = getattr(_last_operation(model), "activation", None)
     if ends_in_softmax(model) or ends_in_sigmoid(model):
         return scores
-    return scores if activation is None and are_probabilities(scores) else softmax(scores)
+    is_linear = getattr(_last_operation(model), "activation", None) is keras.activations.linear
+    return scores if not is_linear and are_probabilities(scores) else softmax(scores)

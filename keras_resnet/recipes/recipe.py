@@ -65,7 +65,9 @@ class Recipe:
     batch_size: int = setting(128, "Images per step, over all devices.", ABOVE_ZERO, at_most(LARGEST_INT))
     learning_rate: float = setting(0.1, "Base learning rate, for this batch_size.", ABOVE_ZERO)
     learning_rate_per_256: bool = setting(
-        False, "Multiply the learning rate by batch_size / 256 (Goyal et al. 2017): learning_rate is for 256 images."
+        False,
+        "Multiply the learning rate by the images of an update / 256 (Goyal et al. 2017); an update has batch_size x "
+        "accumulation_steps images.",
     )
     optimizer: str = setting(
         "sgd",
@@ -131,6 +133,14 @@ class Recipe:
         "Loss: cross_entropy, or binary_cross_entropy of each class, with a sigmoid instead of the softmax.",
         choices=("cross_entropy", "binary_cross_entropy"),
         group="loss",
+    )
+    bce_threshold: float = setting(
+        0.0,
+        "Labels above it count as 1 for binary_cross_entropy, others as 0, so that both classes of mixed images are "
+        "right; 0 to keep mixed labels.",
+        NOT_NEGATIVE,
+        below(1),
+        needs=("loss", equals("binary_cross_entropy")),
     )
     balanced_classes: bool = setting(False, "Weight each class by the inverse of its number of training images.")
     label_smoothing: float = setting(0.0, "Fraction of each label that is spread over all classes.", FRACTION)
@@ -278,7 +288,13 @@ class Recipe:
         2, "Number of operations that RandAugment applies to an image.", ABOVE_ZERO, at_most(100), needs=_RANDAUGMENT
     )
     randaugment_magnitude: int = setting(
-        9, "Magnitude of RandAugment's operations, 0 to 30.", between(0, 30), needs=_RANDAUGMENT
+        9,
+        "Magnitude of RandAugment's operations, 0 to 30; three times that of timm and TensorFlow.",
+        between(0, 30),
+        needs=_RANDAUGMENT,
+    )
+    randaugment_probability: float = setting(
+        1.0, "Probability that RandAugment applies each of its operations; 0.5 in timm.", FRACTION, needs=_RANDAUGMENT
     )
     random_erasing: float = setting(0.0, "Probability of erasing a random rectangle of an image.", FRACTION)
     mixup: float = setting(0.0, "Alpha of mixup's Beta(alpha, alpha); 0 for none.", NOT_NEGATIVE, at_most(1000))
@@ -407,7 +423,8 @@ class Recipe:
     @property
     def base_rate(self) -> float:
         """The learning rate that the schedule multiplies: `learning_rate`, scaled by `learning_rate_per_256`."""
-        return float(self.learning_rate * (self.batch_size / 256 if self.learning_rate_per_256 else 1))
+        images = self.batch_size * self.accumulation_steps  # of an update of the weights
+        return float(self.learning_rate * (images / 256 if self.learning_rate_per_256 else 1))
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -90,10 +90,17 @@ def read_runs(runs: Sequence[str | os.PathLike]) -> list[ComparedRun]:
 def _read(run: Run, name: str) -> ComparedRun:
     description, recipe, rows = run.read_json("recipe.json"), run.recipe(), run.log()
     log = RunLog(name, rows, recipe.epochs)
-    # A run that is being extended still has the result of its earlier length.
-    extending = "earlier_epochs" in description and epochs_done(log) < recipe.epochs
-    complete = run.file("result.json").is_file() and not extending
-    return ComparedRun(log, description, settings(recipe), run.read_json("result.json") if complete else None)
+    return ComparedRun(log, description, settings(recipe), _result(run, recipe.epochs))
+
+
+def _result(run: Run, epochs: float) -> Mapping[str, Any] | None:
+    """The content of result.json; None without one, or if it is that of a run of fewer epochs, which is extended."""
+    if not run.file("result.json").is_file():
+        return None
+    result = run.read_json("result.json")
+    if not {"split", "images"} <= result.keys() or not {"top1_accuracy", "top1_correct"} & result.keys():
+        raise ValueError(f"{run.file('result.json')} is damaged (it has no accuracy).")
+    return result if result.get("epochs", epochs) == epochs else None
 
 
 def short_names(paths: Sequence[pathlib.Path]) -> list[str]:
@@ -154,7 +161,8 @@ def differing(runs: Sequence[ComparedRun]) -> list[tuple[str, list[Any]]]:
     flat = [{**run.settings, **dict(_flattened(run.description))} for run in runs]
     names = dict.fromkeys(name for values in flat for name in values)
     found = [(name, [values.get(name, "-") for values in flat]) for name in names]
-    return [(name, values) for name, values in found if any(value != values[0] for value in values)]
+    different = [(name, values) for name, values in found if any(value != values[0] for value in values)]
+    return [(name, [*map(_shortened, values)]) for name, values in different]
 
 
 def _flattened(description: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -165,16 +173,16 @@ def _flattened(description: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             for key, item in value.items():
                 yield from walk(f"{name}.{key}", item)
         elif value is not None:
-            yield name, _shortened(value)
+            yield name, value
 
     for part in PARTS:
         yield from walk(part, description.get(part, {}))
 
 
 def _shortened(value: Any) -> Any:
-    """A checksum or commit without its end; anything else as it is."""
-    is_digest = isinstance(value, str) and re.fullmatch(rf"[0-9a-f]{{{DIGEST},}}(-dirty)?", value)
-    return f"{value[:12]}..." if is_digest else value
+    """A checksum or commit without its middle; anything else as it is."""
+    digest = re.fullmatch(rf"[0-9a-f]{{{DIGEST},}}(-dirty)?", value) if isinstance(value, str) else None
+    return f"{value[:12]}...{digest[1] or ''}" if digest else value
 
 
 def _accuracy(run: ComparedRun, first: ComparedRun) -> tuple[str, ...]:
@@ -202,9 +210,10 @@ def accuracy_of(result: Mapping[str, Any]) -> float:
 
 
 def _tested_on(run: ComparedRun) -> tuple[Any, ...]:
-    """The split that a complete run was tested on, and the checksum of its images."""
-    split = run.result["split"]  # type: ignore[index]
-    return split, run.description["data"].get("fingerprints", {}).get(split)
+    """The split that a complete run was tested on, and the checksum of its images, or else their name and number."""
+    data, split = run.description["data"], run.result["split"]  # type: ignore[index]
+    fingerprint = data.get("fingerprints", {}).get(split)
+    return split, fingerprint or (data.get("name"), run.result["images"])  # type: ignore[index]
 
 
 def _time(run: ComparedRun) -> tuple[str, ...]:

@@ -39,7 +39,8 @@ def plot_shortcuts(rows: Sequence[Mapping[str, Any]], title: str, path: str | os
                 np.array([100 * row[f"{column}{part}"] for row in rows]) for part in ("", "_lowest", "_highest")
             )
             places = np.arange(len(rows)) + 0.06 * side
-            spread = mean - lowest, highest - mean
+            # The mean of equal values may differ from them in the last digit.
+            spread = np.maximum(0, (mean - lowest, highest - mean))
             axes.errorbar(places, mean, spread, fmt=marker, color=color, capsize=4, label=label)
             text: dict[str, Any] = dict(
                 textcoords="offset points", ha="left" if side > 0 else "right", va="center", color=color

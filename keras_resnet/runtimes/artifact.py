@@ -42,6 +42,12 @@ class Artifact(abc.ABC):
     def __init__(self, name: str, metadata: Metadata | None, input_shape: Shape, output_shape: Shape) -> None:
         self._is_ours = metadata is not None
         self.metadata = metadata or _described(name, self.runtime, input_shape, output_shape)
+        classes = output_shape[-1] if output_shape else None
+        if classes not in (None, len(self.metadata.class_names)):
+            raise ValueError(
+                f"{self.metadata.name} has {classes} outputs, but its metadata name {len(self.metadata.class_names)} "
+                "classes; they are those of another model."
+            )
         self._channels_first = _is_channels_first(input_shape, self.metadata.image_shape[2:])
         self._batch = input_shape[0]
 

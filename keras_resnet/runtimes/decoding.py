@@ -16,6 +16,8 @@ from keras_resnet.runtimes.quiet_pillow import quiet_pillow
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")  # of the images in a folder
 MAX_PIXELS = 2 * 89_478_485  # of an image, against decompression bombs; Pillow's limit, too, unless a program moves it
+JPEG_START, JPEG_SCAN = b"\xff\xd8", b"\xff\xda"  # markers
+MAX_SCANS = 100  # of a progressive JPEG, which has about 10; each takes the time of a whole image
 TOO_LARGE = f"has more than {MAX_PIXELS:,} pixels"
 UPRIGHT = 1  # the EXIF orientation
 TURNS = {  # from the other EXIF orientations to the upright image
@@ -126,6 +128,8 @@ def _decoded(content: bytes) -> tuple[Image.Image, int]:
     """The pixels as RGB, in the order in which the file stores them, and their EXIF orientation."""
     if not content:
         raise ValueError("is empty")
+    if content.startswith(JPEG_START) and content.count(JPEG_SCAN) > MAX_SCANS:
+        raise ValueError(f"has more than {MAX_SCANS} scans")
     try:
         with quiet_pillow():
             opened = Image.open(io.BytesIO(content), formats=FORMATS)

@@ -1,5 +1,6 @@
 """Keras models, and `.keras` files, in Keras."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -66,4 +67,10 @@ def open_file(path: pathlib.Path, threads: int | None = None) -> KerasArtifact:
         from keras_resnet.runtimes.tensorflow_threads import set_threads
 
         set_threads(threads)
-    return KerasArtifact(keras.saving.load_model(path, compile=False), metadata_in_zip(path))
+    model, exported = keras.saving.load_model(path, compile=False), metadata_in_zip(path)
+    artifact = KerasArtifact(model, exported)
+    if exported is None:  # a model of this package knows its classes and its view
+        names = getattr(model, "class_names", None) or artifact.metadata.class_names
+        view = getattr(model, "view", None)
+        artifact.metadata = dataclasses.replace(artifact.metadata, class_names=names, view=view)
+    return artifact

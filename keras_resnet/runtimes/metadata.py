@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from keras_resnet.errors import shown
 from keras_resnet.view import View
 
 METADATA_KEY = "keras_resnet"  # the name of the metadata inside an artifact
+LARGEST_METADATA = 64_000_000  # bytes; those of 21,843 classes have fewer than one million
 METADATA_FILE = "keras_resnet.json"  # in an artifact that is a folder or an archive
 SAVED_MODEL_FILE, LABELS_FILE, VIEW_FILE = "saved_model.pb", "labels.txt", "view.json"  # in a SavedModel's folder
 
@@ -85,7 +87,7 @@ def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
     """Class names as a tuple.
 
     Raises:
-        ValueError: they are not strings, or not one for each class.
+        ValueError: they are not strings of one line, or not one for each class.
 
     Example:
         >>> from keras_resnet.runtimes.metadata import checked_class_names
@@ -97,6 +99,9 @@ def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
         raise ValueError(f"Class names must be a list of strings, not {shown(names)}.")
     if len(listed) != classes:
         raise ValueError(f"{len(listed)} class names do not fit a model of {classes} classes.")
+    broken = [name for name in listed if len(name.splitlines()) > 1]
+    if broken:
+        raise ValueError(f"Class names must be of one line, not {shown(broken[0])}.")
     return tuple(map(str, listed))
 
 
@@ -109,6 +114,22 @@ def labels_text(class_names: Iterable[str]) -> str:
         'cat\ndog\n'
     """
     return "".join(f"{name}\n" for name in class_names)
+
+
+def read_bounded(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """A file of an archive, of at most `limit` bytes, whatever it declares.
+
+    Raises:
+        KeyError: there is no such file.
+        ValueError: it has more bytes, or is compressed by a method that Keras does not use.
+    """
+    member = archive.getinfo(name)
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a bound
+        raise ValueError(f"its {name} is compressed by an unknown method")
+    if member.file_size > limit:
+        raise ValueError(f"its {name} declares {member.file_size:,} bytes")
+    with archive.open(member) as file:
+        return file.read(member.file_size)
 
 
 def append_to_zip(path: str | os.PathLike, metadata: Metadata) -> None:
@@ -131,7 +152,7 @@ def metadata_in_zip(path: str | os.PathLike) -> Metadata | None:
         with zipfile.ZipFile(path) as archive:
             if METADATA_FILE not in archive.namelist():
                 return None
-            text = archive.read(METADATA_FILE).decode("utf-8")
-    except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+            text = read_bounded(archive, METADATA_FILE, LARGEST_METADATA).decode("utf-8")
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, NotImplementedError, zlib.error) as error:
         raise ValueError(f"The metadata of the model are damaged ({error}).") from None
     return Metadata.from_json(text)

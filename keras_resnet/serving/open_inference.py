@@ -165,6 +165,8 @@ def _number_images(shape: list[int], data: list, datatype: str) -> list[EncodedI
     numbers = as_array(data)
     if len(shape) != 4 or numbers.size != math.prod(shape):
         raise ValueError(f"has the shape {shown(shape)}, but {numbers.size} values")
+    if numbers.ndim > 1 and numbers.shape != tuple(shape):
+        raise ValueError(f"has the shape {shown(shape)}, but data nested as {numbers.shape}")
     if datatype == "UINT8" and numbers.dtype.kind != "i":
         raise ValueError("has the datatype UINT8, but values that are not integers")
     return [NumberImage(image) for image in numbers.reshape(shape)]

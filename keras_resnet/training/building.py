@@ -48,7 +48,8 @@ def compiled_model(
     with strategy.scope():
         built = build_model(model, data, recipe) if isinstance(model, str) else model
         check_fine_tuning(built, recipe)
-        check_memory(built, recipe.batch_size // max(1, len(worker.addresses)), data.image_shape)
+        images = min(recipe.batch_size, len(data.train))  # of a step
+        check_memory(built, images // max(1, len(worker.addresses)), data.image_shape)
         labels = data.train.labels if recipe.balanced_classes else None  # of records, this reads all
         compile_for(built, recipe, optimizer, labels, teacher and teacher.placed(strategy))
     return built, worker

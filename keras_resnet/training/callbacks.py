@@ -148,6 +148,7 @@ class SaveCheckpoints(PositionCallback):
         epoch, step = (self.epoch, self.cut[0]) if self.cut else (self.epoch + 1, 0)
         if self._is_last(epoch, step):
             self._save(epoch, step)
+            self._end_if_preempted(epoch, step, *self.worker.any(self.preempted))
 
     def _is_last(self, epoch, step):
         """Whether the run ends here: with its last step, or because a callback has stopped it."""
@@ -157,6 +158,9 @@ class SaveCheckpoints(PositionCallback):
         preempted, due = self.worker.any(self.preempted, self._is_due(epoch, step))
         if preempted or due:
             self._save(epoch, step)
+        self._end_if_preempted(epoch, step, preempted)
+
+    def _end_if_preempted(self, epoch, step, preempted):
         if preempted:
             position = describe_position(epoch, step)
             logger.warning("Preempted: saved %s; rerun the same command to resume.", position)

@@ -119,7 +119,7 @@ def save_checkpoint(run: Run, variables: Sequence[Any], epoch: int, step: int, s
     The variables are written first. The JSON record with their checksum completes the checkpoint.
     """
     name = f"checkpoints/{_name(epoch, step)}"
-    values: dict[str, Any] = {str(number): np.asarray(variable) for number, variable in enumerate(variables)}
+    values: dict[str, Any] = {str(number): as_saved(variable) for number, variable in enumerate(variables)}
     # Not HDF5: its library crashes when the disk is full.
     file = run.file(f"{name}.npz")
     write_atomically(file, lambda scratch: np.savez(scratch, **values))
@@ -129,7 +129,15 @@ def save_checkpoint(run: Run, variables: Sequence[Any], epoch: int, step: int, s
     end = records.index(run.file(f"{name}.json")) + 1
     for other in (*records[: max(0, end - KEPT_CHECKPOINTS)], *records[end:]):
         other.unlink()
-        other.with_suffix(".npz").unlink(missing_ok=True)
+    for variables_file in run.file("checkpoints").glob("*.npz"):  # also those that an interrupted save has left
+        if not variables_file.with_suffix(".json").exists():
+            variables_file.unlink()
+
+
+def as_saved(variable: Any) -> np.ndarray:
+    """The value of a variable as a checkpoint has it: bfloat16, which NumPy's files do not know, as float32."""
+    value = np.asarray(variable)
+    return value.astype("float32") if value.dtype.name == "bfloat16" else value
 
 
 def restore_variables(variables: Sequence[Any], checkpoint: Checkpoint) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from typing import Any
 
 import keras
@@ -11,9 +12,11 @@ import numpy as np
 from keras_resnet.data.loading import Data
 from keras_resnet.errors import first_line
 from keras_resnet.models.complexity import trainable_parameters
+from keras_resnet.models.model import Model
 from keras_resnet.models.surgery import frozen_through
 from keras_resnet.recipes import Recipe, settings
 from keras_resnet.training.distillation import Teacher
+from keras_resnet.training.optimizers import excluded_from_decay
 
 # Keras numbers the names of objects within a process; they have no effect.
 NAMES = ("name", "registered_name", "shared_object_id", "build_config")
@@ -45,7 +48,7 @@ def describe_run(
     start: dict[str, Any] = {}
     if not isinstance(model, str):
         described = {
-            "name": model.name,
+            "name": _name(model),
             "parameters": model.count_params(),
             "trainable": trainable_parameters(model),
             "frozen": frozen_through(model),
@@ -54,7 +57,7 @@ def describe_run(
     return {
         "model": described,
         "start": start,
-        "optimizer": _configuration("optimizer", optimizer),
+        "optimizer": _optimizer(optimizer),
         "recipe": settings(recipe),
         "augmentation": _configuration("augmentation", augmentation),
         "teacher": _teacher(teacher),
@@ -68,6 +71,16 @@ def describe_run(
             "fingerprints": {split: examples.fingerprint() for split, examples in data.splits.items()},
         },
     }
+
+
+def _name(model: keras.Model) -> str:
+    """The name of a model, without the number that Keras adds to its own names of models."""
+    return model.name if isinstance(model, Model) else re.sub(r"_\d+$", "", model.name)
+
+
+def _optimizer(optimizer: keras.optimizers.Optimizer | None) -> dict[str, Any]:
+    excluded = excluded_from_decay(optimizer) if optimizer else []
+    return _configuration("optimizer", optimizer) | ({"excluded_from_decay": excluded} if excluded else {})
 
 
 def _source(data: Data, of_recipe: dict[str, Any]) -> dict[str, Any]:

@@ -86,19 +86,17 @@ def fine_tuning(model: keras.Model, recipe: Recipe) -> Iterator[None]:
         yield
         return
     trainable = _trainable_layers(model)
-    _set_frozen_statistics(model, recipe.frozen_statistics)
+    before = {layer: layer.frozen_statistics for layer in normalizations(model)} if recipe.frozen_statistics else {}
+    for layer in before:
+        layer.frozen_statistics = True
     try:
         yield
     finally:
-        _set_frozen_statistics(model, False)
+        for layer, frozen in before.items():
+            layer.frozen_statistics = frozen
         for layer in trainable:
             layer.trainable = True
         model.train_function = None  # it was traced for this run
-
-
-def _set_frozen_statistics(model: keras.Model, frozen: bool) -> None:
-    for layer in normalizations(model):
-        layer.frozen_statistics = frozen
 
 
 def check_fine_tuning(model: keras.Model, recipe: Recipe) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from keras_resnet.data.loading import Data
 from keras_resnet.data.unreadable import none_readable
 from keras_resnet.run_directory import Run
-from keras_resnet.training.checkpoints import describe_latest_checkpoint
+from keras_resnet.training.checkpoints import as_saved, describe_latest_checkpoint
+from keras_resnet.training.losses import class_weights
 from keras_resnet.training.position import PositionCallback, describe_position
 
 DIVERGED = 100.0  # times the loss of random guessing; training that works stays far below
@@ -19,7 +20,8 @@ DIVERGED = 100.0  # times the loss of random guessing; training that works stays
 class DivergenceGuard(PositionCallback):
     """Stops training when the running loss is NaN or infinite, or 100 times the loss of random guessing.
 
-    The penalties of the weights at the start are not counted: in a large network, they may be much larger.
+    Guessing wrong costs as much as the heaviest class. The penalties of the weights at the start are not counted: in a
+    large network, they may be much larger.
 
     Args:
         classes: number of the model's classes.
@@ -33,7 +35,8 @@ class DivergenceGuard(PositionCallback):
         self.guessing = max(1.0, math.log(classes))
 
     def on_train_begin(self, logs=None):
-        self.limit = DIVERGED * self.guessing + float(sum(self.model.losses))
+        heaviest = max(class_weights(self.model.loss), default=1.0)  # one example of a rare class may count a lot
+        self.limit = DIVERGED * self.guessing * max(1.0, heaviest) + float(sum(self.model.losses))
 
     def on_train_batch_end(self, batch, logs=None):
         if not logs["loss"] < self.limit:  # NaN is not below it, either
@@ -65,7 +68,7 @@ def check_finite(variables: Iterable[Any], position: str, run: Run) -> None:
         FloatingPointError: one is not; the message names it and the `position`.
     """
     for variable in variables:
-        value = np.asarray(variable)
+        value = as_saved(variable)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise divergence_error(f"{getattr(variable, 'path', variable.name)} is not finite {position}", run)
 

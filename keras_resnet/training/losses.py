@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_resnet.layers import replaces
 from keras_resnet.models.model import ends_in_sigmoid, ends_in_softmax
 from keras_resnet.recipes import Recipe
 from keras_resnet.training.distillation import Distillation, Teacher
@@ -29,7 +30,7 @@ def loss_for(
     """
     has_softmax = ends_in_softmax(model)
     if recipe.loss == "binary_cross_entropy":
-        loss = binary_cross_entropy(from_logits=not ends_in_sigmoid(model))
+        loss = binary_cross_entropy(from_logits=not ends_in_sigmoid(model), threshold=recipe.bce_threshold)
     else:
         loss = cross_entropy(recipe.soft_labels, from_logits=not has_softmax)
     if recipe.balanced_classes:
@@ -56,13 +57,14 @@ def cross_entropy(soft_labels: bool, from_logits: bool) -> keras.losses.Loss:
     return loss(from_logits=from_logits)
 
 
-def binary_cross_entropy(from_logits: bool) -> keras.losses.Loss:
+def binary_cross_entropy(from_logits: bool, threshold: float = 0.0) -> keras.losses.Loss:
     """Binary cross-entropy of each class, averaged over classes and batch, as PyTorch's `BCEWithLogitsLoss`.
 
     Labels are rows (batch, classes) in 0 to 1. Source: Wightman et al. 2021, "ResNet strikes back", section 2.
 
     Args:
         from_logits: whether the model returns logits instead of the sigmoid of each.
+        threshold: labels above it count as 1, others as 0; 0 to leave labels as they are.
 
     Example:
         >>> import numpy as np
@@ -70,7 +72,36 @@ def binary_cross_entropy(from_logits: bool) -> keras.losses.Loss:
         >>> round(float(binary_cross_entropy(from_logits=True)(np.array([[0.0, 1.0]]), np.array([[0.0, 0.0]]))), 4)
         0.6931
     """
-    return keras.losses.BinaryCrossentropy(from_logits=from_logits)
+    return BinaryCrossentropy(from_logits=from_logits, threshold=threshold)
+
+
+@replaces(keras.losses.BinaryCrossentropy)
+class BinaryCrossentropy(keras.losses.BinaryCrossentropy):
+    """`keras.losses.BinaryCrossentropy` with a threshold for labels.
+
+    A saved model names Keras's own loss, without the threshold, which `train` sets anew.
+
+    Args:
+        args: of `keras.losses.BinaryCrossentropy`.
+        threshold: labels above it count as 1, others as 0; 0 to leave labels as they are.
+        options: of `keras.losses.BinaryCrossentropy`.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_resnet.training.losses import BinaryCrossentropy
+        >>> loss = BinaryCrossentropy(threshold=0.2)
+        >>> round(float(loss(np.array([[0.3, 0.7]]), np.array([[0.5, 0.5]]))), 4)  # as of [[1, 1]]
+        0.6931
+    """
+
+    def __init__(self, *args, threshold: float = 0.0, **options) -> None:
+        super().__init__(*args, **options)
+        self.threshold = threshold
+
+    def call(self, y_true, y_pred):
+        if self.threshold:
+            y_true = keras.ops.cast(keras.ops.greater(y_true, self.threshold), y_pred.dtype)
+        return super().call(y_true, y_pred)
 
 
 def balanced_weights(labels: Any, classes: int) -> np.ndarray:
@@ -89,6 +120,19 @@ def balanced_weights(labels: Any, classes: int) -> np.ndarray:
     """
     counts = np.bincount(labels, minlength=classes)
     return np.divide(len(labels), classes * counts, out=np.zeros(classes), where=counts > 0)
+
+
+def class_weights(loss: Any) -> list[float]:
+    """The weights of the classes in a model's loss; [] if all count the same.
+
+    Example:
+        >>> import keras
+        >>> from keras_resnet.training.losses import ClassWeighted, class_weights
+        >>> class_weights(ClassWeighted(keras.losses.SparseCategoricalCrossentropy(), [1, 3]))
+        [1.0, 3.0]
+    """
+    loss = loss.loss if isinstance(loss, Distillation) else loss
+    return loss.class_weights if isinstance(loss, ClassWeighted) else []
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
@@ -136,3 +180,7 @@ class ClassWeighted(keras.losses.Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ClassWeighted":
         return cls(**{**config, "loss": keras.saving.deserialize_keras_object(config["loss"])})
+
+
+# doctest skips classes whose `__module__` is another one.
+__test__ = {"BinaryCrossentropy": BinaryCrossentropy}

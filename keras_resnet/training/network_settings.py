@@ -4,7 +4,10 @@ import logging
 from typing import Any
 
 import keras
+import numpy as np
 
+from keras_resnet.distributed.keras_internals import normalizations
+from keras_resnet.preprocessing import get_normalization
 from keras_resnet.recipes import Recipe, setting_groups, settings
 
 logger = logging.getLogger(__name__)
@@ -33,6 +36,7 @@ def note_network_settings(model: keras.Model, recipe: Recipe) -> None:
 def warn_of_network_settings(model: keras.Model, recipe: Recipe) -> None:
     """Warns of the recipe's options of the network with which the model was not built."""
     missed = [setting for setting in _in_words(recipe) if setting not in getattr(model, "network_settings", ())]
+    missed += _missed_options(model, recipe)
     if missed:
         logger.warning(
             "%s is trained as it is, without the recipe's %s, which are for models that train builds from a name; "
@@ -40,6 +44,19 @@ def warn_of_network_settings(model: keras.Model, recipe: Recipe) -> None:
             model.name,
             ", ".join(missed),
         )
+
+
+def _missed_options(model: keras.Model, recipe: Recipe) -> list[str]:
+    """Settings that are no options of the network's kind, but that train also builds models with."""
+    policies = {layer.dtype_policy.name for layer in model.layers}
+    mean, _ = get_normalization(model) or (np.zeros(()), None)
+    synchronized = any(getattr(layer, "synchronized", False) for layer in normalizations(model))
+    missed = {
+        f"precision={recipe.precision!r}": recipe.precision != "float32" and recipe.precision not in policies,
+        "per_pixel_mean=True": recipe.per_pixel_mean and mean.ndim < 3,
+        "sync_batch_norm=True": recipe.sync_batch_norm and not synchronized,
+    }
+    return [setting for setting, is_missed in missed.items() if is_missed]
 
 
 def _in_words(recipe: Recipe) -> tuple[str, ...]:

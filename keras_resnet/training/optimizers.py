@@ -15,6 +15,8 @@ from keras_resnet.training.muon import Muon
 from keras_resnet.training.update_rules import SGD, AdamW, Lamb, is_decayed
 
 OF_RECIPE = "recipe_sgd"  # the name of every recipe's optimizer, as in models that earlier versions trained
+# What Keras's `exclude_from_weight_decay` sets, and `get_config` leaves out.
+EXCLUSIONS = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
 NAMES = {"sgd": "SGD", "adamw": "AdamW", "lamb": "LAMB", "muon": "Muon"}  # for the log
 
 
@@ -87,20 +89,48 @@ def own_optimizer(
     """The user's own optimizer: the one given, else the one that the model was compiled with; None without both.
 
     Raises:
-        ValueError: `optimizer` is neither an optimizer nor the name of one.
+        ValueError: `optimizer` is neither an optimizer nor the name of one, or has several learning rates.
     """
     if optimizer is None:
         compiled = getattr(model, "optimizer", None)
-        return None if compiled is None or _unscaled(compiled).name == OF_RECIPE else compiled
+        return None if compiled is None or _unscaled(compiled).name == OF_RECIPE else _with_one_rate(compiled)
     try:
-        return keras.optimizers.get(optimizer)
+        found = keras.optimizers.get(optimizer)
     except (ValueError, TypeError, KeyError, AttributeError):  # of Keras's deserialization
         raise ValueError(f"optimizer={shown(optimizer)} must be a Keras optimizer or the name of one.") from None
+    return _with_one_rate(found)
+
+
+def _with_one_rate(optimizer):
+    if "learning_rate" not in _unscaled(optimizer).get_config():
+        raise ValueError(
+            f"The optimizer {optimizer.name} has no single learning_rate for the recipe's schedule to change; use an "
+            "optimizer with one."
+        )
+    return optimizer
 
 
 def copy_of(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     """A new optimizer of the same configuration, without the state of the given one. Call it under the strategy."""
-    return type(optimizer).from_config(optimizer.get_config())
+    copy = type(optimizer).from_config(optimizer.get_config())
+    for name in EXCLUSIONS:
+        if hasattr(_unscaled(optimizer), name):
+            setattr(_unscaled(copy), name, set(getattr(_unscaled(optimizer), name)))
+    return copy
+
+
+def excluded_from_decay(optimizer: keras.optimizers.Optimizer) -> list[str]:
+    """The weights, by path, and patterns of their names that the user has excluded from the weight decay.
+
+    Example:
+        >>> import keras
+        >>> from keras_resnet.training.optimizers import excluded_from_decay
+        >>> optimizer = keras.optimizers.AdamW()
+        >>> optimizer.exclude_from_weight_decay(var_names=["bias", "beta"])
+        >>> excluded_from_decay(optimizer)
+        ['beta', 'bias']
+    """
+    return sorted({str(each) for name in EXCLUSIONS for each in getattr(_unscaled(optimizer), name, ())})
 
 
 def has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:

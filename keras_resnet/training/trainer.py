@@ -59,6 +59,7 @@ from keras_resnet.training.workdir import (
     extend_epochs,
     identity,
     locked,
+    set_results_aside,
     warn_of_other_weights,
 )
 
@@ -240,6 +241,9 @@ def begin_or_resume(
     if not started:
         begin(run, description, data.class_names)
     else:
+        if not checkpoint:
+            run.file("checkpoints").mkdir(exist_ok=True)
+            set_results_aside(run)
         warn_of_other_weights(run, description)
         extend_epochs(run, description)
         check_log(run, checkpoint.epoch if checkpoint else 0)
@@ -254,7 +258,7 @@ def finish(
     predicted, result = _evaluate(model, training_input, protocol, "final weights")
     if worker.is_chief:
         write_atomically(run.file("final.keras"), model.save)
-    content, results = result.as_dict(), [result]
+    content, results = {"epochs": training_input.recipe.epochs, **result.as_dict()}, [result]
     if protocol != "center":
         _, single = _evaluate(model, training_input, "center", "final weights")
         content["center"] = single.as_dict()

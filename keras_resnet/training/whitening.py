@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_resnet.data.loading import Data
-from keras_resnet.layers import channel_axis
+from keras_resnet.layers import StandardizedConv2D
 
 IMAGES = 2_000  # to compute the components from
 SMALLEST_VARIANCE = (
@@ -27,20 +27,22 @@ def whiten_stem(model: keras.Model, data: Data) -> None:
     Args:
         model: of this package, with random weights.
         data: whose training images are sampled, in the view of a test.
+
+    Raises:
+        ValueError: the model standardizes its filters.
     """
     stem = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    if isinstance(stem, StandardizedConv2D):
+        raise ValueError(
+            f"recipe: whitened_stem needs filters as they are, but those of {model.name} are standardized."
+        )
     before = keras.Model(model.inputs, stem.input)
-    batches = (_channels_last(before.predict_on_batch(images)) for images in data.sample(IMAGES))
+    batches = (np.asarray(before.predict_on_batch(images), "float64") for images in data.sample(IMAGES))
     random = np.asarray(stem.kernel)
     filters = whitening_filters(batches, random.shape[:2])[..., : random.shape[-1] // 2]
     paired = np.concatenate([filters, -filters], axis=-1)
     stem.kernel.assign(np.concatenate([paired, random[..., paired.shape[-1] :]], axis=-1))
     stem.trainable = False
-
-
-def _channels_last(images):
-    images = np.asarray(images, "float64")
-    return images if channel_axis() == -1 else np.moveaxis(images, 1, -1)
 
 
 def whitening_filters(batches: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:

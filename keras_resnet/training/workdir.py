@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import fcntl
+import itertools
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ NOT_IN_EARLIER_VERSIONS = ("optimizer", "start", "teacher")
 LOCK = ".lock"
 WRITTEN_BEFORE_RECIPE = (LOCK, "checkpoints", LABELS_FILE)
 WRITTEN_BEFORE_FIRST_STEP = ("tensorboard", "bad_images*.tsv")
+RESULTS = ("*.keras", "log.csv", "result.json", "report.html", "curves.png")
 CHECKSUMS = {"fingerprints": "the images or labels", "weights": "the teacher's weights"}  # for messages
 
 logger = logging.getLogger(__name__)
@@ -199,6 +201,23 @@ def warn_of_other_weights(run: Run, description: Description) -> None:
             "own checkpoint; to train from the given weights, choose another workdir.",
             run.directory,
         )
+
+
+def set_results_aside(run: Run) -> None:
+    """Moves the models and the log of a run without an undamaged checkpoint into a folder: it begins again."""
+    results = [path for pattern in RESULTS for path in sorted(run.directory.glob(pattern))]
+    if not results:
+        return
+    number = next(number for number in itertools.count(1) if not run.file(f"earlier-{number}").exists())
+    folder = run.file(f"earlier-{number}")
+    folder.mkdir()
+    for path in results:
+        path.rename(folder / path.name)
+    logger.warning(
+        "%s has no undamaged checkpoint, so the run begins again. Its earlier models and its log are in %s.",
+        run.directory,
+        folder,
+    )
 
 
 def begin(run: Run, description: Description, class_names: Sequence[str]) -> None:

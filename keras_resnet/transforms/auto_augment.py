@@ -104,13 +104,16 @@ def draw(seed: tf.Tensor, count: int, table: np.ndarray) -> tuple[tf.Tensor, tf.
     return entries[:, 0], tf.gather_nd(table, entries)
 
 
-def _apply(image, seed, count, space, table):
-    """Applies `count` random operations of the space, one after another."""
+def _apply(image, seed, count, space, table, probability=1.0):
+    """Applies `count` random operations of the space, one after another, each with the probability."""
     image = tf.convert_to_tensor(image)
     static_shape = image.shape
     if image.dtype != tf.uint8:
         image = tf.saturate_cast(tf.round(image), tf.uint8)
     numbers, strengths = draw(seed, count, table)
+    if probability < 1:
+        chances = tf.random.stateless_uniform([count], tf.random.experimental.stateless_fold_in(seed, 1))
+        numbers = tf.where(chances < probability, numbers, list(space).index("identity"))
     for number, strength in zip(tf.unstack(numbers), tf.unstack(strengths), strict=True):
         branches = [functools.partial(operation.function, image, strength) for operation in space.values()]
         image = tf.switch_case(number, branches)
@@ -118,7 +121,9 @@ def _apply(image, seed, count, space, table):
     return image
 
 
-def rand_augment(image: tf.Tensor, seed: tf.Tensor, operations: int = 2, magnitude: int = 9) -> tf.Tensor:
+def rand_augment(
+    image: tf.Tensor, seed: tf.Tensor, operations: int = 2, magnitude: int = 9, probability: float = 1.0
+) -> tf.Tensor:
     """Applies operations of `RAND_AUGMENT`, all 14 equally likely and of the same magnitude.
 
     Source: Cubuk et al. 2020, "RandAugment", section 3; ranges as in torchvision's RandAugment on Pillow images.
@@ -127,7 +132,9 @@ def rand_augment(image: tf.Tensor, seed: tf.Tensor, operations: int = 2, magnitu
         image: (H, W, 3), at least 3 x 3, RGB in 0 to 255; uint8, or float32, which is rounded and clipped.
         seed: int32 (2,).
         operations: number of operations, applied one after another; they may repeat.
-        magnitude: integer, 0 to 30.
+        magnitude: integer, 0 to 30. The papers, TensorFlow and timm count from 0 to 10 in the same ranges, so it is
+            three times theirs.
+        probability: with which each of the operations is applied; 0.5 in timm.
 
     Returns:
         uint8 (H, W, 3).
@@ -146,7 +153,7 @@ def rand_augment(image: tf.Tensor, seed: tf.Tensor, operations: int = 2, magnitu
     if magnitude not in range(BINS):
         raise ValueError(f"rand_augment: magnitude={magnitude} must be an integer from 0 to {BINS - 1}.")
     table = magnitudes(RAND_AUGMENT)[:, :, magnitude : magnitude + 1]
-    return _apply(image, seed, operations, RAND_AUGMENT, table)
+    return _apply(image, seed, operations, RAND_AUGMENT, table, probability)
 
 
 def trivial_augment(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

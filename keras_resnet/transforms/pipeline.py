@@ -43,7 +43,8 @@ def augment(source: LazyImage, seed: tf.Tensor, recipe: Recipe, image_shape: tup
     if recipe.flip:
         image = random_flip(image, flip_seed)
     if recipe.auto_augment == "randaugment":
-        image = rand_augment(image, auto_augment_seed, recipe.randaugment_operations, recipe.randaugment_magnitude)
+        settings = recipe.randaugment_operations, recipe.randaugment_magnitude, recipe.randaugment_probability
+        image = rand_augment(image, auto_augment_seed, *settings)
     if recipe.auto_augment == "trivialaugment":
         image = trivial_augment(image, auto_augment_seed)
     if recipe.color_jitter:

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from keras_resnet.preprocessing import NORMALIZATION_LAYER, mean_and_std
+from keras_resnet.runtimes.metadata import read_bounded
 
 Tensors = dict[str, np.ndarray]
 
@@ -53,10 +54,7 @@ def read_config(path: pathlib.Path, model: keras.Model | None) -> dict[str, Any]
 def _read_member(path: pathlib.Path, name: str, limit: int) -> bytes:
     """A file of an archive; raises ValueError if it declares more than `limit` bytes."""
     with zipfile.ZipFile(path) as archive:
-        size = archive.getinfo(name).file_size
-        if size > limit:
-            raise ValueError(f"its {name} declares {size:,} bytes")
-        return archive.read(name)
+        return read_bounded(archive, name, limit)
 
 
 def read_h5(path: pathlib.Path, model: keras.Model | None) -> Tensors:
@@ -112,7 +110,10 @@ def _weight_names(attributes: h5py.AttributeManager, limit: int) -> list[str]:
     declared = attributes.get_id("weight_names")
     if math.prod(declared.shape) * declared.dtype.itemsize > limit:
         raise ValueError("its weight_names declare more bytes than the file has")
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in attributes["weight_names"]]
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in attributes["weight_names"]]
+    if len(set(names)) < len(names):
+        raise ValueError("its weight_names name a weight twice")
+    return names
 
 
 def _datasets(content: h5py.File, limit: int) -> Mapping[str, h5py.Dataset]:

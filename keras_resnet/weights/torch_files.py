@@ -6,6 +6,7 @@ Since PyTorch 1.6, files are zip archives: `data.pkl`, and a file of bytes for e
 pickles of a magic number, a version, the system, the state dict and the storages' keys came first, then all bytes.
 """
 
+import functools
 import io
 import math
 import pathlib
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
+
+from keras_resnet.errors import shown
 
 DTYPES = {  # in the names of storages, such as FloatStorage
     "Double": np.dtype("<f8"),
@@ -114,7 +117,7 @@ def _values(tensor: Tensor, bytes_of: BytesOf) -> np.ndarray:
     storage, offset, shape, strides = tensor
     numbers = (offset, *shape, *strides)
     if len(shape) != len(strides) or not all(type(number) is int and number >= 0 for number in numbers):
-        raise ValueError(f"a tensor has the shape {shape} and the strides {strides}")
+        raise ValueError(f"a tensor has the shape {shown(shape)} and the strides {shown(strides)}")
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
     if 0 in shape:
         return np.zeros(shape, "float32")
@@ -141,6 +144,7 @@ def _open_zip(archive: zipfile.ZipFile, size: int) -> tuple[Any, BytesOf]:
     if "byteorder" in members and archive.read(members["byteorder"]) != b"little":
         raise ValueError("it is big-endian")
 
+    @functools.cache  # tensors may share a storage
     def bytes_of(storage: Storage) -> bytes:
         member = members.get(f"data/{storage.key}")
         if member is None or member.file_size != _size(storage):

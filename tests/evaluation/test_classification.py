@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet import Recipe, ResNet, create_model, evaluate, load_data
+from keras_resnet.evaluation.classification import Result
 from keras_resnet.evaluation.protocols import _grouped
 from keras_resnet.models.surgery import fully_convolutional
 from keras_resnet.runtimes.decoding import read_image
@@ -248,6 +249,14 @@ def test_reassessed_labels_are_counted_in_the_order_of_the_file_names(net, photo
     with pytest.raises(ValueError, match="has labels for 24 image files, but the split has 25 images"):
         evaluate(net, photos, real_labels=tmp_path / "real.json")
     assert plain.real_labels_correct is None
+    for content, message in (
+        (json.dumps([[int(label)] for label in photos.validation.labels]), "some of the 25 images share a name"),
+        (json.dumps([1, 2]), "must have a list of labels for each image"),
+        ("[[1], [2", r"real\.json is damaged"),
+    ):
+        (tmp_path / "real.json").write_text(content)
+        with pytest.raises(ValueError, match=message):
+            evaluate(net, photos, real_labels=tmp_path / "real.json")
 
 
 def test_reassessed_labels(net, tmp_path):
@@ -275,3 +284,8 @@ def test_reassessed_labels(net, tmp_path):
     labels = [[(output + 1) % 6] for output in best]
     (tmp_path / "real.json").write_text(json.dumps(labels))
     assert evaluate(net, data, real_labels=tmp_path / "real.json").real_labels_correct == (8, 8)
+
+
+def test_class_without_images_has_no_accuracy():
+    result = Result("test", 2, 1, None, "whole image", classes=(("cat", 2, 1), ("owl", 0, 0)))
+    assert result.class_rows() == [("cat", 2, 1, "0.5000"), ("owl", 0, 0, "")]

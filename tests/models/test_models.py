@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import VARIANTS, create_model
+from keras_resnet.models.model import ends_in_softmax, to_probabilities
 from tests.marks import exhaustive, few
 
 # Trainable parameters, 1,000 classes (CIFAR: 10).
@@ -559,3 +560,32 @@ assert "tensorflow" not in sys.modules, "TensorFlow was imported"
     environment = {"KERAS_BACKEND": "jax", "PATH": "", "PYTHONPATH": ":".join(sys.path), "JAX_PLATFORMS": "cpu"}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), model(photos), rtol=1e-3, atol=1e-6)
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+def test_default_sizes_with_channels_first(channels_first):
+    assert create_model("resnet20_cifar").input_shape == (None, 3, 32, 32)
+    assert create_model("resnet18", input_shape=(3, None, None)).input_shape == (None, 3, None, None)
+    with pytest.raises(ValueError, match="input_shape=\\(None, 32, 32\\)"):
+        create_model("resnet18", input_shape=(None, 32, 32))
+
+
+def test_input_shape_none_is_the_default():
+    assert create_model("resnet20_cifar", input_shape=None).input_shape == (None, 32, 32, 3)
+    assert keras_resnet.ResNet20Cifar(weights="cifar10", input_shape=None).input_shape == (None, 32, 32, 3)
+    assert create_model("resnet18", input_shape=None).input_shape == (None, 224, 224, 3)
+
+
+@pytest.mark.parametrize("softmax", [keras.ops.softmax, tf.nn.softmax, keras.activations.softmax])
+def test_functions_are_activations_as_their_names_are(softmax):
+    """Their outputs are probabilities, not logits for another softmax."""
+    model = create_model("resnet20_cifar", depths=(1,), widths=(4,), classifier_activation=softmax)
+    scores = np.eye(10)[:2]
+    assert ends_in_softmax(model)
+    np.testing.assert_array_equal(to_probabilities(model, scores), scores)

@@ -44,7 +44,7 @@ def write_run(
     if epochs:
         run.write_log(rows(epochs))
     if accuracy is not None:
-        run.write_json("result.json", result(accuracy))
+        run.write_json("result.json", {"epochs": recipe.epochs, **result(accuracy)})
     return run
 
 

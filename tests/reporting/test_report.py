@@ -194,6 +194,46 @@ def test_a_run_that_is_being_extended_is_not_complete(tmp_path):
     assert "b 4 of 8 not complete" in text_of((tmp_path / "compare.html").read_text())
 
 
+def test_an_extended_run_that_stopped_early_is_complete(tmp_path):
+    runs = [write_run(tmp_path / name, 5, longer(RECIPE, 8), accuracy=0.9, earlier_epochs=[4]) for name in ("a", "b")]
+    write_comparison([run.directory for run in runs], tmp_path / "compare.html")
+    assert "b 5 of 8 90.00 %" in text_of((tmp_path / "compare.html").read_text())
+
+
+def test_uncommitted_changes_are_a_difference(tmp_path):
+    runs = [write_run(tmp_path / name, 4, accuracy=0.9) for name in ("a", "b")]
+    for run, commit in zip(runs, (40 * "1", 40 * "1" + "-dirty"), strict=True):
+        changed(run, environment={"commit": commit})
+    write_comparison([run.directory for run in runs], tmp_path / "compare.html")
+    assert "environment.commit 111111111111... 111111111111...-dirty" in text_of(
+        (tmp_path / "compare.html").read_text()
+    )
+
+
+def test_runs_on_unknown_images_of_other_names_are_not_subtracted(tmp_path):
+    runs = [write_run(tmp_path / name, 4, accuracy=0.9) for name in ("a", "b")]
+    for run, file in zip(runs, ("one.npz", "other.npz"), strict=True):
+        changed(run, data={"name": file, "train": 100})
+    write_comparison([run.directory for run in runs], tmp_path / "compare.html")
+    assert "b 4 of 4 90.00 % - 0.95" in text_of((tmp_path / "compare.html").read_text())
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("recipe.json", "{}", r"recipe\.json is damaged, or of another version .*it has no 'recipe'"),
+        ("recipe.json", "[]", r"recipe\.json is damaged \(it is no JSON object\)"),
+        ("recipe.json", '{"recipe": {"later": 1}}', r"recipe\.json is damaged, or of another version .*later"),
+        ("result.json", "{}", r"result\.json is damaged \(it has no accuracy\)"),
+    ],
+)
+def test_damaged_files_of_a_run_are_named(file, content, message, tmp_path):
+    runs = [write_run(tmp_path / name, 4, accuracy=0.9) for name in ("a", "b")]
+    runs[1].file(file).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        write_comparison([run.directory for run in runs], tmp_path / "compare.html")
+
+
 def test_what_cannot_be_compared(tmp_path):
     one, two = write_run(tmp_path / "one", 1), write_run(tmp_path / "two", 1)
     with pytest.raises(ValueError, match="Give two or more run directories to compare"):

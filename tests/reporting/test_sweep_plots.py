@@ -74,3 +74,17 @@ def test_shortcuts_are_drawn_with_training_and_test_error(shortcuts, tmp_path):
     rows = [row(number, shortcut) for number, shortcut in enumerate(shortcuts)]
     plot_shortcuts(rows, "Shortcuts", tmp_path / "shortcuts.png")
     assert min(pixels_of(tmp_path / "shortcuts.png", color) for color in COLORS[:2]) > 50
+
+
+def test_equal_errors_have_no_spread(tmp_path):
+    """The mean of three 0.1 is 0.1 and a little more."""
+    mean = (0.1 + 0.1 + 0.1) / 3
+    assert mean > 0.1
+    errors = {
+        f"{name}{part}": value
+        for name in ("training_error", "test_error")
+        for part, value in (("", mean), ("_lowest", 0.1), ("_highest", 0.1))
+    }
+    row = dict(shortcut="A", parameters=270_000, multiply_adds=41_000_000, **errors)
+    plot_shortcuts([row], "Shortcuts", tmp_path / "shortcuts.png")
+    assert pixels_of(tmp_path / "shortcuts.png", COLORS[0]) > 20

@@ -7,6 +7,7 @@ import threading
 import warnings
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from keras_resnet.data.decoding import decode_bytes
@@ -79,3 +80,15 @@ def test_warnings_are_shown_again_after_overlapping_threads():
         assert warnings.filters != before
     thread.join()
     assert warnings.filters == before
+
+
+def test_jpegs_of_very_many_scans_are_refused():
+    """Each scan of a progressive JPEG takes the time of a whole image."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    assert 1 < content.count(b"\xff\xda") <= 20
+    decode_image(content)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    with pytest.raises(ValueError, match="has more than 100 scans"):
+        decode_image(content[:-2] + 100 * scan + content[-2:])

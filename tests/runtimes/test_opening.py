@@ -17,8 +17,9 @@ import onnx
 import pytest
 import tensorflow as tf
 
-from keras_resnet import choices
-from keras_resnet.runtimes import RUNTIMES, open_artifact, runtime_of
+from keras_resnet import choices, create_model
+from keras_resnet.runtimes import RUNTIMES, Metadata, open_artifact, runtime_of
+from keras_resnet.runtimes.metadata import METADATA_FILE, checked_class_names
 from keras_resnet.view import View
 from tests.photos import encode, scene
 from tests.runtimes.exported import FILES, METADATA, onnx_mean, small_net, write
@@ -275,3 +276,36 @@ def test_runs_of_keras_are_not_artifacts(tmp_path):
     assert runtime_of(tmp_path) is None
     with pytest.raises(ValueError, match="its input has the shape"):
         open_artifact(tmp_path / "best.keras")
+
+
+def test_keras_files_keep_classes_and_view(tmp_path):
+    model = create_model("resnet20_cifar", depths=(1,), widths=(4,), classes=2)
+    model.class_names, model.view = ("cat", "dog"), View((32, 32), crop_fraction=0.5)
+    model.save(tmp_path / "net.keras")
+    metadata = open_artifact(tmp_path / "net.keras").metadata
+    assert (metadata.class_names, metadata.view) == (model.class_names, model.view)
+
+
+def test_saved_model_of_several_labels_answers_as_the_model(tmp_path):
+    """Its rows do not sum to 1, but are no logits."""
+    model = create_model("resnet20_cifar", depths=(1,), widths=(4,), classes=3, classifier_activation="sigmoid")
+    model.save(tmp_path / "net")
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+    scores = open_artifact(tmp_path / "net")(images)
+    np.testing.assert_allclose(scores, model.predict(images, verbose=0), atol=1e-6)
+    assert abs(scores.sum(1) - 1).max() > 0.1
+
+
+def test_metadata_of_another_model_are_refused(tmp_path):
+    model = create_model("resnet20_cifar", depths=(1,), widths=(4,), classes=3)
+    model.save(tmp_path / "net")
+    other = Metadata("other", "saved_model", "float32", (32, 32, 3), ("cat", "dog"))
+    (tmp_path / "net" / METADATA_FILE).write_text(other.to_json())
+    with pytest.raises(ValueError, match="has 3 outputs, but its metadata name 2 classes"):
+        open_artifact(tmp_path / "net")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\u2028b"])
+def test_class_names_have_one_line(name):
+    with pytest.raises(ValueError, match="Class names must be of one line"):
+        checked_class_names([name, "dog"], 2)

@@ -79,6 +79,10 @@ def test_encoded_images_are_answered(client, images):
         ([tensor([1, 2, 3], [1, 1, 1, 3], "INT64")], "The input \"images\" has the datatype 'INT64'; this model takes"),
         ([tensor([1, 2, 3], [1, 1, 2, 3])], 'The input "images" has the shape [1, 1, 2, 3], but 3 values.'),
         ([tensor([1, 2, 3], [3])], 'The input "images" has the shape [3], but 3 values.'),
+        (
+            [tensor([[[[1]], [[2]], [[3]]]], [1, 1, 1, 3])],
+            'The input "images" has the shape [1, 1, 1, 3], but data nested',
+        ),
         ([tensor([1.5, 2, 3], [1, 1, 1, 3], "UINT8")], 'The input "images" has the datatype UINT8, but values'),
         ([tensor([1, [2, 3]], [1, 1, 1, 3])], 'The input "images" has rows of different lengths'),
         ([tensor(["a"], [2], "BYTES")], 'The input "images" has the shape [2], but 1 values.'),

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_resnet import Recipe, create_model, freeze, load_data, train
 from keras_resnet.data.batches import training_batches
+from keras_resnet.distributed.keras_internals import normalizations
 from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.models.surgery import part_of
 from keras_resnet.recipes import override
@@ -248,3 +249,15 @@ def test_models_without_such_layers_are_refused_before_any_work(model, recipe, m
     with pytest.raises(ValueError, match=message):
         train(model(), data, recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_statistics_that_the_user_froze_stay_frozen(data, tmp_path):
+    model = small_net()
+    layers = normalizations(model)
+    for layer in layers:
+        layer.frozen_statistics = True
+    before = [np.asarray(layer.moving_mean) for layer in layers]
+    train(model, data, UNFREEZING, tmp_path / "run", verbose=0)
+    assert all(layer.frozen_statistics for layer in layers)
+    for layer, mean in zip(layers, before, strict=True):
+        np.testing.assert_array_equal(layer.moving_mean, mean)

@@ -10,11 +10,16 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
+from keras_resnet.data.examples import Arrays
 from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.run_directory import Run
+from keras_resnet.training.building import compiled_model
 from keras_resnet.training.checkpoints import latest_checkpoint
+from keras_resnet.training.guards import DivergenceGuard
+from keras_resnet.training.losses import ClassWeighted, balanced_weights
 from keras_resnet.training.memory import check_memory
 from tests.marks import exhaustive
+from tests.training.nets import linear_net
 
 RECIPE = Recipe(epochs=2, batch_size=16, learning_rate=0.05, seed=3)
 
@@ -80,11 +85,28 @@ def test_weights_that_are_not_finite_are_not_saved(shapes, tmp_path):
 
 
 def test_batch_larger_than_the_memory_is_refused_before_anything_is_written(shapes, tmp_path):
-    data = load_data(shapes)
+    images = np.broadcast_to(np.zeros((), "uint8"), (10**9, 8, 8, 3))  # a byte of memory
+    labels = np.broadcast_to(np.zeros((), "int32"), (10**9,))
+    data = dataclasses.replace(load_data(shapes), train=Arrays(images, labels))
     recipe = dataclasses.replace(RECIPE, batch_size=10**9)
     with pytest.raises(MemoryError, match=r"1000000000 images of 8x8 .* at least .* GiB.*lower batch_size"):
-        train("resnet20_cifar", data, recipe, tmp_path / "run", verbose=0)
-    assert not (tmp_path / "run").exists()
+        compiled_model("resnet20_cifar", data, recipe)
+    # A step has no more images than the data.
+    compiled_model("resnet20_cifar", load_data(shapes), recipe)
+
+
+def test_one_image_of_a_rare_class_is_no_divergence():
+    """With the weight 500, it alone may cost more than 100 times the loss of guessing."""
+    labels = np.r_[np.zeros(9990, int), np.ones(10, int)]
+    model = linear_net()
+    model.compile(loss=ClassWeighted(keras.losses.SparseCategoricalCrossentropy(), balanced_weights(labels, 2)))
+    guard = DivergenceGuard(2, Run("nowhere"))
+    guard.set_model(model)
+    guard.on_epoch_begin(0)
+    guard.on_train_begin()
+    guard.on_train_batch_end(0, {"loss": 500 * 6.9 / 32})
+    with pytest.raises(FloatingPointError, match="training has diverged"):
+        guard.on_train_batch_end(1, {"loss": 100_000.0})
 
 
 def test_memory_that_is_counted_is_what_the_outputs_take():

@@ -81,6 +81,14 @@ def test_binary_cross_entropy_is_pytorchs_and_its_accuracy_counts_images(activat
     assert logs["accuracy"] == pytest.approx((scores.argmax(1) == MIXED.argmax(1)).mean())
 
 
+def test_threshold_makes_all_mixed_classes_right():
+    model = compiled(dataclasses.replace(BINARY, bce_threshold=0.2), "sigmoid")
+    scores = logits(model)
+    logs = model.train_on_batch(IMAGES, MIXED, return_dict=True)
+    assert logs["loss"] == pytest.approx(binary(scores, MIXED > 0.2), rel=1e-5)
+    assert logs["accuracy"] == pytest.approx((scores.argmax(1) == MIXED.argmax(1)).mean())
+
+
 def test_balanced_weights_are_the_formula():
     np.testing.assert_allclose(balanced_weights(LABELS, 4), [14 / (4 * 7), 14 / (4 * 3), 0, 14 / (4 * 4)])
 

@@ -9,6 +9,7 @@ import pytest
 from keras_resnet import Recipe, create_model, load_data, train
 from keras_resnet.recipes import settings
 from keras_resnet.training.building import build_model
+from keras_resnet.training.network_settings import warn_of_network_settings
 from tests.training.nets import linear_net
 
 RECIPE = Recipe(epochs=0.1, batch_size=16, learning_rate=0.01)
@@ -58,3 +59,13 @@ def test_options_of_a_given_model_are_not_the_recipes_and_a_warning_says_so(data
     train(build_model("resnet20_cifar", data, recipe), data, recipe, tmp_path / "built", verbose=0)
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
     assert {"drop_path", "dropout"} <= settings(recipe).keys()
+
+
+def test_other_settings_that_a_given_model_does_not_have_are_told(data, caplog):
+    recipe = dataclasses.replace(RECIPE, per_pixel_mean=True, precision="mixed_bfloat16", sync_batch_norm=True)
+    warn_of_network_settings(create_model("resnet20_cifar", input_shape=(8, 8, 3), classes=4), recipe)
+    [warning] = caplog.messages
+    assert "without the recipe's precision='mixed_bfloat16', per_pixel_mean=True, sync_batch_norm=True" in warning
+    caplog.clear()
+    warn_of_network_settings(build_model("resnet20_cifar", data, recipe), recipe)
+    assert not caplog.messages

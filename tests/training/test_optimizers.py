@@ -9,7 +9,7 @@ import pytest
 
 from keras_resnet import Recipe, ResNet20Cifar, create_model, load_data, train
 from keras_resnet.run_directory import Run
-from keras_resnet.training.optimizers import recipe_optimizer
+from keras_resnet.training.optimizers import copy_of, recipe_optimizer
 from tests.marks import exhaustive
 from tests.training.nets import assert_equal_weights, linear_net
 
@@ -201,3 +201,22 @@ def test_more_accumulated_steps_than_the_run_has_are_refused(data, tmp_path):
     with pytest.raises(ValueError, match="accumulation_steps=3 would update no weight, since the run has only 2 steps"):
         train(linear_net(), data, recipe, tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_the_user_excluded_do_not_decay(data, tmp_path):
+    """Without a gradient, only the decay changes a weight: 1 - 0.01 * 0.5 in each step."""
+    optimizer = keras.optimizers.AdamW(0.01, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    copy = copy_of(optimizer)
+    kernel, bias = (keras.Variable(np.ones(2), name=name) for name in ("kernel", "bias"))
+    copy.apply([np.zeros(2, "float32")] * 2, [kernel, bias])
+    np.testing.assert_allclose(kernel, 1 - 0.01 * 0.5, rtol=1e-6)
+    np.testing.assert_array_equal(bias, 1)
+    train(linear_net(), data, RECIPE, tmp_path / "run", optimizer=optimizer, verbose=0)
+    with pytest.raises(FileExistsError, match="excluded_from_decay"):
+        train(linear_net(), data, RECIPE, tmp_path / "run", optimizer=keras.optimizers.AdamW(0.01), verbose=0)
+
+
+def test_accumulated_images_count_for_the_rate_of_256():
+    recipe = Recipe(batch_size=256, accumulation_steps=32, learning_rate_per_256=True)
+    assert recipe.base_rate == pytest.approx(3.2)

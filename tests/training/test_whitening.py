@@ -62,3 +62,16 @@ def test_filters_beyond_the_patches_values_stay_random():
 def test_given_weights_are_not_whitened(shapes):
     with pytest.raises(ValueError, match="whitened_stem is for random weights; leave it out with weights='cifar10'"):
         build_model("resnet20_cifar", load_data(shapes), RECIPE, weights="cifar10")
+
+
+def test_standardized_filters_are_not_whitened(shapes):
+    with pytest.raises(ValueError, match="whitened_stem needs filters as they are"):
+        build_model(
+            "resnet20_cifar",
+            load_data(shapes),
+            RECIPE,
+            conv="standardized",
+            norm="group_norm",
+            widths=(32, 32),
+            depths=(1, 1),
+        )

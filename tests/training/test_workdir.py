@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -330,3 +331,52 @@ def test_checkpoints_are_ordered_by_number(tmp_path):
     for epoch in (99_999, 100_000):
         save_checkpoint(run, [np.zeros(1)], epoch, 0, {})
     assert latest_checkpoint(run).epoch == 100_000
+
+
+def test_results_of_a_run_without_checkpoints_are_kept(data, tmp_path, caplog):
+    run = Run(tmp_path / "run")
+    train(linear_net(), data, RECIPE, run.directory, verbose=0)
+    before = {name: run.file(name).read_bytes() for name in ("best.keras", "final.keras", "log.csv", "result.json")}
+    shutil.rmtree(run.file("checkpoints"))
+    train(linear_net(), data, RECIPE, run.directory, verbose=0)
+    assert {name: run.file(f"earlier-1/{name}").read_bytes() for name in before} == before
+    assert "has no undamaged checkpoint, so the run begins again" in caplog.text
+    assert len(run.log()) == 2
+    assert latest_checkpoint(run).epoch == 2
+
+
+def test_files_of_an_interrupted_save_are_removed_by_the_next(data, tmp_path):
+    run = Run(tmp_path / "run")
+    left = run.file("checkpoints/epoch-00000-step-0000001.npz")
+    interrupt(linear_net(), data, RECIPE, run.directory, 3, checkpoint_every=1)
+    left.write_bytes(b"a part")
+    train(linear_net(), data, RECIPE, run.directory, verbose=0)
+    assert not left.exists()
+
+
+def test_keras_own_names_of_models_do_not_matter(data, tmp_path):
+    """Keras numbers them within a process: sequential, sequential_1."""
+    interrupt(sequential(), data, RECIPE, tmp_path / "run", 3, checkpoint_every=1)
+    result = train(sequential(), data, RECIPE, tmp_path / "run", verbose=0)
+    assert result.images == len(data.train)
+
+
+def sequential():
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")])
+
+
+def test_bfloat16_weights_resume_to_the_bit(data, tmp_path):
+    def net():
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("bfloat16")
+        try:
+            return sequential()
+        finally:
+            keras.config.set_dtype_policy(policy)
+
+    whole, parts = net(), net()
+    train(whole, data, RECIPE, tmp_path / "whole", verbose=0)
+    interrupt(net(), data, RECIPE, tmp_path / "parts", 5, checkpoint_every=1)
+    train(parts, data, RECIPE, tmp_path / "parts", verbose=0)
+    assert_equal_weights(whole, parts)

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import struct
 import zipfile
 
 import h5py
@@ -169,6 +170,24 @@ def keras_file(model, path, change):
 def test_zip_bomb(model, tmp_path, member):
     path = keras_file(model, tmp_path / "net.keras", lambda members: members.update({member: bytes(2**28)}))
     refuse(model, path, f"its {member} declares 268,435,456 bytes")
+
+
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
+def test_zip_bomb_that_declares_little(model, tmp_path, member):
+    """Python unpacks all of a bzip2 member, whatever it declares, and then cuts the end off."""
+    path = keras_file(model, tmp_path / "net.keras", lambda members: members.pop(member))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr(member, bytes(2**20))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(struct.pack("<I", 2**20), struct.pack("<I", 1000)))
+    refuse(model, path, f"its {member} is compressed by an unknown method")
+
+
+def test_legacy_file_that_names_a_weight_many_times(model, tmp_path):
+    path = legacy(tmp_path / "net.h5", [b"kernel:0"], np.ones(SHAPE))
+    with h5py.File(path, "r+") as content:
+        content["stem_conv"].attrs["weight_names"] = 1000 * [b"kernel:0"]
+    refuse(model, path, "name a weight twice")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,17 @@ from safetensors.numpy import load_file
 
 from keras_resnet.weights.formats import read_tensors
 from tests.weights import torch_writer
-from tests.weights.torch_writer import BFLOAT16, dict_of, number, parameter, tensor, text, tuple_of, write_archive
+from tests.weights.torch_writer import (
+    BFLOAT16,
+    ORDERED_DICT,
+    dict_of,
+    number,
+    parameter,
+    tensor,
+    text,
+    tuple_of,
+    write_archive,
+)
 
 RANDOM = np.random.default_rng(0)
 ARRAYS = {
@@ -173,6 +183,15 @@ def test_deeply_nested_pickle_does_not_overflow_the_stack(tmp_path):
     for instructions in (dict_of({"x": deep}), b"}" + deep + b"Ns", b"]" * 100_000 + b"a" * 99_999):
         with pytest.raises(ValueError, match=r"net\.pth"):
             read_tensors(write_archive(tmp_path / "net.pth", instructions, {}))
+
+
+def test_shape_of_exponentially_many_parts_is_shown_in_short(tmp_path):
+    doubled = b")" + b"".join(b"q%ch%c\x86" % (number, number) for number in range(60))
+    place = tuple_of(torch_writer.storage("0", "Float", 4), number(0), doubled, tuple_of(), b"\x89", ORDERED_DICT)
+    instructions = dict_of({"x": b"ctorch._utils\n_rebuild_tensor_v2\n" + place + b"R"})
+    with pytest.raises(ValueError, match="a tensor has the shape") as error:
+        read_tensors(write_archive(tmp_path / "net.pth", instructions, {"0": FOUR}))
+    assert len(str(error.value)) < 1000
 
 
 def test_zip_bombs_and_damaged_archives(tmp_path):

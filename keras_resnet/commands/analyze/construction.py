@@ -10,7 +10,7 @@ import keras_resnet
 from keras_resnet.commands.analyze import subject
 from keras_resnet.commands.flags import FLAGS, define_numbers, define_setting_flags, group, override_settings, refuse
 from keras_resnet.files import write_atomically
-from keras_resnet.recipes import Recipe, get_recipe
+from keras_resnet.recipes import Recipe, get_recipe, override
 from keras_resnet.reporting.construction_plots import plot_construction
 
 if TYPE_CHECKING:
@@ -98,7 +98,10 @@ def _recipe(name: str) -> Recipe:
 
     run, default = run_of(name), get_recipe(RECIPE)
     recipe = run.recipe() if run else dataclasses.replace(default, validation_fraction=0.0, per_pixel_mean=False)
-    return override_settings(recipe) if FLAGS.epochs else recipe
+    if not FLAGS.epochs:
+        return recipe
+    # Both networks train all their layers on the labels; one of them starts from random weights.
+    return override(override_settings(recipe), unfreeze_milestones=(), frozen_statistics=False, distillation_weight=0.0)
 
 
 def _depths(model: "keras.Model") -> list[int]:
@@ -152,6 +155,8 @@ def _trained(
     keras.utils.set_random_seed(recipe.seed)
     with recursion_limit():
         from_scratch = keras.models.clone_model(constructed)
+    for layer in from_scratch.layers:  # also those that are frozen in the given network
+        layer.trainable = True
     curves = {}
     for start, model in (("constructed", constructed), ("from scratch", from_scratch)):
         run = Run(folder / start.replace(" ", "_"))

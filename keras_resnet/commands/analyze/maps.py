@@ -107,6 +107,7 @@ def _write(folder: pathlib.Path, shown: Sequence[_Explained]) -> None:
     """Writes maps.csv, and maps.png, maps-2.png, ... with some images each."""
     from keras_resnet.reporting.map_plots import MapRow, plot_maps
 
+    subject.remove_results(folder, "maps-[0-9]*.png")
     subject.write_table(folder / "maps.csv", [row for each in shown for row in _table(each)])
     for number, start in enumerate(range(0, len(shown), SHEET), 1):
         rows = [

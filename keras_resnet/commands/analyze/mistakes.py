@@ -36,6 +36,7 @@ def main(argv: list[str]) -> None:
     print(
         f"{right:,} of {len(predicted.labels):,} {opened.split} images are right ({right / len(predicted.labels):.4f})."
     )
+    subject.remove_results(folder, "mistakes.*")
     if not mistakes:
         return
     _write_mistakes(folder, mistakes, opened)

@@ -31,8 +31,8 @@ class Opened(NamedTuple):
 
 def open_from_flags(name: str) -> Opened:
     """The model of that name, and the images of --data_dir, --data and --split; errors are those of `subject`."""
-    model, data = subject.open_model(name), subject.data_from_flags(name)
-    return Opened(model, data, subject.split_from_flags(data))
+    data = subject.data_from_flags(name)
+    return Opened(subject.model_for(name, data), data, subject.split_from_flags(data))
 
 
 def predict_from_flags(opened: Opened, split: str | None = None) -> "Predictions":

@@ -163,6 +163,17 @@ def span(values: Sequence[float], form: str = ".3g") -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def remove_results(folder: pathlib.Path, pattern: str) -> None:
+    """Removes the files of an earlier analysis that this one might not write again.
+
+    Args:
+        folder: of results.
+        pattern: of the files' names, as for `pathlib.Path.glob`.
+    """
+    for path in folder.glob(pattern):
+        path.unlink()
+
+
 def write_table(path: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes rows with the same keys as CSV, and logs the path."""
     write_rows(path, rows)
