@@ -115,12 +115,14 @@ def copy_of(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer
     copy = type(optimizer).from_config(optimizer.get_config())
     for name in EXCLUSIONS:
         if hasattr(_unscaled(optimizer), name):
-            setattr(_unscaled(copy), name, set(getattr(_unscaled(optimizer), name)))
+            setattr(_unscaled(copy), name, getattr(_unscaled(optimizer), name))  # nothing changes it in place
     return copy
 
 
 def excluded_from_decay(optimizer: keras.optimizers.Optimizer) -> list[str]:
-    """The weights, by path, and patterns of their names that the user has excluded from the weight decay.
+    """Parts of the names of weights that the user has excluded from the weight decay.
+
+    Weights that were excluded as variables are not among them: Keras knows only their numbers in this process.
 
     Example:
         >>> import keras
@@ -130,7 +132,8 @@ def excluded_from_decay(optimizer: keras.optimizers.Optimizer) -> list[str]:
         >>> excluded_from_decay(optimizer)
         ['beta', 'bias']
     """
-    return sorted({str(each) for name in EXCLUSIONS for each in getattr(_unscaled(optimizer), name, ())})
+    pattern = getattr(_unscaled(optimizer), "_exclude_from_weight_decay_pattern", None)
+    return sorted(pattern.pattern.split("|")) if pattern else []
 
 
 def has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:

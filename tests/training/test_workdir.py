@@ -358,12 +358,13 @@ def test_keras_own_names_of_models_do_not_matter(data, tmp_path):
     """Keras numbers them within a process: sequential, sequential_1."""
     interrupt(sequential(), data, RECIPE, tmp_path / "run", 3, checkpoint_every=1)
     result = train(sequential(), data, RECIPE, tmp_path / "run", verbose=0)
-    assert result.images == len(data.train)
+    assert result.images == len(data.test)
 
 
 def sequential():
     keras.utils.set_random_seed(0)
-    return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")])
+    layers = keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")
+    return keras.Sequential([keras.Input((8, 8, 3)), *layers])
 
 
 def test_bfloat16_weights_resume_to_the_bit(data, tmp_path):
