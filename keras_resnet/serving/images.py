@@ -12,6 +12,7 @@ from PIL import Image
 
 from keras_resnet.errors import shown
 from keras_resnet.runtimes import Metadata
+from keras_resnet.runtimes.artifact import CHANNELS
 from keras_resnet.runtimes.decoding import FORMATS, decode_image
 from keras_resnet.runtimes.image_sources import checked_image
 from keras_resnet.runtimes.quiet_pillow import quiet_pillow
@@ -40,10 +41,14 @@ class EncodedImage:
         """The upright image, uint8 (height, width, channels).
 
         Raises:
-            ValueError: the image cannot be decoded, or has too many pixels.
+            ValueError: the image cannot be decoded, has too many pixels, or the model takes other channels than files
+                have.
         """
+        channels = metadata.image_shape[-1]
+        if channels not in CHANNELS:
+            raise ValueError(f"is a file, but {metadata.name} takes images of {channels} channels; send numbers")
         _check_pixels(self.content)
-        return decode_image(self.content, metadata.image_shape[-1])
+        return decode_image(self.content, channels)
 
 
 def _check_pixels(content: bytes) -> None:

@@ -36,8 +36,8 @@ def whiten_stem(model: keras.Model, data: Data) -> None:
         raise ValueError(
             f"recipe: whitened_stem needs filters as they are, but those of {model.name} are standardized."
         )
-    before = keras.Model(model.inputs, stem.input)
-    batches = (np.asarray(before.predict_on_batch(images), "float64") for images in data.sample(IMAGES))
+    before = keras.Model(model.inputs[0], stem.input)
+    batches = (keras.ops.convert_to_numpy(before(images)).astype("float64") for images in data.sample(IMAGES))
     random = np.asarray(stem.kernel)
     filters = whitening_filters(batches, random.shape[:2])[..., : random.shape[-1] // 2]
     paired = np.concatenate([filters, -filters], axis=-1)
@@ -61,13 +61,13 @@ def whitening_filters(batches: Iterable[np.ndarray], size: tuple[int, int]) -> n
         >>> from keras_resnet.training.whitening import whitening_filters
         >>> images = np.random.default_rng(0).normal(size=(100, 8, 8, 1))
         >>> filters = whitening_filters([images], (2, 2)).reshape(4, 4)
-        >>> (filters.T @ filters).round(1)  # patches of noise are uncorrelated already
-        array([[ 1.,  0.,  0., -0.],
-               [ 0.,  1., -0., -0.],
-               [ 0., -0.,  1., -0.],
-               [-0., -0., -0.,  1.]])
+        >>> np.abs(filters.T @ filters).round().astype(int)  # patches of noise are uncorrelated already
+        array([[1, 0, 0, 0],
+               [0, 1, 0, 0],
+               [0, 0, 1, 0],
+               [0, 0, 0, 1]])
     """
-    count, total, products = 0, 0.0, 0.0
+    count, total, products = 0, np.zeros(()), np.zeros(())
     for images in batches:
         windows = np.lib.stride_tricks.sliding_window_view(images, size, axis=(1, 2))  # (B, H', W', C, height, width)
         apart = windows[:, :: size[0], :: size[1]].transpose(0, 1, 2, 4, 5, 3)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from keras_resnet import RECIPES
 from keras_resnet.reporting.recipe_plots import plot_batch, plot_schedules
+from keras_resnet.reporting.style import COLORS
 
 pytest.importorskip("matplotlib")
 
@@ -27,10 +28,9 @@ def test_curves_of_several_recipes_are_drawn(tmp_path):
     recipes = {name: RECIPES[name] for name in ("goyal2017", "fast16")}
     plot_schedules({"goyal2017": recipes["goyal2017"]}, tmp_path / "one.png")
     plot_schedules(recipes, tmp_path / "two.png")
-    blue, orange = (31, 119, 180), (255, 127, 14)  # matplotlib's first colors
+    colors = [tuple(bytes.fromhex(color[1:])) for color in COLORS[:2]]
     one, two = (
-        [(pixels(tmp_path / name) == color).all(axis=2).sum() for color in (blue, orange)]
-        for name in ("one.png", "two.png")
+        [(pixels(tmp_path / name) == color).all(axis=2).sum() for color in colors] for name in ("one.png", "two.png")
     )
     assert one[0] > 200
     assert one[1] == 0

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_resnet import Recipe, load_data, train
+from keras_resnet.distributed.strategies import mirrored
 from keras_resnet.training.building import build_model
 from keras_resnet.training.whitening import whitening_filters
 
@@ -37,11 +38,12 @@ def test_filters_decorrelate_the_patches():
     assert (np.diff(variances) <= 1e-9).all()
 
 
-def test_run_keeps_the_stem(shapes, tmp_path):
-    data = load_data(shapes)
+@pytest.mark.parametrize("devices", [1, 2])
+def test_run_keeps_the_stem(devices, shapes, tmp_path):
+    data, strategy = load_data(shapes), mirrored() if devices == 2 else None
     stem = build_model("resnet20_cifar", data, RECIPE).get_layer("stem_conv").kernel.numpy()
     np.testing.assert_array_equal(stem[..., :8], -stem[..., 8:])
-    train("resnet20_cifar", data, RECIPE, tmp_path / "run", verbose=0)
+    train("resnet20_cifar", data, RECIPE, tmp_path / "run", strategy=strategy, verbose=0)
     trained = keras.saving.load_model(tmp_path / "run" / "final.keras")
     np.testing.assert_array_equal(trained.get_layer("stem_conv").kernel.numpy(), stem)
     untrained = build_model("resnet20_cifar", data, RECIPE)
