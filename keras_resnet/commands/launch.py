@@ -116,8 +116,10 @@ def _receive_signals() -> list[int]:
 
 def _python_arguments(command: list[str]) -> list[str]:
     """The arguments with which Python runs a command of `keras-resnet`, or a script."""
-    if command[0] in {**COMMANDS, **COMMAND_GROUPS}:
+    if command[0] in COMMANDS:
         return ["-m", "keras_resnet", *command]
+    if command[0] in COMMAND_GROUPS:
+        raise ValueError(f"`keras-resnet {command[0]}` runs in one process; run it without launch.")
     if not pathlib.Path(command[0]).is_file():
         raise FileNotFoundError(f"There is no script {command[0]!r}; name a script, or a command such as train.")
     return command

@@ -69,11 +69,16 @@ def check_training_flags() -> None:
     Raises:
         ValueError: a flag is missing, unknown or out of range.
     """
-    weight = recipe_from_flags().distillation_weight
+    recipe = recipe_from_flags()
+    weight = recipe.distillation_weight
     check_name("model", FLAGS.model, VARIANTS)
     refuse(
         [
             (not FLAGS.workdir and not FLAGS.dry_run, "Give a --workdir for the files of the run, or --dry_run."),
+            (
+                recipe.whitened_stem and FLAGS.weights,
+                "--whitened_stem is for random weights; leave it out, or --weights.",
+            ),
             (weight and not FLAGS.teacher, "--distillation_weight needs a --teacher."),
             (FLAGS.teacher and not weight, "--teacher needs a --distillation_weight above 0."),
             (

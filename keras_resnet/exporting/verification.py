@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnet.data import fake_photos
-from keras_resnet.runtimes.artifact import Artifact
+from keras_resnet.runtimes.artifact import CHANNELS, Artifact
 from keras_resnet.runtimes.image_sources import image_sources
 from keras_resnet.runtimes.metadata import Metadata
 from keras_resnet.runtimes.views import center_view
@@ -124,7 +124,8 @@ def verification_images(source: Any, metadata: Metadata) -> list[np.ndarray]:
         16
     """
     view, channels = metadata.view, metadata.image_shape[-1]
-    if source is None and channels not in (1, 3):
+    if source is None and channels not in CHANNELS:
+        # Generated photos are RGB.
         height, width = (side or FALLBACK.size[0] for side in metadata.image_shape[:2])
         noise = np.random.default_rng(0).integers(0, 256, (IMAGES, height, width, channels))
         return list(noise.astype("float32"))

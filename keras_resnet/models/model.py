@@ -158,8 +158,9 @@ class Model(ReplicatedModel):
 
         A SavedModel folder is written completely or not at all. Its signature `serving_default` and its
         function `serve` take a float32 batch of images, as the model does. Its files labels.txt and view.json hold the
-        `class_names` and the `view`, if the model has them. To save a `keras.Model` or `keras.Sequential` that you
-        built around this model, wrap it: `keras_resnet.Model(model.inputs, model.outputs).save("dir")`.
+        `class_names` and the `view`, if the model has them; keras_resnet.json says that sigmoids are no logits. To save
+        a `keras.Model` or `keras.Sequential` that you built around this model, wrap it:
+        `keras_resnet.Model(model.inputs, model.outputs).save("dir")`.
 
         Raises:
             ValueError: `filepath` is not a path.

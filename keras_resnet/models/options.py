@@ -32,11 +32,11 @@ def _are_sizes(values: Any) -> bool:
     return isinstance(values, list | tuple) and len(values) > 0 and all(map(POSITIVE_INTEGER.holds, values))
 
 
-_CHANNELS = {-1: 2, 1: 0}  # the place of the channels in the shape of an image, by their axis in a batch
-
-
 def _is_shape(value: Any) -> bool:
-    if not (isinstance(value, list | tuple) and len(value) == 3 and value[_CHANNELS[channel_axis()]] is not None):
+    if not (isinstance(value, list | tuple) and len(value) == 3):
+        return False
+    batch = (None, *value)
+    if batch[channel_axis()] is None:
         return False
     return all(side is None or POSITIVE_INTEGER.holds(side) for side in value)
 

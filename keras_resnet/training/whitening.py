@@ -9,9 +9,7 @@ from keras_resnet.data.loading import Data
 from keras_resnet.layers import StandardizedConv2D
 
 IMAGES = 2_000  # to compute the components from
-SMALLEST_VARIANCE = (
-    5e-4  # added to each component's variance, so that noise is not amplified without limit (Jordan 2024)
-)
+SMALLEST_VARIANCE = 5e-4  # added to each component's, so that noise is not amplified without limit (Jordan 2024)
 
 
 def whiten_stem(model: keras.Model, data: Data) -> None:

@@ -124,6 +124,8 @@ def test_launcher_needs_a_script():
     missing = launch("scripts/trian.py", "--workdir=run")
     assert missing.returncode == 1
     assert missing.stderr.startswith("error: There is no script 'scripts/trian.py'")
+    group = launch("--workers=1", "analyze", "gradients")
+    assert group.stderr == "error: `keras-resnet analyze` runs in one process; run it without launch.\n"
 
 
 def test_workers_run_commands_by_name():

@@ -82,6 +82,10 @@ def test_similar_flags_are_suggested(run):
         (["train", "--data_dir=x", "--workdir=run", "--manual_dir=x"], "--manual_dir: there is no folder x."),
         (["train", "--data_dir=", "--workdir=run"], "--data_dir is empty."),
         (["train", "--data_dir=x"], "Give a --workdir"),
+        (
+            ["train", "--data_dir=x", "--workdir=run", "--whitened_stem", "--weights=cifar10"],
+            "--whitened_stem is for random weights; leave it out, or --weights.",
+        ),
         (["train", "--data_dir=x", "--workdir=run", "--teacher=."], "--teacher needs a --distillation_weight above 0."),
         (["train", "--data_dir=x", "--workdir=run", "--distillation_weight=1"], "--distillation_weight needs a"),
         (

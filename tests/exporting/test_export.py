@@ -256,6 +256,14 @@ def test_accuracy_is_compared_on_data(model, tmp_path, messages):
     assert any("float32" in message and "train images" in message for message in messages())
 
 
+def test_models_of_four_channels_are_compared_on_noise(tmp_path):
+    """There are no photos of four channels."""
+    net = create_model("resnet20_cifar", depths=(1,), widths=(4,), input_shape=(32, 32, 4), mean=127.5, std=127.5)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 4)).astype("float32")
+    exported = open_artifact(export(net, tmp_path / "net.onnx"))
+    np.testing.assert_allclose(exported(images), net.predict(images, verbose=0), atol=1e-5)
+
+
 def test_channels_first_models_take_channels_last_images(tmp_path):
     keras.config.set_image_data_format("channels_first")
     try:

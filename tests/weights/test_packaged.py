@@ -266,6 +266,10 @@ def test_runs_that_are_not_packaged(run, data, tmp_path):
     with pytest.raises(ValueError, match=r"The name of weights of resnet20_cifar starts with 'resnet20_cifar\.'"):
         package(run, "resnet32_cifar.cifar10", data, "2" * 40, tmp_path)
     record = json.loads((run / "recipe.json").read_text())
+    other = {**record, "data": {**record["data"], "name": "svhn_cropped 3.1.0", "fingerprints": {}}}
+    (run / "recipe.json").write_text(json.dumps(other))
+    with pytest.raises(ValueError, match="run was not trained on cifar10"):
+        package(run, "resnet20_cifar.cifar10", data, "2" * 40, tmp_path)
     record["recipe"]["epochs"] = 3.5
     (run / "recipe.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match="recipe is not one of the table"):
