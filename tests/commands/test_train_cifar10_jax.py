@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 pytest.importorskip("jax", reason="needs jax, of the test extra")
-SETTINGS = ("--epochs=6", "--batch_size=20", "--learning_rate=0.05", "--validation_fraction=0", "--seed=1")
+SETTINGS = ("--epochs=24", "--batch_size=20", "--learning_rate=0.05", "--validation_fraction=0", "--seed=1")
 
 
 def train(folder, *flags):
