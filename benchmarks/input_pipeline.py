@@ -97,10 +97,10 @@ def torchvisions(paths, case):
 
 def speed(case: str) -> Numbers:
     """Images a second after the first batches, and of a core."""
-    count = or_small(IMAGES // 20 if case == KERAS_RANDAUGMENT else IMAGES, BATCH_SIZE)
+    count = or_small(IMAGES // 5 if case == KERAS_RANDAUGMENT else IMAGES, BATCH_SIZE)
     paths = paths_of(PHOTOS.value, max(count + 4 * BATCH_SIZE, 8 * BATCH_SIZE))
     batches = iter((torchvisions if case.endswith("torchvision") else ours)(paths, case))
-    for _ in range(2):
+    for _ in range(4):  # more than are made ahead
         next(batches)
     start, read = time.perf_counter(), 0
     while read < count:

@@ -116,6 +116,7 @@ def stock_layers(task: Task):
 KERAS_PEERS = {
     "ours": ours,
     "ours, recomputed": recomputed,
+    "ours, without XLA": ours,
     "keras.applications": applications,
     "keras_hub": keras_hub,
     "stock layers": stock_layers,
@@ -137,8 +138,17 @@ def keras_model(peer: str, task: Task):
     return KERAS_PEERS[peer](task)
 
 
+def jit_compile(peer: str, task: Task) -> str | bool:
+    """What XLA compiles of a step: on a GPU, Keras's choice; on a CPU, only our elementwise operations in bfloat16."""
+    import keras
+
+    if on_gpu() or keras.backend.backend() != "tensorflow":
+        return "auto"
+    return "elementwise" if peer in ("ours", "ours, recomputed") and task.precision == "bfloat16" else False
+
+
 def keras_step(peer: str, task: Task) -> Callable[[], float]:
-    """A step of `fit`, whose result is its loss. XLA: Keras's own choice, but off on a CPU."""
+    """A step of `fit`, whose result is its loss."""
     import keras
 
     model = keras_model(peer, task)
@@ -146,7 +156,7 @@ def keras_step(peer: str, task: Task) -> Callable[[], float]:
     model.compile(
         keras.optimizers.SGD(0.01, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(),
-        jit_compile="auto" if on_gpu() or not is_tensorflow else False,
+        jit_compile=jit_compile(peer, task),
     )
     images, labels = task.images()
     if not is_tensorflow:

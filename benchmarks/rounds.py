@@ -54,7 +54,8 @@ class Ratio(NamedTuple):
         mine = self.label or self.mine
         if self.other is None:
             return f"{mine}, {self.number}"
-        other = self.other.rsplit(": ", 1)[-1]
+        task, _, peer = self.other.rpartition(": ")
+        other = peer if self.label or str(self.mine).startswith(f"{task}: ") else self.other
         numbers = dict.fromkeys((self.number, self.other_number or self.number))
         return f"{mine} / {other}" + ("" if list(numbers) == ["images/s"] else f", {' / '.join(numbers)}")
 

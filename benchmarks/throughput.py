@@ -4,8 +4,9 @@
 
 Each case runs in a fresh process, the cases in turn, for several rounds; medians are printed, and ratios. A step is
 forward, backward and SGD with momentum on one batch that lies in memory, so that no input pipeline counts. On a CPU,
-XLA and torch.compile are off (both are slower there for Keras); on a GPU, Keras's default (XLA where the backend has
-it) and torch.compile are taken. PyTorch is measured with the Python that --torch_python names, in channels_last.
+XLA compiles only this package's elementwise operations in bfloat16 (`jit_compile="elementwise"`), and torch.compile is
+off: more of XLA and torch.compile are slower there. On a GPU, Keras's default (XLA where the backend has it) and
+torch.compile are taken. PyTorch is measured with the Python that --torch_python names, in channels_last.
 The Keras cases run on whatever backend Keras is configured for. `limit.py` says what the limit is.
 """
 
@@ -64,9 +65,10 @@ def cases() -> dict:
     found = {}
     for precision in ("bfloat16", "float32"):
         resnet50, resnet20 = (functools.partial(make, precision) for make in (networks.imagenet, networks.cifar))
+        without_xla = ("ours, without XLA",) if precision == "bfloat16" else ()
         for task, name, peers in (
-            (resnet50, "resnet50", ("ours", "keras.applications", "torchvision")),
-            (resnet20, "resnet20", ("ours", "stock layers", "PyTorch")),
+            (resnet50, "resnet50", ("ours", *without_xla, "keras.applications", "torchvision")),
+            (resnet20, "resnet20", ("ours", *without_xla, "stock layers", "PyTorch")),
         ):
             for peer in peers:
                 found[f"{name} {precision}: {peer}"] = functools.partial(step, peer, task)
@@ -88,6 +90,7 @@ def ratios() -> list[Ratio]:
         ("resnet50", ("keras.applications", "torchvision")),
         ("resnet20", ("stock layers", "PyTorch")),
     ):
+        found.append(Ratio(f"{network} bfloat16: ours", f"{network} bfloat16: ours, without XLA"))
         for precision in ("bfloat16", "float32"):
             task = f"{network} {precision}"
             for peer in peers:

@@ -7,6 +7,7 @@ With `jit_compile=True`, XLA compiles what each replica computes alone: the pred
 cannot compile communication between replicas.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_resnet.distributed.elementwise import ELEMENTWISE, elementwise_compiled
 from keras_resnet.distributed.keras_internals import (
     HookedModel,
     call_compiled,
@@ -58,6 +60,15 @@ class LossOfInputs(keras.losses.Loss):
 class ReplicatedModel(HookedModel):
     """A `keras.Model` that trains, evaluates and predicts on several replicas as on one device."""
 
+    _compiles_elementwise = False
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As in Keras; with `jit_compile="elementwise"`, XLA compiles only the elementwise operations of training."""
+        self._compiles_elementwise = kwargs.get("jit_compile") == ELEMENTWISE
+        if self._compiles_elementwise:
+            kwargs["jit_compile"] = False
+        super().compile(*args, **kwargs)
+
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> tf.Tensor:
@@ -67,7 +78,8 @@ class ReplicatedModel(HookedModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         if self.replicas == 1 or not self.trainable_variables:
-            return super().train_step(data)
+            with self._compiled_part():
+                return super().train_step(data)
         self._check_compilation()
         shard = BatchShard(*keras.utils.unpack_x_y_sample_weight(data))
         weight = self._loss_weight(shard)
@@ -97,7 +109,8 @@ class ReplicatedModel(HookedModel):
         return call_compiled(function) if self.jit_compile and not tf.executing_eagerly() else function()
 
     def _check_compilation(self) -> None:
-        if self.jit_compile and any(layer.synchronized for layer in self._updated_normalizations()):
+        compiles = self.jit_compile or self._compiles_elementwise
+        if compiles and any(layer.synchronized for layer in self._updated_normalizations()):
             raise ValueError(
                 "XLA cannot compile synchronized batch normalization for several devices; compile the model with "
                 "jit_compile=False."
@@ -105,10 +118,15 @@ class ReplicatedModel(HookedModel):
 
     def _forward_and_backward(self, shard: "Shard", weight: tf.Tensor | float) -> tuple[Any, tf.Tensor, list]:
         """What `_forward` returns in training, and the gradients of the loss, which the optimizer may have scaled."""
-        with tf.GradientTape() as tape:
-            y_pred, loss = self._forward(shard, weight, training=True)
-            scaled_loss = self.optimizer.scale_loss(loss)
-        return y_pred, loss, tape.gradient(scaled_loss, self.trainable_variables)
+        with self._compiled_part():
+            with tf.GradientTape() as tape:
+                y_pred, loss = self._forward(shard, weight, training=True)
+                scaled_loss = self.optimizer.scale_loss(loss)
+            return y_pred, loss, tape.gradient(scaled_loss, self.trainable_variables)
+
+    def _compiled_part(self) -> contextlib.AbstractContextManager:
+        """The context of what `jit_compile="elementwise"` compiles."""
+        return elementwise_compiled() if self._compiles_elementwise else contextlib.nullcontext()
 
     def _forward(self, shard: "Shard", weight: tf.Tensor | float, training: bool = False) -> tuple[Any, tf.Tensor]:
         """The outputs for a shard, and its contribution to the loss of the whole batch, a scalar.

@@ -336,8 +336,9 @@ class Recipe:
     )
     jit_compile: str = setting(
         "auto",
-        "Compile training steps with XLA: auto (as Keras does: on a single GPU), on, or off.",
-        choices=("auto", "on", "off"),
+        "Compile training steps with XLA: auto (as Keras does: on a single GPU), on, off, or elementwise (only the "
+        "elementwise operations: faster on a CPU in mixed_bfloat16).",
+        choices=("auto", "on", "off", "elementwise"),
     )
     seed: int = setting(
         0,
@@ -383,10 +384,10 @@ class Recipe:
                 "recipe: per_pixel_mean has the size of the images, which early_sizes and test_size change; leave out "
                 "one of them."
             )
-        if self.jit_compile == "on" and self.sync_batch_norm:
+        if self.jit_compile in ("on", "elementwise") and self.sync_batch_norm:
             raise ValueError(
-                "recipe: jit_compile='on' cannot compile sync_batch_norm, which communicates within a step; leave out "
-                "one of them."
+                f"recipe: jit_compile={self.jit_compile!r} cannot compile sync_batch_norm, which communicates within a "
+                "step; leave out one of them."
             )
         if self.distillation_weight and self.loss != "cross_entropy":
             raise ValueError("recipe: distillation_weight needs loss='cross_entropy', the loss of Hinton et al. 2015.")

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.data.loading import Data
+from keras_resnet.distributed.elementwise import ELEMENTWISE
 from keras_resnet.distributed.strategies import auto
 from keras_resnet.distributed.workers import Worker
 from keras_resnet.models.constructors import create_model
@@ -21,7 +22,7 @@ from keras_resnet.training.network_settings import network_settings, note_networ
 from keras_resnet.training.optimizers import copy_of, recipe_optimizer, set_weight_decay
 from keras_resnet.training.whitening import whiten_stem
 
-JIT_COMPILE = {"auto": "auto", "on": True, "off": False}  # Keras's values
+JIT_COMPILE = {"auto": "auto", "on": True, "off": False, ELEMENTWISE: ELEMENTWISE}  # the values of `Model.compile`
 
 
 def compiled_model(
