@@ -132,6 +132,13 @@ def check_options(style: Mapping[str, Any], **others: Any) -> None:
         raise ValueError("layout='keras_v2' needs preactivation=True.")
     if options["anti_alias"] and options["preactivation"]:
         raise ValueError("anti_alias does not work with preactivation; choose one of them.")
+    has_classifier = options["include_top"] and not options["features"]
+    is_softmax = keras.activations.get(options["classifier_activation"]) is keras.activations.softmax
+    if has_classifier and options["classes"] == 1 and is_softmax:
+        raise ValueError(
+            "classes=1 with classifier_activation='softmax' outputs 1 for every image; use classes=2, or "
+            "classifier_activation='sigmoid'."
+        )
     if options["attention"] != "se" and options["se_ratio"] != DEFAULT_SE_RATIO:
         raise ValueError(f"se_ratio={options['se_ratio']} has no effect without attention='se'.")
 

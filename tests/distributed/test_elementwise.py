@@ -12,7 +12,7 @@ from tests.distributed.test_replicas import OPTIMIZERS, WAYS, assert_equal, batc
 from tests.marks import few
 
 
-@pytest.mark.parametrize("name", few(OPTIMIZERS))
+@pytest.mark.parametrize("name", few(OPTIMIZERS, "accumulation"))
 def test_two_devices_are_as_one_without_xla(name):
     assert_equal(*both(OPTIMIZERS[name], jit_compile="elementwise"))
 
@@ -22,7 +22,7 @@ def test_ways_of_training(name):
     assert_equal(*both(sgd(0.01), **WAYS[name], jit_compile="elementwise"))
 
 
-@pytest.mark.parametrize("name", few(OPTIMIZERS))
+@pytest.mark.parametrize("name", few(OPTIMIZERS, "all"))
 def test_one_device_is_as_without_xla(name):
     assert_equal(*both(OPTIMIZERS[name], jit_compile="elementwise", strategy=tf.distribute.get_strategy()))
 
@@ -69,7 +69,7 @@ def test_synchronized_batch_normalization_is_refused():
         model.fit(batches((8,)), steps_per_epoch=1, shuffle=False, verbose=0)
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", few([1, 2], 2))
 def test_bfloat16_is_at_least_as_near_to_float32(devices):
     """XLA rounds fewer intermediate results to bfloat16."""
     exact = first_update("float32", False)

@@ -406,6 +406,7 @@ def test_weights_from_a_file(photos, tmp_path):
         (dict(include_top=False, pooling="mean"), "Unknown pooling 'mean'"),
         (dict(clases=3), "did you mean 'classes'"),
         (dict(classes=0), "classes=0 must be"),
+        (dict(classes=1), "outputs 1 for every image"),
         (dict(depths=(1, 2)), "must have one number for each stage"),
         (dict(reduce_first=100), "no filters; raise widths, stem_width or base_width, or lower reduce_first"),
         (dict(block="bottleneck", base_width=1), "no filters; raise widths"),
