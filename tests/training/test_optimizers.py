@@ -104,8 +104,9 @@ ACCUMULATED = dict(accumulation_steps=3, clip_norm=1.0, stage_rate_decay=0.7, we
         exhaustive(dict(momentum_form="pytorch", **ACCUMULATED)),
         exhaustive(dict(optimizer="lamb", **ACCUMULATED)),
         exhaustive(dict(optimizer="muon", other_optimizer="adamw", **ACCUMULATED)),
+        dict(jit_compile="elementwise"),
     ],
-    ids=["sgd", "lamb", "muon"],
+    ids=["sgd", "lamb", "muon", "compiled"],
 )
 def test_run_resumes_to_the_bit_between_two_updates(settings, data, tmp_path):
     """From the checkpoint after 4 steps, of which the last is not yet in the weights."""
