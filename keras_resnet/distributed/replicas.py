@@ -62,12 +62,15 @@ class ReplicatedModel(HookedModel):
 
     _compiles_elementwise = False
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As in Keras; with `jit_compile="elementwise"`, XLA compiles only the elementwise operations of training."""
-        self._compiles_elementwise = kwargs.get("jit_compile") == ELEMENTWISE
-        if self._compiles_elementwise:
-            kwargs["jit_compile"] = False
-        super().compile(*args, **kwargs)
+    @property
+    def jit_compile(self) -> bool:
+        """Whether XLA compiles whole steps; set to "elementwise", it compiles only elementwise operations of training."""
+        return super().jit_compile
+
+    @jit_compile.setter
+    def jit_compile(self, value: bool | str) -> None:
+        self._compiles_elementwise = value == ELEMENTWISE
+        keras.Model.jit_compile.fset(self, value and not self._compiles_elementwise)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
