@@ -64,7 +64,7 @@ class ReplicatedModel(HookedModel):
 
     @property
     def jit_compile(self) -> bool:
-        """Whether XLA compiles whole steps; set to "elementwise", it compiles only elementwise operations of training."""
+        """Whether XLA compiles steps; set it to "elementwise" to compile only elementwise operations of training."""
         return super().jit_compile
 
     @jit_compile.setter
