@@ -69,6 +69,8 @@ class ReplicatedModel(HookedModel):
 
     @jit_compile.setter
     def jit_compile(self, value: bool | str) -> None:
+        if isinstance(value, str) and value != ELEMENTWISE:  # Keras would compile everything
+            raise ValueError(f"jit_compile={value!r} must be True, False, 'auto' or {ELEMENTWISE!r}.")
         self._compiles_elementwise = value == ELEMENTWISE
         keras.Model.jit_compile.fset(self, value and not self._compiles_elementwise)
 

@@ -69,8 +69,20 @@ def test_synchronized_batch_normalization_is_refused():
         model.fit(batches((8,)), steps_per_epoch=1, shuffle=False, verbose=0)
 
 
+def test_other_texts_are_refused():
+    with pytest.raises(ValueError, match="jit_compile='elementwize' must be True, False, 'auto' or 'elementwise'"):
+        net(sgd(), jit_compile="elementwize")
+
+
+def test_saved_file_keeps_it(tmp_path):
+    model = net(sgd(), jit_compile="elementwise")
+    model.optimizer.build(model.trainable_variables)
+    model.save(tmp_path / "net.keras")
+    assert compiled_operations(keras.saving.load_model(tmp_path / "net.keras"))
+
+
 @pytest.mark.parametrize("devices", few([1, 2], 2))
-def test_bfloat16_is_at_least_as_near_to_float32(devices):
+def test_bfloat16_is_about_as_near_to_float32(devices):
     """XLA rounds fewer intermediate results to bfloat16."""
     exact = first_update("float32", False)
     plain, compiled = (
