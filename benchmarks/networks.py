@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 from program import TORCH_PEERS, or_small
+from rounds import gpu
 from torchvision_import import import_torchvision
 
+IMAGENET_BATCH = 256 if gpu() else 16  # a GPU is busy from some hundred images on
 SMALL = {"depths": (1, 1, 1, 1), "widths": (8, 8, 16, 16)}  # for --quick
 
 
@@ -43,7 +45,7 @@ class Task:
         return images, random.integers(0, self.classes, self.batch)
 
 
-def imagenet(precision: str = "bfloat16", batch: int = 16, size: int = 224) -> Task:
+def imagenet(precision: str = "bfloat16", batch: int = IMAGENET_BATCH, size: int = 224) -> Task:
     """ResNet-50 on photos."""
     return Task("resnet50", precision, or_small(size, 32), or_small(batch, 2))
 
@@ -123,13 +125,6 @@ KERAS_PEERS = {
 }
 
 
-def on_gpu() -> bool:
-    """Whether Keras has a GPU."""
-    import keras
-
-    return any("gpu" in device.lower() or "cuda" in device.lower() for device in keras.distribution.list_devices())
-
-
 def keras_model(peer: str, task: Task):
     """The network in the precision of the task."""
     import keras
@@ -142,7 +137,7 @@ def jit_compile(peer: str, task: Task) -> str | bool:
     """What XLA compiles of a step: on a GPU, Keras's choice; on a CPU, only our elementwise operations in bfloat16."""
     import keras
 
-    if on_gpu() or keras.backend.backend() != "tensorflow":
+    if gpu() or keras.backend.backend() == "jax":
         return "auto"
     return "elementwise" if peer in ("ours", "ours, recomputed") and task.precision == "bfloat16" else False
 
@@ -152,21 +147,41 @@ def keras_step(peer: str, task: Task) -> Callable[[], float]:
     import keras
 
     model = keras_model(peer, task)
-    is_tensorflow = keras.backend.backend() == "tensorflow"
     model.compile(
         keras.optimizers.SGD(0.01, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(),
         jit_compile=jit_compile(peer, task),
     )
     images, labels = task.images()
-    if not is_tensorflow:
-        images, labels = map(keras.ops.convert_to_tensor, (images, labels))
-        return lambda: float(model.train_on_batch(images, labels))
+    if keras.backend.backend() == "jax":
+        return jax_step(model, images, labels)
     import tensorflow as tf
 
     model.make_train_function()
     iterator = iter(tf.data.Dataset.from_tensors((images, labels)).repeat())
     return lambda: float(model.train_function(iterator)["loss"])
+
+
+def jax_step(model, images: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+    """A step of `fit` on the JAX backend: the compiled `train_step`, with images that are on the device."""
+    import jax
+
+    model.optimizer.build(model.trainable_variables)
+    groups = model.trainable_variables, model.non_trainable_variables, model.optimizer.variables, model.metrics_variables
+    state, batch = jax_values(groups), jax.device_put((images, labels))
+    train_step = jax.jit(model.train_step, donate_argnums=0)
+
+    def step():
+        nonlocal state
+        logs, state = train_step(state, batch)
+        return float(logs["loss"])
+
+    return step
+
+
+def jax_values(groups) -> list[list]:
+    """The values of groups of Keras variables, in memory of their own, since a compiled step takes it."""
+    return [[variable.value.copy() for variable in group] for group in groups]
 
 
 def keras_forward(peer: str, task: Task) -> Callable[[], np.ndarray]:
@@ -175,11 +190,15 @@ def keras_forward(peer: str, task: Task) -> Callable[[], np.ndarray]:
 
     model = keras_model(peer, task)
     images = keras.ops.convert_to_tensor(task.images()[0])
-    if keras.backend.backend() != "tensorflow":
-        return lambda: model.predict_on_batch(images)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        forward = jax.jit(lambda *inputs: model.stateless_call(*inputs, training=False)[0])
+        weights = jax_values((model.trainable_variables, model.non_trainable_variables))
+        return lambda: np.asarray(forward(*weights, images), "float32")
     import tensorflow as tf
 
-    forward = tf.function(lambda images: model(images, training=False), jit_compile=on_gpu() or None)
+    forward = tf.function(lambda images: model(images, training=False), jit_compile=bool(gpu()) or None)
     return lambda: forward(images).numpy()
 
 

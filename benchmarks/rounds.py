@@ -1,5 +1,6 @@
 """What the benchmarks share: cases in fresh processes, in turn; ratios of their medians; and what they ran on."""
 
+import functools
 import itertools
 import json
 import os
@@ -185,6 +186,7 @@ def machine(torch_python: str = sys.executable) -> str:
     return ", ".join(parts)
 
 
+@functools.cache
 def gpu() -> str | None:
     """The name of the first NVIDIA GPU, or None."""
     if not shutil.which("nvidia-smi"):
