@@ -167,8 +167,9 @@ def jax_step(model, images: np.ndarray, labels: np.ndarray) -> Callable[[], floa
     import jax
 
     model.optimizer.build(model.trainable_variables)
-    groups = model.trainable_variables, model.non_trainable_variables, model.optimizer.variables, model.metrics_variables
-    state, batch = jax_values(groups), jax.device_put((images, labels))
+    weights = model.trainable_variables, model.non_trainable_variables
+    state = jax_values((*weights, model.optimizer.variables, model.metrics_variables))
+    batch = jax.device_put((images, labels))
     train_step = jax.jit(model.train_step, donate_argnums=0)
 
     def step():
