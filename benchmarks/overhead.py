@@ -33,9 +33,9 @@ def resnet50_run(batches: int) -> Run:
     return Run(or_small("resnet50", "resnet20_cifar"), networks.imagenet(), or_small(batches, 3), or_small(3, 2))
 
 
-def resnet20_run() -> Run:
-    """ResNet-20 on as many images as CIFAR-10 has."""
-    return Run("resnet20_cifar", networks.cifar(), or_small(352, 3), or_small(20, 2))
+def resnet20_run(batches: int = 352) -> Run:
+    """ResNet-20, by default on as many images as CIFAR-10 has."""
+    return Run("resnet20_cifar", networks.cifar(), or_small(batches, 3), or_small(20, 2))
 
 
 def recipe_and_data(run: Run, epochs: int):

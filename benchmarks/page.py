@@ -52,11 +52,16 @@ def ratios(benchmark: Benchmark, found: Mapping[str, list[rounds.Numbers]]) -> l
     return [table(["ratio", "of medians", "in the rounds"], rows)] if rows else []
 
 
+def record_name(program: str, gpu: bool) -> str:
+    """The name of a program's results: a machine with a GPU has its own."""
+    return f"{program} on a GPU" if gpu else program
+
+
 def section(benchmark: Benchmark, record: Record) -> str:
     """A program's part of the page: question, command, machine, medians, ratios, and what could not run."""
     count = record["rounds"]
     parts = [
-        f"### `{benchmark.name}`",
+        f"### {record_name(f'`{benchmark.name}`', record['gpu'])}",
         textwrap.fill(benchmark.question, 120),
         f"    {record['command']}",
         textwrap.fill(f"{record['machine']}; commit {record['commit']}; {count} round{'s' * (count > 1)}.", 120),
@@ -73,11 +78,11 @@ def asked(benchmarks: Iterable[Benchmark], records: Mapping[str, Record]) -> str
     """Every ratio that was asked for: the goal, what was reached, and where the page says why not."""
     rows = []
     for benchmark in benchmarks:
-        record = records.get(benchmark.name, {"found": {}, "gpu": False})
         for ratio, gpu in itertools.product(benchmark.ratios, (False, True)):
             if ratio.goal(gpu) is None:
                 continue
-            spread = rounds.spread(ratio, record["found"]) if gpu == record["gpu"] else None
+            record = records.get(record_name(benchmark.name, gpu))
+            spread = record and rounds.spread(ratio, record["found"])
             rows.append(
                 [
                     f"{ratio.name}{' (GPU)' if gpu else ''}",
@@ -95,15 +100,20 @@ def page(benchmarks: Sequence[Benchmark], records: Mapping[str, Record], lacking
 
     Args:
         benchmarks: in the order of the page.
-        records: by the program's name.
+        records: by `record_name`.
         lacking: the flags that a program needs and did not get, by its name.
     """
-    parts = [section(benchmark, records[benchmark.name]) for benchmark in benchmarks if benchmark.name in records]
+    parts = [
+        section(benchmark, records[name])
+        for benchmark in benchmarks
+        for gpu in (False, True)
+        if (name := record_name(benchmark.name, gpu)) in records
+    ]
     missing = [
         f"* `{benchmark.name}`: "
         + (f"needs {' and '.join(flags)}" if (flags := lacking.get(benchmark.name)) else "not run")
         for benchmark in benchmarks
-        if benchmark.name not in records
+        if not records.keys() & {record_name(benchmark.name, gpu) for gpu in (False, True)}
     ]
     if missing:
         parts.append("### Not measured\n\n" + "\n".join(missing))

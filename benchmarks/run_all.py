@@ -4,9 +4,9 @@
 
 Each case runs in a fresh process, in turn with the others of its program. After each program, its numbers are saved in
 --results, and the part of --page between the two marks is written again from all results there, so that you can stop,
-and run single programs with --only. PHOTOS is a folder of JPEG files, and TFDS a folder of TensorFlow Datasets that has
-CIFAR-10. What is missing is named on the page. `fine_tuning.py` is not among them: it compares settings, and takes
-hours.
+and run single programs with --only. Results of a machine with a GPU stand beside those of one without. PHOTOS is a
+folder of JPEG files, and TFDS a folder of TensorFlow Datasets that has CIFAR-10. What is missing is named on the page.
+`fine_tuning.py` is not among them: it compares settings, and takes hours.
 """
 
 import json
@@ -70,7 +70,8 @@ def main(argv):
             if benchmark.name in lacking or not benchmark.wanted({**benchmark.once, **benchmark.cases}):
                 continue
             print(f"{benchmark.name}:", file=sys.stderr, flush=True)
-            records[benchmark.name] = benchmark.measure()
+            record = benchmark.measure()
+            records[page.record_name(benchmark.name, record["gpu"])] = record
             write(records, lacking)
 
 

@@ -21,7 +21,7 @@ from rounds import CaseError, Numbers, Ratio
 
 FOLDER = flags.DEFINE_string("folder", None, "Run directory of the workers.")
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
-RUNS = {"resnet50": functools.partial(resnet50_run, batches=8), "resnet20": resnet20_run}
+RUNS = {"resnet50": functools.partial(resnet50_run, batches=8), "resnet20": functools.partial(resnet20_run, batches=50)}
 
 
 def worker(network: str) -> Numbers:

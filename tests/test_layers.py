@@ -1,5 +1,8 @@
 """Layers against NumPy and Keras in float64."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -55,6 +58,43 @@ def measured(dtype):
         "moving_mean": layer.moving_mean,
         "moving_variance": layer.moving_variance,
     }
+
+
+ON_JAX = """
+import jax, keras, numpy as np
+from keras_resnet.layers import BatchNormalization
+
+with np.load("in.npz") as arrays:
+    x, upstream, gamma, beta, mean = (arrays[name].astype("float32") for name in arrays)
+layer = BatchNormalization(momentum=0.9, epsilon=1e-5)
+layer.build(x.shape)
+layer.moving_mean.assign(mean)
+
+def loss(weights, x):
+    outputs, statistics = layer.stateless_call(weights, [mean, np.ones(7, "float32")], x, training=True)
+    return (outputs * upstream).sum(), (outputs, statistics)
+
+gradient = jax.jit(jax.grad(loss, (0, 1), has_aux=True))
+((d_gamma, d_beta), d_x), (outputs, (mean, variance)) = gradient([gamma, beta], x)
+np.savez("out.npz", outputs=outputs, d_x=d_x, d_gamma=d_gamma, d_beta=d_beta, moving_mean=mean,
+         moving_variance=variance)
+"""
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_batch_normalization_on_jax(offset, tmp_path):
+    pytest.importorskip("jax", reason="needs jax, of the test extra")
+    x, upstream, gamma, beta = draw()
+    np.savez(tmp_path / "in.npz", x=x + offset, upstream=upstream, gamma=gamma, beta=beta, mean=np.full(7, offset))
+    environment = {"KERAS_BACKEND": "jax", "PATH": "", "PYTHONPATH": ":".join(sys.path), "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", ON_JAX], check=True, cwd=tmp_path, env=environment)
+    expected = reference(x, upstream, gamma, beta)
+    expected["moving_mean"] += offset  # 0.9 of the old mean, and 0.1 of the new one
+    with np.load(tmp_path / "out.npz") as found:
+        for name, values in expected.items():
+            np.testing.assert_allclose(
+                found[name], values, rtol=1e-3 if offset else 1e-5, atol=1e-3 if offset else 1e-5
+            )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 3e-2)])

@@ -100,6 +100,27 @@ def test_results_of_earlier_runs_stay_and_reasons_are_linked(written, tmp_path):
         assert f"\n{line}" in text
 
 
+def test_results_with_and_without_a_gpu_stand_beside_each_other(written, tmp_path):
+    shared = {"command": "python benchmarks/throughput.py", "commit": "abc1234", "rounds": 1, "missing": {}}
+
+    def record(gpu, speed):
+        cases = {
+            "resnet50 bfloat16: ours": [{"images/s": speed}],
+            "resnet50 bfloat16: torchvision": [{"images/s": 4.0}],
+        }
+        return {**shared, "gpu": gpu, "machine": "a GPU" if gpu else "a CPU", "found": cases}
+
+    results = {"throughput.py": record(False, 5.0), "throughput.py on a GPU": record(True, 6.0)}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    text, _ = written("--only=^nothing$")
+    assert text.index("\n### `throughput.py`\n") < text.index("\n### `throughput.py` on a GPU\n")
+    assert "| resnet50 bfloat16: ours / torchvision | `throughput.py` | at least 1.15 | 1.25 (1.25 to 1.25) |" in text
+    assert (
+        "| resnet50 bfloat16: ours / torchvision (GPU) | `throughput.py` | at least 1 | 1.50 (1.50 to 1.50) |" in text
+    )
+    assert "* `throughput.py`: not run" not in text
+
+
 def test_many_numbers_stand_below_each_other():
     numbers = {f"n{index}": float(index) for index in range(page.WIDEST + 1)}
     (text,) = page.tables({"load": [numbers]})
