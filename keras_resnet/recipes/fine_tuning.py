@@ -30,6 +30,7 @@ def finetune(images: int) -> Recipe:
         schedule="cosine",
         warmup_fraction=0.1,
         validation_fraction=0.1,
+        balanced_classes=True,  # folders of few photos are often unequal; where they are equal, all weights are 1
         unfreeze_milestones=(0.2,),
         crop="random_resized",
         crop_area=(0.35, 1.0),

@@ -164,7 +164,7 @@ def test_names():
         ("resnet20_cifar", "imagenet", "No weights of 'resnet20_cifar' are trained on imagenet, only on cifar10"),
         ("resnet50", "cifar10", "No weights of 'resnet50' are trained on cifar10, only on imagenet"),
         ("resnet20_cifar", "cifar-10", "Unknown weights of 'resnet20_cifar': 'cifar-10'; did you mean 'cifar10'"),
-        ("resnet32_cifar", "cifar10", "No weights of 'resnet32_cifar' are published"),
+        ("resnet44_cifar", "cifar10", "No weights of 'resnet44_cifar' are published"),
     ],
 )
 def test_wrong_names(variant, name, message):
