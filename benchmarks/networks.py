@@ -8,7 +8,8 @@ from program import TORCH_PEERS, or_small
 from rounds import gpu
 from torchvision_import import import_torchvision
 
-IMAGENET_BATCH = 256 if gpu() else 16  # a GPU is busy from some hundred images on
+CPU_BATCH, GPU_BATCH = 16, 256  # a GPU is busy from some hundred images on
+IMAGENET_BATCH = GPU_BATCH if gpu() else CPU_BATCH
 SMALL = {"depths": (1, 1, 1, 1), "widths": (8, 8, 16, 16)}  # for --quick
 
 

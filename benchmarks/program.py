@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -97,7 +98,8 @@ class Benchmark:
 
     def command(self) -> str:
         """The command that repeats the measurement, with names in capitals in place of paths."""
-        words = ["python", f"benchmarks/{self.name}"]
+        backend = os.environ.get("KERAS_BACKEND")
+        words = [*([f"KERAS_BACKEND={backend}"] if backend else []), "python", f"benchmarks/{self.name}"]
         for holder in (ROUNDS, ONLY, *SHARED, *self.own_flags):
             if flags.FLAGS[holder.name].present:
                 is_path = holder.name in ("photos", "cifar", "torch_python", "artifacts", "data_dir")

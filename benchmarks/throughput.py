@@ -5,9 +5,10 @@
 Each case runs in a fresh process, the cases in turn, for several rounds; medians are printed, and ratios. A step is
 forward, backward and SGD with momentum on one batch that lies in memory, so that no input pipeline counts. On a CPU,
 XLA compiles only this package's elementwise operations in bfloat16 (`jit_compile="elementwise"`), and torch.compile is
-off: more of XLA and torch.compile are slower there. On a GPU, Keras's default (XLA where the backend has it) and
-torch.compile are taken. PyTorch is measured with the Python that --torch_python names, in channels_last.
-The Keras cases run on whatever backend Keras is configured for. `limit.py` says what the limit is.
+off: more of XLA and torch.compile are slower there. On a GPU, ResNet-50's batch has 256 images, and Keras's default
+(XLA where the backend has it) and torch.compile are taken. PyTorch is measured with the Python that --torch_python
+names, in channels_last. The Keras cases run on the backend that Keras is configured for, TensorFlow or JAX; on JAX, a
+step is the compiled `train_step` of `fit`. `limit.py` says what the limit is.
 """
 
 import functools
@@ -105,8 +106,8 @@ def ratios() -> list[Ratio]:
 BENCHMARK = Benchmark(
     __file__,
     "Images per second in training: forward, backward, and SGD with momentum, on a batch in memory. ResNet-50 with 16 "
-    "images of 224 x 224, and the CIFAR ResNet-20 with 128 images of 32 x 32. The limit is the sum over the layers, "
-    "each measured alone; GFLOP/s count 3 x 2 operations per multiply-add of the forward pass.",
+    "images of 224 x 224 (on a GPU with 256), and the CIFAR ResNet-20 with 128 images of 32 x 32. The limit is the sum "
+    "over the layers, each measured alone; GFLOP/s count 3 x 2 operations per multiply-add of the forward pass.",
     cases(),
     ratios=ratios(),
 )
