@@ -47,8 +47,8 @@ GRID = {
     "stage by stage": {"unfreeze_milestones": (0.1, 0.2, 0.3, 0.4)},
     "frozen statistics": {"frozen_statistics": True},
     "batch statistics": {"frozen_statistics": False},
-    "rate / 3": {"learning_rate": 0.0033},
-    "rate x 3": {"learning_rate": 0.03},
+    "a third of the rate": {"learning_rate": 0.0033},
+    "three times the rate": {"learning_rate": 0.03},
     "lower rate below": {"stage_rate_decay": 0.5},
 }
 ALL = {

@@ -37,5 +37,5 @@ def main(argv: list[str]) -> None:
     )
     print(
         f"{records}: {count} photos in {len(shards)} files, {shrunk} of them made smaller; "
-        f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after: {1 - after / before:.0%} saved"
+        f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after ({after / before:.0%})"
     )
