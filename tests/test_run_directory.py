@@ -7,7 +7,7 @@ import pytest
 import keras_resnet
 from keras_resnet import Recipe, create_model, load_data, train
 from keras_resnet.models.surgery import frozen_through
-from keras_resnet.run_directory import recipe_of, run_of
+from keras_resnet.run_directory import Run, recipe_of, run_of
 from keras_resnet.view import View
 
 RECIPE = Recipe(epochs=0.5, batch_size=8, image_size=32, crop_fraction=0.8, validation_fraction=0.25)
@@ -51,3 +51,10 @@ def test_frozen_parts():
     for layer in model.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     assert frozen_through(model) is None
+
+
+@pytest.mark.parametrize("epochs", [(1, 0), (0, 0)])
+def test_a_log_whose_epochs_are_not_in_order_is_damaged(epochs, tmp_path):
+    (tmp_path / "log.csv").write_text("epoch,loss\n" + "".join(f"{epoch},0.5\n" for epoch in epochs))
+    with pytest.raises(ValueError, match=r"log\.csv is damaged \(its epochs are not in order\)"):
+        Run(tmp_path).log()

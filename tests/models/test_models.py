@@ -590,3 +590,12 @@ def test_functions_are_activations_as_their_names_are(softmax):
     scores = np.eye(10)[:2]
     assert ends_in_softmax(model)
     np.testing.assert_array_equal(to_probabilities(model, scores), scores)
+
+
+def test_multiply_adds_need_a_size():
+    with pytest.raises(ValueError, match="resnet18 has a variable input size; build it with input_shape"):
+        keras_resnet.multiply_adds(create_model("resnet18", input_shape=(None, None, 3)))
+    images = keras.Input((8, 8, 3))
+    inner = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3)], name="inner")
+    with pytest.raises(ValueError, match=r"has a variable output size .* build the model inside with input_shape"):
+        keras_resnet.multiply_adds(keras.Model(images, inner(images)))

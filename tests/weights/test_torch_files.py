@@ -194,6 +194,12 @@ def test_shape_of_exponentially_many_parts_is_shown_in_short(tmp_path):
     assert len(str(error.value)) < 1000
 
 
+def test_big_endian_archives_are_refused(tmp_path):
+    instructions = dict_of({"x": tensor("0", "Float", 4, (4,), (1,))})
+    with pytest.raises(ValueError, match=r"net\.pth.*it is big-endian"):
+        read_tensors(write_archive(tmp_path / "net.pth", instructions, {"0": FOUR}, byteorder="big"))
+
+
 def test_zip_bombs_and_damaged_archives(tmp_path):
     instructions = dict_of({"x": tensor("0", "Float", 2**26, (2**26,), (1,))})
     bomb = write_archive(tmp_path / "bomb.pth", instructions, {"0": bytes(2**28)}, zipfile.ZIP_DEFLATED)

@@ -82,10 +82,10 @@ def write_zip(path, content):
     return write_archive(path, instructions, {key: value.tobytes() for key, value in arrays.values.items()})
 
 
-def write_archive(path, instructions, values, compression=zipfile.ZIP_STORED):
+def write_archive(path, instructions, values, compression=zipfile.ZIP_STORED, byteorder="little"):
     with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr("net/data.pkl", b"\x80\x02" + instructions + b".")
-        archive.writestr("net/byteorder", "little")
+        archive.writestr("net/byteorder", byteorder)
         for key, content in values.items():
             archive.writestr(f"net/data/{key}", content)
     return path
