@@ -1,14 +1,12 @@
 """Layers against NumPy and Keras in float64."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_resnet.layers import BatchNormalization, BlurPool, Conv2D, ReLU, StandardizedConv2D, ZeroPaddedShortcut
+from tests.jax_process import run_on_jax
 
 SHAPE = (4, 5, 6, 7)
 
@@ -86,8 +84,7 @@ def test_batch_normalization_on_jax(offset, tmp_path):
     pytest.importorskip("jax", reason="needs jax, of the test extra")
     x, upstream, gamma, beta = draw()
     np.savez(tmp_path / "in.npz", x=x + offset, upstream=upstream, gamma=gamma, beta=beta, mean=np.full(7, offset))
-    environment = {"KERAS_BACKEND": "jax", "PATH": "", "PYTHONPATH": ":".join(sys.path), "JAX_PLATFORMS": "cpu"}
-    subprocess.run([sys.executable, "-c", ON_JAX], check=True, cwd=tmp_path, env=environment)
+    run_on_jax(ON_JAX, tmp_path)
     expected = reference(x, upstream, gamma, beta)
     expected["moving_mean"] += offset  # 0.9 of the old mean, and 0.1 of the new one
     with np.load(tmp_path / "out.npz") as found:

@@ -4,8 +4,6 @@ import inspect
 import json
 import pathlib
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -15,6 +13,7 @@ import tensorflow as tf
 import keras_resnet
 from keras_resnet import VARIANTS, create_model
 from keras_resnet.models.model import ends_in_softmax, to_probabilities
+from tests.jax_process import run_on_jax
 from tests.marks import exhaustive, few
 
 # Trainable parameters, 1,000 classes (CIFAR: 10).
@@ -558,8 +557,7 @@ model = keras_resnet.ResNet20Cifar(weights="net.weights.h5", shortcut={shortcut!
 np.save("out.npy", keras.ops.convert_to_numpy(model(np.load("photos.npy").transpose({axes}))))
 assert "tensorflow" not in sys.modules, "TensorFlow was imported"
 """
-    environment = {"KERAS_BACKEND": "jax", "PATH": "", "PYTHONPATH": ":".join(sys.path), "JAX_PLATFORMS": "cpu"}
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    run_on_jax(code, tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), model(photos), rtol=1e-3, atol=1e-6)
 
 
