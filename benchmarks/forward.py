@@ -14,7 +14,7 @@ from program import Benchmark, median_seconds
 from rounds import Numbers, Ratio
 
 PEERS = ("keras.applications", "keras_hub", "torchvision", "timm")
-BATCHES = (1, networks.IMAGENET_BATCH)
+BATCHES = (1, networks.BATCH_HERE)
 
 
 def forward(peer: str, task: Callable[[], networks.Task]) -> Numbers:

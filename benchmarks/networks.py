@@ -9,7 +9,7 @@ from rounds import gpu
 from torchvision_import import import_torchvision
 
 CPU_BATCH, GPU_BATCH = 16, 256  # a GPU is busy from some hundred images on
-IMAGENET_BATCH = GPU_BATCH if gpu() else CPU_BATCH
+BATCH_HERE = GPU_BATCH if gpu() else CPU_BATCH
 SMALL = {"depths": (1, 1, 1, 1), "widths": (8, 8, 16, 16)}  # for --quick
 
 
@@ -46,7 +46,7 @@ class Task:
         return images, random.integers(0, self.classes, self.batch)
 
 
-def imagenet(precision: str = "bfloat16", batch: int = IMAGENET_BATCH, size: int = 224) -> Task:
+def imagenet(precision: str = "bfloat16", batch: int = CPU_BATCH, size: int = 224) -> Task:
     """ResNet-50 on photos."""
     return Task("resnet50", precision, or_small(size, 32), or_small(batch, 2))
 

@@ -65,7 +65,8 @@ def cases() -> dict:
     """All cases by name."""
     found = {}
     for precision in ("bfloat16", "float32"):
-        resnet50, resnet20 = (functools.partial(make, precision) for make in (networks.imagenet, networks.cifar))
+        resnet50 = functools.partial(networks.imagenet, precision, networks.BATCH_HERE)
+        resnet20 = functools.partial(networks.cifar, precision)
         without_xla = ("ours, without XLA",) if precision == "bfloat16" else ()
         for task, name, peers in (
             (resnet50, "resnet50", ("ours", *without_xla, "keras.applications", "torchvision")),

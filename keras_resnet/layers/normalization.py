@@ -45,6 +45,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return super().call(inputs, training=training, mask=mask)
 
     def _plain(self, inputs: Tensor, mask: Tensor | None) -> bool:
+        """Whether the faster ways compute what Keras's layer would."""
         return (
             len(inputs.shape) == 4
             and self.axis in (3, -1)
