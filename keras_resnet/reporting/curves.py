@@ -70,6 +70,8 @@ def add_legend(drawn: "Figure", axes: "Axes") -> None:
 def make_logarithmic(axes: "Axes") -> None:
     """Gives axes with curves a logarithmic y scale, with at least three labels, written as 0.05.
 
+    Axes without a value that it could show keep a linear one.
+
     Example:
         >>> from keras_resnet.reporting.curves import make_logarithmic
         >>> from keras_resnet.reporting.style import figure
@@ -79,8 +81,8 @@ def make_logarithmic(axes: "Axes") -> None:
         ...     make_logarithmic(axes)
     """
     values = [value for line in axes.lines for value in np.atleast_1d(line.get_ydata()) if 0 < value < math.inf]
-    axes.set_yscale("log")
     if values:
+        axes.set_yscale("log")
         ticks = log_ticks(min(values), max(values))
         labeled = thinned(ticks, MOST_TICKS)
         axes.set_yticks(labeled, [f"{tick:g}" for tick in labeled])

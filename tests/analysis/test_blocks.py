@@ -96,3 +96,11 @@ def test_model_without_blocks_is_refused():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="net")
     with pytest.raises(ValueError, match="net has no blocks"):
         find_blocks(model)
+
+
+def test_sum_of_two_inputs_is_no_block():
+    inputs = [keras.Input((4, 4, 3)) for _ in range(2)]
+    fused = keras.layers.Add(name="fusion")([keras.layers.Conv2D(3, 3, padding="same")(x) for x in inputs])
+    total = keras.layers.Add(name="block")([fused, keras.layers.Conv2D(3, 3, padding="same")(fused)])
+    [block] = find_blocks(keras.Model(inputs, total))
+    assert (block.name, block.entry is fused) == ("block", True)

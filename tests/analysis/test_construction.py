@@ -23,9 +23,11 @@ def check_equal(made, model, images, tolerance, training=False):
     check_near(made(images, training=training), model(images, training=training), tolerance)
 
 
-@pytest.mark.parametrize("kind", ["basic", "v2", "plain"])
-def test_deeper_network_has_the_same_outputs(kind):
-    model, images = network(kind), noise().images
+@pytest.mark.parametrize(
+    ("kind", "options"), [("basic", {}), ("v2", {}), ("plain", {}), ("plain", dict(block_dropout=0.5))]
+)
+def test_deeper_network_has_the_same_outputs(kind, options):
+    model, images = network(kind, **options), noise().images
     made = deeper(model, (4, 5), images)
     assert depths(made) == [4, 5]
     assert made.count_params() > model.count_params()
@@ -86,6 +88,32 @@ def test_deeper_network_of_a_user():
     assert made.get_layer("own") is not model.get_layer("own")
 
 
+def own_network(block, residual=True):
+    """A user's network with a single block of these layers or functions."""
+    keras.utils.set_random_seed(0)
+    images = keras.Input((8, 8, 3))
+    entry = x = keras.layers.ReLU()(keras.layers.Conv2D(4, 3, padding="same")(images))
+    for function in block:
+        x = function(x)
+    x = keras.layers.Add(name="stage1_block1_add")([x, entry]) if residual else x
+    x = keras.layers.ReLU(name="stage1_block1_out")(x)
+    return keras.Model(images, keras.layers.GlobalAveragePooling2D()(x))
+
+
+def test_layers_that_are_used_twice_stay_shared_and_operations_are_repeated():
+    convolution = keras.layers.Conv2D(4, 3, padding="same")
+    model, images = own_network([convolution, convolution, lambda x: 0.5 * x]), noise().images
+    made = deeper(model, (3,))
+    check_equal(made, model, images, 1e-6)
+    assert sum(isinstance(layer, keras.layers.Conv2D) for layer in made.layers) == 1 + 3  # the stem's, a block's each
+
+
+def test_added_plain_block_without_normalization_has_no_bias():
+    options = dict(padding="same", bias_initializer="random_normal", name="stage1_block1_conv")
+    model, images = own_network([keras.layers.Conv2D(4, 3, **options)], residual=False), noise().images
+    check_equal(deeper(model, (2,)), model, images, 1e-6, training=True)
+
+
 def test_names_view_and_saved_file(tmp_path):
     model, images = network("basic"), noise().images
     model.class_names, model.view = ("a", "b", "c", "d"), keras_resnet.View((8, 8), 1.0, "bilinear")
@@ -131,6 +159,27 @@ def test_blocks_that_cannot_be_identities_are_refused(kind, options, reason):
     model = keras_resnet.ResNet(**settings, input_shape=(8, 8, 3), classes=4)
     with pytest.raises(ValueError, match=reason):
         deeper(model, (4, 4))
+
+
+@pytest.mark.parametrize(
+    ("make", "residual", "reason"),
+    [
+        (lambda: [keras.layers.AveragePooling2D(3, 1, "same")], True, "its branch ends in no layer with weights"),
+        (
+            lambda: [keras.layers.Conv2D(4, 3, padding="same"), keras.layers.PReLU(name="prelu")],
+            True,
+            "the block of stage1_block2_prelu, which has no gamma and no kernel",
+        ),
+        (
+            lambda: [keras.layers.BatchNormalization(center=False, name="stage1_block1_bn")],
+            False,
+            "stage1_block2_bn cannot be an identity: it has no gamma or no beta",
+        ),
+    ],
+)
+def test_blocks_of_a_user_that_cannot_be_identities_are_refused(make, residual, reason):
+    with pytest.raises(ValueError, match=reason):
+        deeper(own_network(make(), residual), (2,))
 
 
 @pytest.mark.parametrize("wrong", [(2,), (1, 3), (2, 3, 4)])

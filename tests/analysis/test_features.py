@@ -87,3 +87,13 @@ def test_layers_without_maps_are_refused():
         first_filters(dense)
     with pytest.raises(ValueError, match=r"mlp has no blocks: .* Name the layers"):
         feature_maps(dense, np.zeros((4, 4, 3)))
+
+
+def test_channels_first_is_refused():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = small_net("resnet18", input_shape=(3, 32, 32))
+        with pytest.raises(ValueError, match=r"needs channels last: keras\.config\.set_image_data_format\('channels_l"):
+            layer_output(model, "stem_conv")
+    finally:
+        keras.config.set_image_data_format("channels_last")

@@ -34,3 +34,13 @@ def test_missing_split_is_named():
     data = keras_resnet.load_data((np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 10))
     with pytest.raises(ValueError, match=r"arrays has no split 'test'; it has train\."):
         sample(data, "test", 4)
+
+
+def test_split_without_a_readable_image_is_named(tmp_path):
+    for split in ("train", "val"):
+        write_scenes(tmp_path / "photos" / split, ["cat", "ship"], 2)
+    for file in (tmp_path / "photos" / "val").rglob("*.jpg"):
+        file.write_bytes(b"no photo")
+    data = keras_resnet.load_data(tmp_path / "photos", image_size=16)
+    with pytest.raises(ValueError, match="None of the 3 validation images of photos is readable"):
+        sample(data, "validation", 3)

@@ -135,6 +135,20 @@ def test_responses_of_a_run(finished_run, analyze, tmp_path):
     assert is_picture(tmp_path / "out" / "responses.png")
 
 
+def test_responses_with_and_without_shortcuts_are_compared(finished_run, analyze, tmp_path):
+    *_, plain, claim = analyze("responses", finished_run / "residual", "plainnet20_cifar", "--images=4")
+    rows = rows_of(tmp_path / "out" / "responses.csv")
+    means = [
+        np.mean([float(row["standard_deviation"]) for row in rows if row["model"] == name])
+        for name in ("residual", "plainnet20_cifar")
+    ]
+    kind = "random weights, normalized by the statistics of each batch"
+    assert plain.startswith(f"plainnet20_cifar ({kind}): mean response of 19 3x3 layers {means[1]:.3g}, ")
+    answer = "yes" if means[0] < means[1] else "no"
+    compared = f"{means[0]:.3g} with shortcuts and {means[1]:.3g} without"
+    assert claim.endswith(f"Here: {answer}, the mean responses are {compared}.")
+
+
 @pytest.mark.parametrize(
     ("model", "name"), [("runs/a", "a"), ("nets/b.keras", "b"), (".", "here"), ("runs/_c", "c"), ("_", "_")]
 )

@@ -2,6 +2,7 @@
 
 import csv
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,6 +72,11 @@ def test_maps_of_an_exported_model(run, tmp_path):
     assert (tmp_path / "maps.png").is_file()
 
 
+def test_layer_of_an_exported_model_is_refused(run):
+    ended = run("maps", "exported", "photo0.png", "--layer=stem_conv")
+    assert (ended.code, ended.stderr) == (1, "error: --layer needs a Keras model; exported runs in saved_model.\n")
+
+
 def test_unreadable_images_are_named_and_skipped(run, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"damaged")
     ended = run("maps", "net.keras", tmp_path / "bad.png", "photo1.png", "--grid=2")
@@ -97,6 +103,19 @@ def test_features_of_a_photo(run, tmp_path):
 def test_features_of_named_layers(run, tmp_path):
     assert run("features", "net.keras", "photo0.png", "--layer=stem_conv,stage2_block1_conv1").code == 0
     assert {row["layer"] for row in rows(tmp_path / "features.csv")} == {"stem_conv", "stage2_block1_conv1"}
+
+
+def test_filters_on_other_channels_than_colors_are_not_drawn(run, tmp_path):
+    layers = [keras.layers.Reshape((16, 16, 12)), keras.layers.Conv2D(4, 3, name="conv")]
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, "softmax")]
+    keras.Sequential([keras.Input((32, 32, 3)), *layers, *head]).save(tmp_path / "own.keras")
+    ended = run("features", tmp_path / "own.keras", "photo0.png", "--layer=conv")
+    assert ended.code == 0, ended.stderr
+    assert "Left out filters.png: conv takes 12 channels, which are no colors." in ended.stdout
+    assert "conv has 4 filters of 3 x 3 weights on 12 channels." in ended.stdout
+    assert "sparser" not in ended.stdout  # than what, with one layer?
+    assert not (tmp_path / "filters.png").exists()
+    assert (tmp_path / "features.png").is_file()
 
 
 @pytest.mark.parametrize(

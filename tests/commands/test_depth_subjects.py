@@ -56,6 +56,22 @@ def test_lesions(monkeypatch, networks, tiny_cifar, tmp_path):
         assert picture.size == (800, 700)
 
 
+def test_lesions_of_networks_of_one_block(monkeypatch, tiny_cifar, tmp_path):
+    """The plain one changes the shape, so that its block cannot be removed; there are no two blocks to swap."""
+    options = dict(widths=(8,), stem_width=4, stem="cifar", input_shape=(32, 32, 3), classes=10)
+    for name, residual in (("residual", True), ("plain", False)):
+        keras_resnet.ResNet("basic", (1,), residual=residual, **options).save(tmp_path / f"{name}.keras")
+    flags = [f"--data_dir={tiny_cifar}", "--images=10", f"--output={tmp_path}"]
+    printed = run(monkeypatch, "lesions", tmp_path / "residual.keras", tmp_path / "plain.keras", *flags)
+    residual, plain, verdict = printed.splitlines()[-3:]
+    assert re.fullmatch(r"residual: error \S+ % with .*; without one of 1 blocks .* \(stage1_block1\)\.", residual)
+    assert re.fullmatch(r"plain: error \S+ % with all 1 blocks\.", plain)
+    assert verdict.endswith("and a plain one guesses.")  # nothing is compared
+    lesions = [(row["network"], row["lesion"]) for row in table(tmp_path / "lesions.csv")]
+    assert lesions == [("residual", "none"), ("residual", "removal"), ("plain", "none")]
+    assert (tmp_path / "lesions.png").is_file()
+
+
 def test_surface(monkeypatch, networks, tiny_cifar, tmp_path):
     names = [networks / "residual.keras", networks / "plain.keras"]
     flags = [f"--data_dir={tiny_cifar}", "--images=10", "--points=3", f"--output={tmp_path}"]

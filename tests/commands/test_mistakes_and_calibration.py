@@ -80,6 +80,22 @@ def test_mistakes(net, expected, run, tiny_cifar, tmp_path):
         assert size_of(tmp_path / name)[0] == 800
 
 
+def test_a_model_without_mistakes_leaves_none_of_an_earlier_one(net, run, tiny_cifar, tmp_path):
+    flags = (f"--data_dir={tiny_cifar}", f"--output={tmp_path / 'out'}")
+    assert run("analyze", "mistakes", net, *flags).code == 0
+    assert {file.name for file in (tmp_path / "out").glob("mistakes.*")} == {"mistakes.csv", "mistakes.png"}
+    brightness = 49.5 + 15 * np.arange(10)  # the mean of the images of each class
+    layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10, "softmax")]
+    model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    model.set_weights([np.tile(2 * brightness / 3, (3, 1)), -(brightness**2)])
+    model.save(tmp_path / "right.keras")
+    code, stdout, stderr = run("analyze", "mistakes", tmp_path / "right.keras", *flags)
+    assert (code, stderr) == (0, "")
+    assert stdout.splitlines()[-1] == "20 of 20 test images are right (1.0000)."
+    assert not list((tmp_path / "out").glob("mistakes.*"))
+    assert all(row["class"] == row["prediction"] for row in table(tmp_path / "out" / "confusion.csv"))
+
+
 def test_fewer_images_keep_their_positions_in_the_split(net, expected, run, tiny_cifar, tmp_path):
     probabilities, labels = expected
     flags = (f"--data_dir={tiny_cifar}", f"--output={tmp_path}", "--images=10")

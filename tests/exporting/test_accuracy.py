@@ -75,6 +75,14 @@ def test_mistakes_are_explained(model, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_split_without_a_readable_image_is_named(model, tmp_path):
+    folder = write_scenes(tmp_path / "photos", ["class 7", "class 2"], 2)
+    for file in folder.rglob("*.jpg"):
+        file.write_bytes(b"no photo")
+    with pytest.raises(ValueError, match=r"None of the \d train images of photos is readable"):
+        compare_accuracy(model, Shifted(model), folder, "train", verbose=0)
+
+
 RIGHT = {"resnet20_cifar": 9173, "resnet8": 8719}
 FILES = {"resnet20_cifar": "akamaster_cifar10/resnet20.safetensors", "resnet8": "mlperf_tiny/pretrainedResnet.h5"}
 

@@ -25,6 +25,7 @@ from keras_resnet.view import View
 from tests.exporting.artifacts import metadata_of
 from tests.exporting.nets import TOLERANCE, families, in_float64, photos, relative, small_net
 from tests.marks import few
+from tests.photos import scene
 
 PATHS = {"saved_model": "net", "keras": "net.keras", "onnx": "net.onnx", "litert": "net.tflite", "openvino": "net.xml"}
 
@@ -91,6 +92,11 @@ def test_artifact_of_the_same_format_is_overwritten_and_others_are_kept(form, mo
         with pytest.raises(FileExistsError, match=f"exists and is not of the format {form}; choose another name"):
             export(model, place)
         assert "my notes" in [file.read_text() for file in place.parent.rglob("*") if file.is_file()]
+
+
+@pytest.mark.parametrize(("form", "name"), [("keras", "net.keras"), ("saved_model", "net-1.5")])
+def test_named_format_takes_its_suffix_or_one_that_no_format_has(form, name, model, tmp_path):
+    assert open_artifact(export(model, tmp_path / name, format=form)).metadata.format == form
 
 
 def test_file_with_the_name_of_the_weights_is_kept(model, tmp_path):
@@ -219,6 +225,12 @@ def test_run_directory(model, tmp_path):
     assert (again.class_names, again.view) == (metadata.class_names, metadata.view)
 
 
+def test_weights_by_their_id(tmp_path):
+    metadata = open_artifact(export("keras_resnet/resnet20_cifar.cifar10", tmp_path / "net.keras")).metadata
+    assert (metadata.source, metadata.accuracy) == ("keras_resnet/resnet20_cifar.cifar10", {})
+    assert metadata.class_names[:2] == ("airplane", "automobile")
+
+
 def test_logits_get_a_softmax_and_probabilities_do_not(tmp_path):
     for activation in (None, "softmax", "sigmoid"):
         net = create_model("resnet20_cifar", depths=(1, 1, 1), classifier_activation=activation)
@@ -262,6 +274,12 @@ def test_models_of_four_channels_are_compared_on_noise(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 4)).astype("float32")
     exported = open_artifact(export(net, tmp_path / "net.onnx"))
     np.testing.assert_allclose(exported(images), net.predict(images, verbose=0), atol=1e-5)
+
+
+def test_model_of_any_size_is_compared_on_whole_images(tmp_path, messages):
+    net = small_net("resnet20_cifar", input_shape=(None, None, 3))
+    export(net, tmp_path / "net.keras", images=[scene(40, 52), scene(64, 33, seed=1)])
+    assert any("of a probability on 2 images, the same class for 2" in message for message in messages())
 
 
 def test_channels_first_models_take_channels_last_images(tmp_path):

@@ -12,7 +12,7 @@ from keras import layers
 import keras_resnet
 from keras_resnet import create_model, fold_batchnorm
 from keras_resnet.exporting.fold import folded
-from keras_resnet.exporting.stock import stock_model
+from keras_resnet.exporting.stock import in_float32, stock_model
 from tests.exporting.nets import families, in_float64, photos, randomized, relative, small_net
 from tests.marks import exhaustive, few
 
@@ -84,6 +84,24 @@ def test_mixed_precision_is_folded_to_float32():
     net, images = fold_batchnorm(mixed), photos()
     assert {layer.compute_dtype for layer in net.layers} == {"float32"}
     np.testing.assert_array_equal(net(images), fold_batchnorm(model)(images))
+
+
+def test_only_a_model_of_other_precision_is_rebuilt_in_float32():
+    """Also if the other precision is that of a model inside it."""
+    keras.utils.set_random_seed(0)
+    kept, mixed = (
+        keras.Sequential(
+            [
+                keras.Input((32, 32, 3)),
+                keras.Sequential([layers.Conv2D(4, 3, dtype=dtype)]),
+                layers.GlobalAveragePooling2D(),
+            ]
+        )
+        for dtype in ("float32", "mixed_bfloat16")
+    )
+    assert in_float32(kept) is kept
+    mixed.set_weights(kept.get_weights())
+    assert relative(in_float32(mixed)(photos()), kept(photos())) < ROUNDING < relative(mixed(photos()), kept(photos()))
 
 
 def test_own_head_around_a_model_inside_a_model():
@@ -174,13 +192,14 @@ def test_what_folds(make, left):
         ((1 / 255, -0.5), dict(padding="valid", groups=3), 1),
     ],
 )
-def test_normalization_of_the_input_is_folded_where_that_is_exact(rescaling, conv, left):
+@pytest.mark.parametrize("after", [[layers.BatchNormalization], []])
+def test_normalization_of_the_input_is_folded_where_that_is_exact(rescaling, conv, left, after):
     model = keras.Sequential(
         [
             keras.Input((12, 12, 3)),
             layers.Rescaling(*rescaling),
             layers.Conv2D(6, 3, **conv),
-            layers.BatchNormalization(),
+            *(kind() for kind in after),
         ]
     )
     net = fold_batchnorm(randomized(model))

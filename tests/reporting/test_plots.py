@@ -40,6 +40,14 @@ def test_the_axis_of_the_loss_has_labels(losses, tmp_path):
     assert pixels(tmp_path / "curves.png").shape == (420, 1200, 3)
 
 
+@pytest.mark.parametrize("log", [[], [{**row, "loss": np.nan, "val_loss": np.inf} for row in rows(2)]])
+def test_a_run_without_a_finite_loss_is_drawn(log, tmp_path):
+    plot_curves(log, tmp_path / "curves.svg")
+    drawn = texts(tmp_path / "curves.svg")
+    assert {"Loss", "Error", "loss", "error (%)", "learning rate"} <= set(drawn)
+    assert ("validation" in drawn) == bool(log)  # the legend of the curves, if there are any
+
+
 @pytest.mark.parametrize(("classes", "height"), [(2, 400), (10, 680), (100, 600), (1000, 600)])
 def test_a_confusion_matrix_of_any_size_is_drawn(classes, height, tmp_path):
     found = findings(classes, images=0)

@@ -200,14 +200,19 @@ def test_an_extended_run_that_stopped_early_is_complete(tmp_path):
     assert "b 5 of 8 90.00 %" in text_of((tmp_path / "compare.html").read_text())
 
 
-def test_uncommitted_changes_are_a_difference(tmp_path):
+@pytest.mark.parametrize(
+    ("commits", "shown"),
+    [
+        ((40 * "1", 40 * "1" + "-dirty"), "111111111111... 111111111111...-dirty"),
+        ((None, 40 * "1"), "- 111111111111..."),
+    ],
+)
+def test_uncommitted_changes_and_unknown_commits_are_a_difference(commits, shown, tmp_path):
     runs = [write_run(tmp_path / name, 4, accuracy=0.9) for name in ("a", "b")]
-    for run, commit in zip(runs, (40 * "1", 40 * "1" + "-dirty"), strict=True):
+    for run, commit in zip(runs, commits, strict=True):
         changed(run, environment={"commit": commit})
     write_comparison([run.directory for run in runs], tmp_path / "compare.html")
-    assert "environment.commit 111111111111... 111111111111...-dirty" in text_of(
-        (tmp_path / "compare.html").read_text()
-    )
+    assert f"environment.commit {shown}" in text_of((tmp_path / "compare.html").read_text())
 
 
 def test_runs_on_unknown_images_of_other_names_are_not_subtracted(tmp_path):

@@ -16,20 +16,23 @@ SCALE = 25.0  # of the mean color: a difference of 25 is one of 1 between logits
 
 
 def probabilities(image: np.ndarray) -> np.ndarray:
-    """What the artifact says of an image (height, width, 3), in float64."""
+    """What the artifact says of an image (height, width, channels), in float64."""
     logits = np.asarray(image, "float64").mean((0, 1)) / SCALE
     exponentials = np.exp(logits - logits.max())
     return exponentials / exponentials.sum()
 
 
 def write_net(
-    path: pathlib.Path, sides: tuple[int | None, int | None] = (None, None), view: View | None = None
+    path: pathlib.Path,
+    sides: tuple[int | None, int | None] = (None, None),
+    view: View | None = None,
+    classes: tuple[str, ...] = CLASSES,
 ) -> pathlib.Path:
-    """Writes the artifact as an ONNX file."""
-    image_shape = (*sides, 3)
-    metadata = Metadata(path.stem, "onnx", "float32", image_shape, CLASSES, view)
+    """Writes the artifact as an ONNX file; images have a channel for each class."""
+    image_shape = (*sides, len(classes))
+    metadata = Metadata(path.stem, "onnx", "float32", image_shape, classes, view)
     inputs = helper.make_tensor_value_info("images", TensorProto.FLOAT, [None, *image_shape])
-    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(CLASSES)])
+    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(classes)])
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["colors"], axes=[1, 2], keepdims=0),
         helper.make_node("Div", ["colors", "scale"], ["logits"]),

@@ -1,6 +1,7 @@
 """The queue: what is computed together, in which order, and what is not."""
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
@@ -126,6 +127,27 @@ def test_a_failing_batch_fails_its_images_only(caplog):
     assert failed.status_code == 500
     assert row == 5.0
     assert "a broken kernel" in caplog.text
+
+
+def test_a_failing_batch_fails_also_if_one_of_its_images_is_canceled():
+    entered, gate = threading.Event(), threading.Event()
+
+    def function(images):
+        entered.set()
+        gate.wait()
+        raise RuntimeError("a broken kernel")
+
+    async def run():
+        async with BatchingQueue(function, PATIENT) as queue, asyncio.timeout(30):
+            tasks = [asyncio.create_task(computed(queue, [np.zeros((2, 2, 3))])) for _ in range(2)]
+            await asyncio.to_thread(entered.wait)
+            tasks[0].cancel()
+            gate.set()
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    canceled, failed = asyncio.run(run())
+    assert isinstance(canceled, asyncio.CancelledError)
+    assert failed.detail == "The model failed; see the log of the service."
 
 
 def test_a_full_queue_refuses_images():

@@ -5,8 +5,9 @@ import contextlib
 
 import httpx2
 import pytest
+from starlette.testclient import TestClient
 
-from keras_resnet.serving import Limits, Service, application
+from keras_resnet.serving import Limits, Service, application, images
 from tests.photos import encode
 from tests.serving.nets import colored
 
@@ -189,3 +190,64 @@ def test_limits_out_of_range_are_refused(limits, sentence):
 def test_names_that_do_not_fit_into_a_url_are_refused(artifacts):
     with pytest.raises(ValueError, match=r"The name 'a b' of a model must be letters, digits"):
         Service({"a b": artifacts["colors"]})
+
+
+def test_an_empty_token_is_refused(artifacts):
+    with pytest.raises(ValueError, match="The token is empty; give None for a service without a token"):
+        Service(artifacts, token="")
+
+
+def test_an_error_of_the_service_itself_gets_a_sentence(artifacts, monkeypatch):
+    def decode_image(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(images, "decode_image", decode_image)
+    service = Service(artifacts)
+    with TestClient(application(service), raise_server_exceptions=False) as client:
+        answer = client.post("/predict", content=PHOTO)
+        assert (answer.status_code, answer.json()) == (500, {"error": "The service failed; see its log."})
+        assert client.get("/healthz").status_code == 200
+    assert (service.models["colors"].queue.admitted_images, service.under_way) == (0, 0)
+
+
+def asked(service, method, path, receive, send):
+    """Passes a request to a service as a server does, by functions that receive from the client and send to it."""
+    headers = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": []}
+
+    async def run():
+        async with service.running():
+            await application(service)(headers, receive, send)
+
+    asyncio.run(run())
+
+
+def test_a_client_that_leaves_while_it_sends_is_counted_as_such(artifacts):
+    messages = [{"type": "http.request", "body": PHOTO[:9], "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        pass
+
+    service = Service(artifacts)
+    asked(service, "POST", "/predict", receive, send)
+    assert 'keras_resnet_requests_total{path="/predict",code="499"} 1' in service.metrics.text()
+    assert (service.body_bytes, service.under_way) == (0, 0)
+
+
+def test_a_client_that_does_not_read_gets_no_second_response(artifacts):
+    sent = []
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        sent.append(message["type"])
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    service = Service(artifacts, Limits(timeout_s=0.2))
+    asked(service, "GET", "/healthz", receive, send)
+    assert sent == ["http.response.start", "http.response.body"]
+    assert 'keras_resnet_requests_total{path="/healthz",code="200"} 1' in service.metrics.text()

@@ -113,6 +113,16 @@ def test_unknown_outputs_and_binary_tensors_are_refused(client):
     assert answer.status_code == 415
 
 
+@pytest.mark.parametrize("outputs", ["classes", {"name": "classes"}, ["classes"]])
+def test_outputs_of_another_form_are_refused(client, outputs):
+    request = {"inputs": [tensor([0] * 3, (1, 1, 1, 3))], "outputs": outputs}
+    answer = client.post(INFER, json=request)
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        '"outputs" must be a list of objects with a "name".',
+    )
+
+
 def test_an_output_is_named_once(client):
     request = {"inputs": [tensor([0] * 3, (1, 1, 1, 3))], "outputs": 2 * [{"name": "probabilities"}]}
     answer = client.post(INFER, json=request)

@@ -167,6 +167,17 @@ def test_a_signal_finishes_what_is_under_way_and_refuses_the_rest(net_file, numb
         assert "Stopped." in service.process.stdout.read()
 
 
+def test_a_second_signal_stops_at_once(net_file):
+    with running_service(net_file, "--timeout_s=600") as service, connect(service.port) as slow:
+        slow.sendall(HEAD + PHOTO[:10])
+        wait_for(lambda: _under_way(service.port))
+        service.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: ask(service.port, "GET", "/readyz")[0] == 503)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(60) == 0
+        assert "Stopped." in service.process.stdout.read()
+
+
 def _under_way(port: int) -> bool:
     """Whether a request has arrived; only its headers have, so no metric counts it yet."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

@@ -172,6 +172,18 @@ def test_a_model_with_one_free_side_refuses_what_does_not_fit(start, tmp_path):
     assert client.post("/predict", content=encode(image[:8])).status_code == 200
 
 
+def test_a_model_of_other_channels_than_files_have_takes_numbers(start, tmp_path):
+    client = start({"deep": open_artifact(write_net(tmp_path / "deep.onnx", classes=(*CLASSES, "depth")))})
+    answer = client.post("/v1/models/deep:predict", json={"instances": [b64(encode(colored((1, 2, 3))))]})
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "The image is a file, but deep takes images of 4 channels; send numbers.",
+    )
+    image = np.random.default_rng(0).integers(0, 256, (6, 5, 4))
+    [row] = client.post("/v1/models/deep:predict", json={"instances": [image.tolist()]}).json()["predictions"]
+    np.testing.assert_allclose(row["probabilities"], probabilities(image), atol=1e-6)
+
+
 def test_the_first_bad_image_is_named(client, images):
     instances = [b64(encode(images[0])), b64(b"GIF89a broken"), b64(b"")]
     answer = client.post(PREDICT, json={"instances": instances})
