@@ -8,6 +8,7 @@ import sys
 import types
 
 import pytest
+from absl import logging as absl_logging
 
 from keras_resnet.commands import app
 from keras_resnet.commands.table import Command
@@ -66,6 +67,11 @@ def test_messages_of_the_package_are_plain_lines_on_stdout(run):
         return 3
 
     assert run(main) == (3, "before\nResuming run.\ndamaged\n", "")
+
+
+@pytest.mark.parametrize(("arguments", "verbosity"), [((), "-1"), (("--verbosity=1",), "1")])
+def test_messages_of_other_packages_begin_at_warnings_unless_a_flag_says_otherwise(run, arguments, verbosity):
+    assert run(lambda argv: print(absl_logging.get_verbosity()), *arguments) == (0, f"{verbosity}\n", "")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,17 @@ def test_exit_code_of_a_worker_that_a_signal_ended_is_that_of_shells(main):
     assert main("os.kill(os.getpid(), signal.SIGKILL)\n") == 128 + signal.SIGKILL
 
 
+def test_hangup_reaches_the_workers(main):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    assert main("os.kill(os.getppid(), signal.SIGHUP)\ntime.sleep(600)\n", workers=1) == 128 + signal.SIGHUP
+
+
+def test_hangup_that_nohup_ignores_stays_ignored(main, capfd):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert main("os.kill(os.getppid(), signal.SIGHUP)\nprint(signal.getsignal(signal.SIGHUP).name)\n", workers=1) == 0
+    assert capfd.readouterr().out == "0: SIG_IGN\n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script_reaction", ["", "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"])
 def test_ctrl_c_ends_all_workers_and_is_reported_once(tmp_path, script_reaction):

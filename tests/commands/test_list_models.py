@@ -1,9 +1,10 @@
-"""`keras-resnet list --weights`, against the table of weights."""
+"""`keras-resnet list --weights` and `--recipes`, against the tables of both."""
 
 import json
 
 import pytest
 
+from keras_resnet.recipes import RECIPES
 from tests.commands.running import keras_resnet_command
 from tests.conftest import REPOSITORY
 
@@ -53,3 +54,14 @@ def test_filters(listed):
     assert {row[1] for row in listed("resnet18", "--weights")} == {
         *("apache-2.0", "cc-by-nc-4.0", "bsd-3-clause", "not stated")
     }
+
+
+def test_recipes_of_a_pattern(monkeypatch):
+    code, stdout, stderr = keras_resnet_command(monkeypatch, "list", "--recipes", "*_quick")
+    assert (code, stderr) == (0, "")
+    header, _, *rows = stdout.splitlines()
+    assert header == "| recipe | epochs | batch size | images | source | published | measured here |"
+    names = [row.split("`")[1] for row in rows]
+    assert names == [name for name in RECIPES if name.endswith("_quick")]
+    for name, row in zip(names, rows, strict=True):
+        assert RECIPES[name].source in row

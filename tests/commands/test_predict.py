@@ -1,11 +1,8 @@
-"""The command `predict`: lines, JSON and CSV, in its own process as users run it."""
+"""The command `predict`: lines, JSON and CSV."""
 
 import csv
 import io
 import json
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,8 +10,7 @@ import tensorflow as tf
 
 from keras_resnet import create_model
 from tests.commands.running import keras_resnet_command
-
-SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "predict.py"
+from tests.runtimes.exported import onnx_mean
 
 
 @pytest.fixture(scope="module")
@@ -30,53 +26,46 @@ def folder(tmp_path_factory):
     return path
 
 
-def run(folder, *arguments):
-    command = [sys.executable, SCRIPT, "net.keras", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=500)
+@pytest.fixture
+def run(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return lambda *arguments: keras_resnet_command(monkeypatch, "predict", *arguments)
 
 
-@pytest.mark.exhaustive
-def test_every_format_accounts_for_every_image(folder):
-    lines = run(folder, "bad.png", "good.png", "--top=1")
-    assert lines.returncode == 1
+def test_every_format_accounts_for_every_image(run):
+    lines = run("net.keras", "bad.png", "good.png", "--top=1")
+    assert lines.code == 1
     bad, good = lines.stdout.splitlines()
     assert bad.startswith("bad.png: error: bad.png is not an image in a known format")
     assert good.startswith("good.png: ")
 
-    objects = run(folder, "--json", "bad.png", "good.png")
-    assert objects.returncode == 1
+    objects = run("net.keras", "--json", "bad.png", "good.png")
+    assert objects.code == 1
     bad, good = map(json.loads, objects.stdout.splitlines())
     assert (set(bad), bad["image"]) == ({"image", "error"}, "bad.png")
     assert {row["class"] for row in good["classes"]} == {"cat, or kitten", "dog"}
     assert sum(row["probability"] for row in good["classes"]) == pytest.approx(1)
 
-    table = run(folder, "--csv", "bad.png", "good.png")
-    assert table.returncode == 1
+    table = run("net.keras", "--csv", "bad.png", "good.png")
+    assert table.code == 1
     bad, *good = csv.DictReader(io.StringIO(table.stdout))
     assert (bad["image"], bad["class"], bad["error"].split(" ")[0]) == ("bad.png", "", "bad.png")
     assert [(row["image"], row["rank"], row["error"]) for row in good] == [("good.png", "1", ""), ("good.png", "2", "")]
     assert {row["class"] for row in good} == {"cat, or kitten", "dog"}
 
 
-@pytest.mark.exhaustive
-def test_what_unreadable_images_do(folder):
-    skipped = run(folder, "--json", "--on_error=skip", "bad.png", "good.png")
-    assert skipped.returncode == 0
+def test_what_unreadable_images_do(run):
+    skipped = run("net.keras", "--json", "--on_error=skip", "bad.png", "good.png")
+    assert skipped.code == 0
     assert [json.loads(line)["image"] for line in skipped.stdout.splitlines()] == ["good.png"]
     assert "Skipped: bad.png is not an image" in skipped.stderr
-    raised = run(folder, "--on_error=raise", "bad.png", "good.png")
-    assert (raised.returncode, raised.stdout) == (1, "")
+    raised = run("net.keras", "--on_error=raise", "bad.png", "good.png")
+    assert (raised.code, raised.stdout) == (1, "")
     assert raised.stderr.strip().splitlines()[-1].startswith("error: bad.png is not an image")
-    both = run(folder, "--json", "--csv", "good.png")
-    assert both.returncode == 1
-    assert "choose one of --json and --csv" in both.stderr
 
 
-def test_evaluate_takes_an_id_of_weights_for_the_model(monkeypatch, tiny_cifar):
-    by_id, by_names = (
-        keras_resnet_command(monkeypatch, "evaluate", *model, f"--data_dir={tiny_cifar}")
-        for model in (["--model=keras_resnet/resnet20_cifar.cifar10"], ["--model=resnet20_cifar", "--weights=cifar10"])
-    )
-    assert (by_id.code, by_names.code) == (0, 0)
-    assert by_id.stdout.splitlines()[-1] == by_names.stdout.splitlines()[-1]
-    assert by_id.stdout.splitlines()[-1].startswith("test accuracy ")
+def test_a_model_of_another_runtime_needs_no_keras(run, folder):
+    """It returns the mean of each channel."""
+    onnx_mean(folder / "net.onnx", ["batch", 8, 8, 3])
+    (folder / "green.png").write_bytes(tf.io.encode_png(np.full((8, 8, 3), (0, 255, 0), "uint8")).numpy())
+    assert run("net.onnx", "green.png", "--top=1") == (0, "green.png: 1 1.0000\n", "")

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from keras_resnet.commands import quiet_start
 from keras_resnet.commands.quiet_start import NOISE
 
 # Printed by TensorFlow 2.21 when it is imported and looks for devices, on a machine without a GPU.
@@ -37,6 +38,12 @@ def test_start_messages_are_dropped(line):
 @pytest.mark.parametrize("line", PASSED_ON)
 def test_errors_are_passed_on(line):
     assert not NOISE.match(line)
+
+
+def test_the_filter_is_this_file_as_a_program():
+    lines = b"".join([*DROPPED, *PASSED_ON, *DROPPED, b"without an end"])
+    done = subprocess.run([sys.executable, quiet_start.__file__], input=lines, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"".join([*PASSED_ON, b"without an end"]), b"")
 
 
 PROGRAM = """

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet import create_model
-from keras_resnet.distributed.elementwise import OPERATIONS
+from keras_resnet.distributed.elementwise import OPERATIONS, elementwise_compiled
 from keras_resnet.distributed.strategies import mirrored
 from tests.distributed.test_replicas import OPTIMIZERS, WAYS, assert_equal, batches, both, net, sgd
 from tests.marks import few
@@ -42,6 +42,12 @@ def test_only_elementwise_operations_are_compiled(jit_compile):
     operations = compiled_operations(model)
     assert operations <= OPERATIONS
     assert {"Mul", "Sub"} <= operations if jit_compile else not operations
+
+
+def test_eager_operations_run_as_without_xla():
+    """TensorFlow's own scope refuses them."""
+    with elementwise_compiled():
+        assert tf.nn.relu(2 * tf.constant([-1.0, 3.0]) - 1).numpy().tolist() == [0, 5]
 
 
 def first_update(precision, jit_compile, devices=1):

@@ -110,6 +110,7 @@ OPTIMIZERS = {
     "global_clipnorm": sgd(global_clipnorm=0.1),
     "clipvalue": sgd(clipvalue=0.01),
     "accumulation": sgd(gradient_accumulation_steps=3, clipnorm=0.1),
+    "accumulation_ema": sgd(gradient_accumulation_steps=3, use_ema=True, ema_momentum=0.8),
     "ema": sgd(use_ema=True, ema_momentum=0.8),
     "ema_overwrite": sgd(use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3),
     "adamw": lambda: keras.optimizers.AdamW(
@@ -120,7 +121,9 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", few(OPTIMIZERS, "sgd", "accumulation", "loss_scale", "all"))
+@pytest.mark.parametrize(
+    "name", few(OPTIMIZERS, "sgd", "accumulation", "accumulation_ema", "ema_overwrite", "loss_scale", "all")
+)
 def test_two_devices_end_with_the_weights_of_one(name):
     assert_equal(*both(OPTIMIZERS[name]))
 
@@ -148,16 +151,63 @@ def test_recipes_optimizers(name):
 WAYS = {
     "executions": dict(steps_per_execution=3),
     "class_weight": dict(class_weight={0: 0.1, 1: 2.0, 2: 1.0, 3: 0.5}),
-    "eager": dict(run_eagerly=True, sizes=(8, 5)),
+    "eager": dict(run_eagerly=True, sizes=(5, 1)),
     "synchronized": dict(layer=lambda: keras.layers.BatchNormalization(synchronized=True), sizes=(8, 5, 1)),
     "sum": dict(reduction="sum", sizes=(8, 5)),
     "mean_with_sample_weight": dict(reduction="mean_with_sample_weight", sizes=(8, 5), weighted=True),
+    "mean_without_sample_weight": dict(reduction="mean_with_sample_weight", sizes=(8, 5)),
 }
 
 
-@pytest.mark.parametrize("name", few(WAYS, "executions", "class_weight", "synchronized", "mean_with_sample_weight"))
+@pytest.mark.parametrize("name", WAYS)
 def test_ways_of_training(name):
     assert_equal(*both(sgd(0.01), **WAYS[name]))
+
+
+def test_losses_of_several_reductions_are_refused():
+    with mirrored().scope():
+        images = keras.Input((8, 8, 3))
+        model = keras_resnet.Model(images, [keras.layers.Dense(4)(keras.layers.Flatten()(images)) for _ in range(2)])
+        model.compile(
+            "sgd", [keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=r) for r in ("sum", "mean")]
+        )
+    doubled = batches((8,)).map(lambda images, labels: (images, (labels, labels)))
+    with pytest.raises(
+        ValueError, match=r"reductions \['mean', 'sum'\] cannot be split over 2 replicas; use sum_over_"
+    ):
+        model.fit(doubled, steps_per_epoch=1, shuffle=False, verbose=0)
+
+
+def on_one_and_two(data, make=net, **fitting):
+    """(model, history) after `fit` on one device and on two, of batches that a function gives."""
+    results = []
+    for place in (tf.distribute.get_strategy(), mirrored()):
+        with place.scope():
+            model = make(sgd(0.01), steps_per_execution=2)
+        results.append((model, model.fit(data(), shuffle=False, verbose=0, **fitting).history))
+    return results
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_an_epoch_ends_with_data_of_unknown_length():
+    """Three batches, two at a time: the last but one call gets one, and the last none."""
+    unknown = batches((8, 5, 8)).take(3).filter(lambda *_: True)
+    assert unknown.cardinality() == tf.data.UNKNOWN_CARDINALITY
+    assert_equal(*on_one_and_two(lambda: unknown))
+
+
+def test_what_a_step_returns_is_averaged_over_replicas():
+    class Brightness(keras_resnet.Model):
+        def train_step(self, data):
+            return {"brightness": tf.reduce_mean(data[0])}
+
+    def brightness(optimizer, **compiling):
+        model = Brightness(inputs := keras.Input((8, 8, 3)), keras.layers.Flatten()(inputs))
+        model.compile(optimizer(), **compiling)
+        return model
+
+    for _, history in on_one_and_two(lambda: batches((8,)), brightness, steps_per_epoch=1):
+        assert history == {"brightness": [pytest.approx(IMAGES[:8].mean(), rel=1e-5)]}
 
 
 def big_transfer_net():

@@ -16,6 +16,8 @@ import keras_resnet
 from keras_resnet.distributed.sharding import split_into_shards
 from keras_resnet.distributed.strategies import multi_worker, tpu
 from keras_resnet.distributed.workers import Worker, configured_workers
+from keras_resnet.run_directory import Run
+from keras_resnet.training.loop import lost_worker
 from tests.photos import write_scenes
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -33,10 +35,10 @@ def launch(*command):
 
 
 @pytest.mark.slow
-def test_two_workers_end_with_the_weights_of_one_device():
-    output, _ = (process := launch(CASES)).communicate(timeout=300)
+def test_two_workers_end_with_the_weights_of_one_device(tmp_path):
+    output, _ = (process := launch(CASES, tmp_path)).communicate(timeout=300)
     assert process.returncode == 0, output
-    names = ["uneven", "none", "weighted", "all", "compiled", "synchronized"]
+    names = ["uneven", "none", "weighted", "all", "compiled", "synchronized", "training"]
     for worker in (0, 1):
         assert re.findall(rf"^{worker}: equal: (\w+)$", output, re.MULTILINE) == names
 
@@ -141,6 +143,7 @@ def test_batches_are_split_for_the_devices_of_a_worker():
     batches = tf.data.Dataset.from_tensor_slices((np.arange(7), np.arange(7) * 10)).batch(5)
     parts = [(numbers.numpy().tolist(), tens.numpy().tolist()) for numbers, tens in split_into_shards(batches, 2)]
     assert parts == [([0, 1], [0, 10]), ([2, 3, 4], [20, 30, 40]), ([5], [50]), ([6], [60])]
+    assert split_into_shards(batches, 1) is batches
 
 
 def test_one_device_is_the_chief():
@@ -150,6 +153,21 @@ def test_one_device_is_the_chief():
     assert worker.part(5) == (0, 5)
     assert worker.sum(np.array([1, 2])).tolist() == [1, 2]
     assert worker.gather(["é"]) == [["é"]]
+
+
+def test_a_lost_worker_is_named_and_other_errors_stay_as_they_are(tmp_path):
+    worker, run = Worker(tf.distribute.get_strategy()), Run(tmp_path)
+    lost = tf.errors.UnavailableError(None, None, "Connection reset by peer\nAdditional information")
+    assert lost_worker(lost, worker, run) is lost  # there are no others
+    worker.addresses = "a:1", "b:2", "c:3"
+    error = lost_worker(lost, worker, run)
+    assert type(error) is ConnectionError
+    assert str(error) == (
+        "Worker 0 (a:1) has lost b:2 or c:3 (Connection reset by peer). Start all workers again with the same "
+        "commands. There is no checkpoint."
+    )
+    other = tf.errors.InvalidArgumentError(None, None, "an own error")
+    assert lost_worker(other, worker, run) is other
 
 
 @pytest.mark.parametrize(

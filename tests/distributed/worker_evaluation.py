@@ -23,6 +23,7 @@ from keras_resnet.evaluation.split_predictions import predictions
 from keras_resnet.training.building import compile_for
 from keras_resnet.training.training_input import TrainingInput
 
+workers.PIECE = 3  # so that arrays are summed in pieces
 STRATEGY = strategies.multi_worker()
 WORKER, ALONE = workers.Worker(STRATEGY), workers.Worker(strategies.one_device())
 PHOTOS, WORKDIR = map(pathlib.Path, sys.argv[1:])
@@ -56,16 +57,6 @@ def scores(worker, data):
     data, steps = TrainingInput(data, RECIPE, None, UnreadableImages(), worker).validation().values()
     logs = model.evaluate(data, steps=steps, return_dict=True, verbose=0)
     return logs["accuracy"], logs["loss"], float(np.asarray(model.loss_tracker.count))
-
-
-def sums():
-    """Arrays are summed, in pieces, and each worker's content is gathered."""
-    workers.PIECE = 3
-    np.testing.assert_array_equal(WORKER.sum(np.arange(10).reshape(2, 5)), 2 * np.arange(10).reshape(2, 5))
-    assert WORKER.sum(np.array([1 / 3]))[0] == 2 / 3
-    assert WORKER.gather({"é" * WORKER.index: WORKER.index}) == [{"": 0}, {"é": 1}]
-    assert WORKER.any(False, WORKER.index == 1) == [False, True]
-    WORKER.check_agreement((7, 2**40), "they do not")
 
 
 def validation(whole):
@@ -115,7 +106,6 @@ def training():
 
 
 whole = keras_resnet.load_data(PHOTOS, RECIPE)
-sums()
 validation(whole)
 test(whole)
 training()

@@ -374,6 +374,7 @@ def test_mistakes_are_one_clear_sentence(model, tmp_path):
         (model, image, dict(view=(32, 32)), ValueError, r"view must be a View or None, not \(32, 32\)"),
         (model, image, dict(view=View((40, 40))), ValueError, r"view of size \(40, 40\) does not fit"),
         (model, PIL.Image.new("RGB", (0, 5)), {}, ValueError, r"Image 0 has the shape \(5, 0, 3\)"),
+        (model, image, dict(runtime="onnx"), ValueError, "runtime='onnx' needs the path of a model that was exported"),
         (model, [], {}, ValueError, "There are no images to predict"),
         (model, (), {}, ValueError, "There are no images to predict"),
         (model, iter(()), {}, ValueError, "There are no images to predict"),

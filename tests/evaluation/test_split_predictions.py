@@ -9,6 +9,7 @@ from keras_resnet.evaluation.classification import count_correct
 from keras_resnet.evaluation.confusion import confusion_matrix
 from keras_resnet.evaluation.mistakes import image_names, images_at, worst_mistakes
 from keras_resnet.evaluation.split_predictions import predictions
+from tests.jax_process import run_on_jax
 from tests.photos import write_scenes
 
 
@@ -38,6 +39,27 @@ def test_the_numbers_are_those_of_the_model_and_of_evaluate(model, data):
     assert len(worst_mistakes(predicted)) == 50 - result.top1_correct
 
 
+ON_JAX = """
+import numpy as np
+from keras_resnet import create_model, load_data
+from keras_resnet.evaluation.split_predictions import predictions
+
+model = create_model("resnet20_cifar", weights="net.weights.h5")
+data = np.load("data.npz")
+np.save("probabilities.npy", predictions(model, load_data((data["images"], data["labels"]))).probabilities)
+"""
+
+
+@pytest.mark.slow
+def test_the_numbers_are_the_same_on_jax(model, data, tmp_path):
+    pytest.importorskip("jax", reason="needs jax, of the test extra")
+    model.save_weights(tmp_path / "net.weights.h5")
+    np.savez(tmp_path / "data.npz", images=data.train.images, labels=data.train.labels)
+    run_on_jax(ON_JAX, tmp_path)
+    found = np.load(tmp_path / "probabilities.npy")
+    np.testing.assert_allclose(found, predictions(model, data).probabilities, rtol=1e-3, atol=1e-6)
+
+
 def test_unreadable_images_are_left_out_and_positions_stay_those_of_the_split(tmp_path):
     write_scenes(tmp_path / "train", ["ant", "bee"], 1)
     write_scenes(tmp_path / "val", ["ant", "bee"], 3)
@@ -56,3 +78,7 @@ def test_unreadable_images_are_left_out_and_positions_stay_those_of_the_split(tm
     images = images_at(data.validation, [5, 0], data.view)
     again = model.predict(images.astype("float32"), verbose=0)
     np.testing.assert_allclose(again, predicted.probabilities[[4, 0]], atol=1e-6)
+    for photo in (tmp_path / "val").glob("*/*"):
+        photo.write_bytes(b"no photo")
+    with pytest.raises(ValueError, match=r"None of the 6 validation images of .* is readable\."):
+        predictions(model, data)

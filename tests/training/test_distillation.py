@@ -209,6 +209,12 @@ def test_a_model_is_not_its_own_teacher(data, tmp_path):
         train(model, data, RECIPE, tmp_path / "run", teacher=model, verbose=0)
 
 
+def test_a_saved_model_is_no_teacher(data, tmp_path):
+    linear_net().export(tmp_path / "teacher", verbose=False)
+    with pytest.raises(ValueError, match=r"teacher' is a SavedModel; give a run directory or a \.keras file\.$"):
+        train(linear_net(), data, RECIPE, tmp_path / "run", teacher=str(tmp_path / "teacher"), verbose=0)
+
+
 @pytest.mark.exhaustive
 def test_teacher_of_imagenets_names_fits_data_of_its_ids(tmp_path):
     """As folders of ImageNet have them."""

@@ -17,9 +17,10 @@ from keras_resnet.training.building import compiled_model
 from keras_resnet.training.checkpoints import latest_checkpoint
 from keras_resnet.training.guards import DivergenceGuard
 from keras_resnet.training.losses import ClassWeighted, balanced_weights
-from keras_resnet.training.memory import check_memory
+from keras_resnet.training.memory import check_memory, peak_memory
 from tests.marks import exhaustive
-from tests.training.nets import linear_net
+from tests.photos import write_scenes
+from tests.training.nets import linear_net, open_net
 
 RECIPE = Recipe(epochs=2, batch_size=16, learning_rate=0.05, seed=3)
 
@@ -136,6 +137,31 @@ def test_error_of_the_allocator_is_explained(shapes, tmp_path, monkeypatch):
         train(model, data, RECIPE, tmp_path / "run", verbose=0)
 
 
+def test_errors_of_the_users_own_callbacks_stay_as_they_are(shapes, tmp_path):
+    class Check(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            tf.debugging.assert_less(batch, 2, "an own check")
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="an own check"):
+        train(linear_net(), load_data(shapes), RECIPE, tmp_path / "run", callbacks=[Check()], verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "message"),
+    [
+        (0, r"001\.jpg is empty\. Repair or remove it, or skip unreadable images \(on_bad_image\)\.$"),
+        (1, r"^2 images cannot be read, more than the 1 that may be skipped .*\. The last is .* All are listed in "),
+    ],
+)
+def test_unreadable_images_stop_the_run(allowed, message, tmp_path):
+    photos = write_scenes(tmp_path / "photos", ["ant", "bee", "cat", "dog"], 3)
+    for name in ("ant", "bee"):
+        (photos / name / "001.jpg").write_bytes(b"")
+    recipe = Recipe(epochs=1, batch_size=4, image_size=16, validation_fraction=0)
+    with pytest.raises(ValueError, match=message):
+        train(open_net(), load_data(photos, recipe), recipe, tmp_path / "run", max_bad_images=allowed, verbose=0)
+
+
 @pytest.mark.parametrize("devices", [1, exhaustive(2)])
 def test_dry_run_counts_measures_and_writes_nothing(devices, shapes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -178,3 +204,10 @@ def test_memory_of_frozen_layers_and_of_recomputed_blocks_is_not_counted():
         check_memory(model, batch, shape)
     model.recompute_blocks = True
     check_memory(model, batch, shape)
+
+
+def test_on_a_gpu_memory_is_that_of_its_allocator(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [tf.config.LogicalDevice("/GPU:0", kind)])
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda _: {"current": 10, "peak": 20})
+    check_memory(create_model("resnet20_cifar"), 10**9, (32, 32, 3))  # too large; the allocator's error says so
+    assert peak_memory() == 20

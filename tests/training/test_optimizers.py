@@ -150,6 +150,13 @@ def test_schedule_of_the_optimizer_is_left_alone(data, tmp_path):
     assert rates(tmp_path / "run") == pytest.approx([0.1 * 0.5**8])
 
 
+def test_optimizer_of_several_rates_is_refused(data, tmp_path):
+    several = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1)))
+    with pytest.raises(ValueError, match=r"has no single learning_rate for the recipe's schedule to change"):
+        train(linear_net(), data, RECIPE, tmp_path / "run", optimizer=several, verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
 def test_own_callbacks_are_called_and_may_stop_the_run(data, tmp_path):
     class Note(keras.callbacks.Callback):
         def __init__(self):

@@ -60,6 +60,13 @@ def test_line_a_minute_without_a_terminal(data, tmp_path, caplog, monkeypatch):
     assert places == [(1, step, 8) for step in range(1, 9)] + [(2, step, 4) for step in range(1, 5)]
 
 
+def test_no_line_before_its_time(data, tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO", "keras_resnet")
+    monkeypatch.setattr(loop, "ProgressLines", lambda *steps: log.ProgressLines(*steps, seconds=10**6))
+    train(linear_net(), data, RECIPE, tmp_path / "run")
+    assert not [message for message in caplog.messages if message.startswith("Epoch ")]
+
+
 def test_result_file_names_its_numbers(data, tmp_path):
     result = train(linear_net(), data, dataclasses.replace(RECIPE, epochs=1), tmp_path / "run", verbose=0)
     saved = json.loads((tmp_path / "run" / "result.json").read_text())

@@ -241,10 +241,6 @@ def test_run_killed_before_its_recipe_was_written_starts_anew(data, tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=1)
     train(small_net(data), data, recipe, run, verbose=0)
     assert (run / "final.keras").is_file()
-    for content in ("{", "{}", '{"model": 1}'):
-        (run / "recipe.json").write_text(content)
-        with pytest.raises(ValueError, match=r"recipe.json is damaged"):
-            train(small_net(data), data, recipe, run, verbose=0)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only folders")
