@@ -30,12 +30,12 @@ class Run(NamedTuple):
 
 def resnet50_run(batches: int) -> Run:
     """ResNet-50 on photos."""
-    return Run(or_small("resnet50", "resnet20_cifar"), networks.imagenet(), or_small(batches, 3), or_small(3, 2))
+    return Run(or_small("resnet50", "resnet20_cifar"), networks.imagenet(), or_small(batches, 3), or_small(6, 2))
 
 
 def resnet20_run(batches: int = 352) -> Run:
     """ResNet-20, by default on as many images as CIFAR-10 has."""
-    return Run("resnet20_cifar", networks.cifar(), or_small(batches, 3), or_small(20, 2))
+    return Run("resnet20_cifar", networks.cifar(), or_small(batches, 3), or_small(100, 2))
 
 
 def recipe_and_data(run: Run, epochs: int):
@@ -55,12 +55,14 @@ def recipe_and_data(run: Run, epochs: int):
 
 
 def loops(make_run) -> Numbers:
-    """Images a second of bare steps, of `fit` on a batch in memory, and of `keras_resnet.train`; the latter's costs."""
+    """Images a second of bare steps, of `fit` on a batch in memory, and of `keras_resnet.train`; the latter's costs.
+
+    Bare steps run in turn with the epochs of both, since speeds drift.
+    """
     import keras
     import tensorflow as tf
 
     import keras_resnet
-    from keras_resnet.run_directory import Run as RunDirectory
     from keras_resnet.training.building import build_model
 
     class Clock(keras.callbacks.Callback):
@@ -70,30 +72,39 @@ def loops(make_run) -> Numbers:
         def on_train_batch_end(self, batch, logs=None):
             self.ends.append(time.perf_counter())
 
+    class InTurn(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch > 0:  # the first compiles
+                trained.append(batch / logs["images_per_second"])
+                beside_train.extend(bare_steps())
+
+    def bare_steps():
+        ends = [time.perf_counter()]
+        for _ in range(run.steps):
+            float(model.train_function(iterator)["loss"])
+            ends.append(time.perf_counter())
+        return np.diff(ends).tolist()
+
     run = make_run()
     batch = run.task.batch
-    recipe, data = recipe_and_data(run, epochs=2)  # the second as all others
+    recipe, data = recipe_and_data(run, epochs=or_small(4, 2))
     model = build_model(run.model, data, recipe)
-    with tempfile.TemporaryDirectory() as folder:
-        keras_resnet.train(model, data, recipe, pathlib.Path(folder, "run"), verbose=0)
-        trained = RunDirectory(pathlib.Path(folder, "run")).log()[-1]["images_per_second"]
     in_memory = tf.data.Dataset.from_tensors((data.train.images[:batch], data.train.labels[:batch])).repeat()
-    clock, iterator, bare, fitted = Clock(), iter(in_memory), [], []
-    for _ in range(or_small(5, 1)):  # in turn, since speeds drift
-        for _ in range(run.steps):
-            start = time.perf_counter()
-            float(model.train_function(iterator)["loss"])
-            bare.append(time.perf_counter() - start)
+    clock, iterator = Clock(), iter(in_memory)
+    trained, beside_train, fitted, beside_fit = [], [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        keras_resnet.train(model, data, recipe, pathlib.Path(folder, "run"), verbose=0, callbacks=[InTurn()])
+    for _ in range(or_small(3, 1)):
+        beside_fit += bare_steps()
         model.fit(in_memory, steps_per_epoch=1 + run.steps, callbacks=[clock], verbose=0)
         fitted += np.diff(clock.ends).tolist()
-    step = batch / statistics.mean(bare)  # as `train` counts, too
-    fit = batch / statistics.mean(fitted)
+    step, train, fit = (statistics.mean(seconds) for seconds in (beside_fit + beside_train, trained, fitted))
     return {
-        "images/s of steps": step,
-        "images/s of fit": fit,
-        "images/s of train": trained,
-        "% that fit takes above the steps": 100 * (step / fit - 1),
-        "% that train takes above the steps": 100 * (step / trained - 1),
+        "images/s of steps": batch / step,
+        "images/s of fit": batch / fit,
+        "images/s of train": batch / train,
+        "% that fit takes above the steps": 100 * (fit / statistics.mean(beside_fit) - 1),
+        "% that train takes above the steps": 100 * (train / statistics.mean(beside_train) - 1),
     }
 
 

@@ -16,7 +16,7 @@ from keras_resnet.training.callbacks import RestoreMetrics, SaveCheckpoints
 from keras_resnet.training.checkpoints import Checkpoint, CheckpointInterval, describe_latest_checkpoint
 from keras_resnet.training.fine_tuning import Unfreezing
 from keras_resnet.training.guards import DivergenceGuard, ValidationGuard
-from keras_resnet.training.log import CSVLog, ProgressLines
+from keras_resnet.training.log import CSVLog, EpochTensorBoard, ProgressLines
 from keras_resnet.training.optimizers import has_schedule
 from keras_resnet.training.reports import WriteReport
 from keras_resnet.training.schedules import LearningRate, needs_warmup
@@ -159,8 +159,7 @@ def _callbacks(model, training_input, run, checkpoint, interval, data_time, own_
     if lines:
         callbacks.append(ProgressLines(*steps, skipped))
     if worker.is_chief:
-        tensorboard = keras.callbacks.TensorBoard(run.file("tensorboard"), write_graph=False)
-        callbacks += [CSVLog(run), WriteReport(run, data), tensorboard]  # the report shows the log
+        callbacks += [CSVLog(run), WriteReport(run, data), EpochTensorBoard(run)]  # the report shows the log
     callbacks += own_callbacks
     if averages:
         callbacks.append(averages)
