@@ -13,6 +13,7 @@ PAGES = [
 ]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)((?: {4}.*\n)+)")
+INLINE = re.compile(r"`(keras-resnet [^`\n]* --[^`\n]*)`")
 
 
 class Block(NamedTuple):
@@ -42,3 +43,8 @@ def blocks(language: str) -> list[Block]:
         name = str(page.relative_to(REPOSITORY))
         found += [Block(name, number, code) for number, (kind, code) in enumerate(codes, 1) if kind == language]
     return found
+
+
+def inline_commands() -> list[str]:
+    """The commands with flags that stand in sentences and tables of all pages."""
+    return [command for page in PAGES for command in INLINE.findall(FENCED.sub("", page.read_text(encoding="utf-8")))]

@@ -1,9 +1,12 @@
-"""`keras-resnet list --weights` and `--recipes`, against the tables of both."""
+"""`keras-resnet list --weights` and `--recipes`, against the tables of both; docs/models.md has what it prints."""
 
 import json
+import re
 
 import pytest
 
+import keras_resnet
+from keras_resnet.commands.list_models import COLUMNS, _published, _summary
 from keras_resnet.recipes import RECIPES
 from tests.commands.running import keras_resnet_command
 from tests.conftest import REPOSITORY
@@ -65,3 +68,10 @@ def test_recipes_of_a_pattern(monkeypatch):
     assert names == [name for name in RECIPES if name.endswith("_quick")]
     for name, row in zip(names, rows, strict=True):
         assert RECIPES[name].source in row
+
+
+def test_page_of_models_has_the_published_weights_of_each_variant():
+    page = (REPOSITORY / "docs" / "models.md").read_text(encoding="utf-8")
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in re.findall(r"^\| `.*", page, re.MULTILINE)]
+    shown = {row[0].strip("`"): row[5] for row in cells if len(row) == len(COLUMNS)}
+    assert shown == {name: _summary(_published(name)) for name in keras_resnet.list_models()}
