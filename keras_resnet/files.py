@@ -27,7 +27,8 @@ def write_atomically(path: pathlib.Path, write: Callable[[str], object]) -> None
         write(str(scratch))
         _sync(scratch)
         scratch.replace(path)
-        _sync(path.parent)  # so that the new name also survives a power failure
+        with contextlib.suppress(OSError):  # some network disks cannot sync a folder, and the file is in its place
+            _sync(path.parent)  # so that the new name also survives a power failure
 
 
 @contextlib.contextmanager

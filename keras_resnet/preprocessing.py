@@ -148,10 +148,14 @@ def normalization(x: keras.KerasTensor, mean: Statistic, std: Statistic) -> kera
 
 def get_normalization(model: keras.Model) -> tuple[np.ndarray, np.ndarray] | None:
     """The (mean, std) of a model's normalization layer, as `set_normalization` takes them; None without the layer."""
-    for layer in model.layers:
-        if layer.name == NORMALIZATION_LAYER:
-            return mean_and_std(layer.scale, layer.offset)
-    return None
+    layer = _normalization_layer(model)
+    return layer and mean_and_std(layer.scale, layer.offset)
+
+
+def _normalization_layer(model: keras.Model) -> layers.Rescaling | None:
+    """The layer that `normalization` added to a model. Keras names its own layer Normalization in the same way."""
+    named = (layer for layer in model.layers if layer.name == NORMALIZATION_LAYER)
+    return next((layer for layer in named if isinstance(layer, layers.Rescaling)), None)
 
 
 def mean_and_std(scale: Any, offset: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -168,11 +172,11 @@ def mean_and_std(scale: Any, offset: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def set_normalization(model: keras.Model, mean: Statistic, std: Statistic) -> None:
     """Changes the mean and std of a model's normalization layer, if it has one."""
-    for layer in model.layers:
-        if layer.name == NORMALIZATION_LAYER:
-            layer.scale, layer.offset = _scale_and_offset(mean, std, layer.input.shape[1:])
-            for function in COMPILED_FUNCTIONS:  # they contain the old values
-                setattr(model, function, None)
+    layer = _normalization_layer(model)
+    if layer:
+        layer.scale, layer.offset = _scale_and_offset(mean, std, layer.input.shape[1:])
+        for function in COMPILED_FUNCTIONS:  # they contain the old values
+            setattr(model, function, None)
 
 
 def _scale_and_offset(mean: Statistic, std: Statistic, shape: Sequence[Any]) -> tuple[list, list]:

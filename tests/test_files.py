@@ -1,8 +1,22 @@
 """Files and folders are replaced completely or not at all."""
 
+import errno
+import os
+import stat
+
 import pytest
 
-from keras_resnet.files import replace
+from keras_resnet.files import replace, write_text
+
+
+def test_a_disk_that_cannot_sync_folders_keeps_the_new_file(tmp_path, monkeypatch):
+    def sync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_text(tmp_path / "log.csv", "new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_older_folder_stays_if_the_new_one_cannot_take_its_place(tmp_path):

@@ -1,7 +1,9 @@
 """The blocks of a network, found in its graph: also of networks that other libraries or users built."""
 
 import dataclasses
+import itertools
 import re
+from collections.abc import Hashable, Iterable
 
 import keras
 
@@ -61,6 +63,24 @@ def find_blocks(model: keras.Model) -> list[Block]:
             f"{model.name} has no blocks: no layer adds two feature maps, and none is named stage1_block1..."
         )
     return found
+
+
+def stages_of(blocks: Iterable[Block]) -> list[list[Block]]:
+    """The blocks of each stage: those in a row whose names say so, or else whose outputs have the same shape.
+
+    Example:
+        >>> import keras_resnet
+        >>> from keras_resnet.analysis.blocks import find_blocks, stages_of
+        >>> [len(stage) for stage in stages_of(find_blocks(keras_resnet.ResNet20Cifar()))]
+        [3, 3, 3]
+    """
+    return [list(stage) for _, stage in itertools.groupby(blocks, _stage)]
+
+
+def _stage(block: Block) -> Hashable:
+    """What all blocks of a stage share: "stage2" or "conv3" of their names, else the shape of their outputs."""
+    stage, found, _ = block.name.partition("_block")
+    return stage if found else tuple(block.output.shape[1:])
 
 
 def _residual_blocks(model: keras.Model, order: list[Call]) -> list[Block]:

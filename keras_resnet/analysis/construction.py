@@ -4,7 +4,6 @@ Source: He et al. 2015, section 1: "There exists a solution by construction to t
 identity mapping, and the other layers are copied from the learned shallower model."
 """
 
-import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,13 +11,12 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_resnet.analysis.blocks import Block, find_blocks
+from keras_resnet.analysis.blocks import Block, find_blocks, stages_of
 from keras_resnet.analysis.graph import Call, flattened
 from keras_resnet.analysis.identities import make_identity, moments_of
 from keras_resnet.analysis.replay import replay
 from keras_resnet.errors import shown
 from keras_resnet.exporting.rewriting import set_values
-from keras_resnet.layers import channel_axis
 from keras_resnet.models.model import Model, recursion_limit
 
 NUMBERED = re.compile(r"(.*block)\d+")  # a block's name, as "stage1_block3"
@@ -35,19 +33,6 @@ class Addition(NamedTuple):
 
     template: Block
     name: str
-
-
-def stages_of(blocks: Sequence[Block]) -> list[list[Block]]:
-    """The blocks of each stage: those in a row whose outputs have the same number of channels.
-
-    Example:
-        >>> import keras_resnet
-        >>> from keras_resnet.analysis.blocks import find_blocks
-        >>> from keras_resnet.analysis.construction import stages_of
-        >>> [len(stage) for stage in stages_of(find_blocks(keras_resnet.ResNet20Cifar()))]
-        [3, 3, 3]
-    """
-    return [list(stage) for _, stage in itertools.groupby(blocks, lambda block: block.output.shape[channel_axis()])]
 
 
 def deeper(model: keras.Model, depths: Sequence[int], images: np.ndarray | None = None) -> Model:

@@ -1,14 +1,13 @@
 """Feature maps: where they are in a network's graph, their values for an image, and the filters of the first layer."""
 
 import dataclasses
-import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from keras_resnet.analysis.blocks import Block, find_blocks
+from keras_resnet.analysis.blocks import find_blocks, stages_of
 from keras_resnet.analysis.graph import Call, calls, calls_between, convolutions, flattened, values_of
 from keras_resnet.errors import check_name
 from keras_resnet.layers import channel_axis
@@ -126,16 +125,9 @@ def stage_ends(model: keras.Model) -> list[str]:
         blocks = find_blocks(model)
     except ValueError as error:
         raise ValueError(f"{error} Name the layers whose feature maps to show.") from None
-    stages = [list(members) for _, members in itertools.groupby(blocks, _stage)]
     makers = {id(tensor): call.operation.name for call in calls(model) for tensor in call.outputs}
-    ends = [blocks[0].entry, *(members[-1].output for members in stages)]
+    ends = [blocks[0].entry, *(stage[-1].output for stage in stages_of(blocks))]
     return [makers[id(tensor)] for tensor in ends if id(tensor) in makers]
-
-
-def _stage(block: Block) -> Hashable:
-    """What all blocks of a stage share: "stage2" or "conv3" of their names, else the shape of their outputs."""
-    stage, found, _ = block.name.partition("_block")
-    return stage if found else tuple(block.output.shape[1:])
 
 
 def layer_output(model: keras.Model, layer: str) -> keras.KerasTensor:

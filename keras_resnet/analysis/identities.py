@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_resnet.analysis.blocks import Block
 from keras_resnet.analysis.graph import Call, calls_between
+from keras_resnet.analysis.stateless import Stateless
 from keras_resnet.layers import StandardizedConv2D, channel_axis
-from keras_resnet.models.model import recursion_limit
 
 BATCH = 128  # images computed at a time
 ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
@@ -47,14 +46,12 @@ def moments_of(model: keras.Model, tensors: Sequence[keras.KerasTensor], images:
         >>> found.mean.tolist(), found.variance.tolist()
         ([2.0], [1.0])
     """
-    with recursion_limit():
-        probe = keras.Model(model.inputs, list(tensors))
-    state = probe.trainable_variables, probe.non_trainable_variables
+    function = Stateless(model, tensors)
+    state = function.state()
     sums: dict[int, Any] = {id(tensor): 0.0 for tensor in tensors}  # of values and of squares
     for start in range(0, len(images), BATCH):
-        batch = tf.cast(images[start : start + BATCH], model.inputs[0].dtype)
-        found, _ = probe.stateless_call(*state, batch, training=True)
-        for tensor, values in zip(tensors, keras.tree.flatten(found), strict=True):
+        batch = images[start : start + BATCH]
+        for tensor, values in zip(tensors, function(batch, state, training=True), strict=True):
             by_channel = np.moveaxis(np.asarray(values, "float64"), channel_axis(), 0)
             axes = tuple(range(1, by_channel.ndim))
             sums[id(tensor)] += len(batch) * np.stack([by_channel.mean(axes), (by_channel**2).mean(axes)])

@@ -128,11 +128,13 @@ def check_weights(model: str, weights: str | None) -> None:
     """Checks that the weights exist, before data are read for them; those at an address are downloaded.
 
     Raises:
-        ValueError: the variant has no published weights of that name, or the address is malformed or ambiguous.
+        ValueError: the variant has no published weights of that name, the address is malformed or ambiguous, or the
+            path is that of a folder.
         FileNotFoundError: there is no such file.
         OSError: the file at an address cannot be downloaded.
     """
     from keras_resnet.weights import fetch_from_hub, is_hub_address, is_published
+    from keras_resnet.weights.formats import existing_file
 
     if not weights:
         return
@@ -140,8 +142,8 @@ def check_weights(model: str, weights: str | None) -> None:
         keras_resnet.find_weights(model, weights)
     elif is_hub_address(weights):
         fetch_from_hub(weights)
-    elif not pathlib.Path(weights).expanduser().is_file():
-        raise FileNotFoundError(f"There is no weight file {weights}.")
+    else:
+        existing_file(weights)
 
 
 def model_from_flags(

@@ -46,6 +46,7 @@ def residual_branch(x: KerasTensor, convs: Sequence[Conv], style: Style, *, name
     With pre-activation, `x` has already passed the first normalization.
     """
     last = len(convs)
+    zero_init = style.zero_init_residual and style.residual  # without a shortcut, zeros would block all gradients
     for index, conv in enumerate(convs, start=1):
         if style.preactivation and index > 1:
             x = norm_act(x, style, name=name, index=index)
@@ -59,10 +60,10 @@ def residual_branch(x: KerasTensor, convs: Sequence[Conv], style: Style, *, name
             name=name,
             index=index,
             bias=style.layout == "keras_v2" and index == last,
-            zero=style.zero_init_residual and style.preactivation and index == last,
+            zero=zero_init and style.preactivation and index == last,
         )
         if not style.preactivation:
-            x = norm(x, style, name=name, index=index, zero=style.zero_init_residual and index == last)
+            x = norm(x, style, name=name, index=index, zero=zero_init and index == last)
             x = activation(x, style, name=f"{name}_relu{index}") if index < last else x
         x = ANTI_ALIASING[style.anti_alias](conv.strides, name=f"{name}_blur{index}")(x) if anti_aliased else x
     suffix, attention = ATTENTIONS[style.attention]

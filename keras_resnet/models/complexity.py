@@ -10,7 +10,14 @@ from keras_resnet.preprocessing import image_sides
 from keras_resnet.rules import check
 
 WEIGHTED = (keras.layers.Conv2D, keras.layers.Dense)
-ARITHMETIC = (*WEIGHTED, keras.layers.Conv1D)  # that of ECA, along the channels
+ARITHMETIC = (
+    *WEIGHTED,
+    keras.layers.Conv1D,  # that of ECA, along the channels
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+BESIDES = ("shortcut", "_se_")  # in the names of layers that are beside the path from the image to the classifier
 
 
 def multiply_adds(model: keras.Model) -> int:
@@ -19,15 +26,24 @@ def multiply_adds(model: keras.Model) -> int:
     The papers and torchvision call this FLOPs (4.1e9 for ResNet-50 at 224 x 224).
 
     Raises:
-        ValueError: the model's input size is variable.
+        ValueError: the model's input size is variable, or it has a convolution that is not counted (transposed).
 
     Example:
         >>> import keras_resnet
         >>> round(keras_resnet.multiply_adds(keras_resnet.ResNet50()) / 1e9, 2)
         4.09
     """
+    return sum(map(_multiply_adds, _arithmetic_layers(model)))
+
+
+def _arithmetic_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The convolutions and fully connected layers of a model of fixed size."""
     _check_size(model)
-    return sum(_multiply_adds(layer) for layer in layers_of(model) if isinstance(layer, ARITHMETIC))
+    for layer in layers_of(model):
+        if isinstance(layer, ARITHMETIC):
+            yield layer
+        elif hasattr(layer, "kernel_size"):
+            raise ValueError(f"{layer.name} is a {type(layer).__name__}, whose operations are not counted.")
 
 
 def _check_size(model: keras.Model) -> None:
@@ -42,7 +58,7 @@ def activations(model: keras.Model) -> int:
     Source: Radosavovic et al. 2020, https://arxiv.org/abs/2003.13678, section 2; timm's tables count them so.
 
     Raises:
-        ValueError: the model's input size is variable.
+        ValueError: as by `multiply_adds`.
 
     Example:
         >>> import keras_resnet
@@ -50,8 +66,7 @@ def activations(model: keras.Model) -> int:
         >>> round(activations(keras_resnet.ResNet50()) / 1e6, 2)
         11.11
     """
-    _check_size(model)
-    return sum(math.prod(_output_shape(layer)) for layer in layers_of(model) if isinstance(layer, ARITHMETIC))
+    return sum(math.prod(_output_shape(layer)) for layer in _arithmetic_layers(model))
 
 
 def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
@@ -72,9 +87,11 @@ def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def _multiply_adds(layer: keras.layers.Layer) -> int:
-    """Each weight of the kernel is used once per output position."""
-    positions = math.prod(_output_shape(layer)) // layer.kernel.shape[-1]
-    return math.prod(layer.kernel.shape) * positions
+    """Each weight of a kernel is used once per output position."""
+    shape = _output_shape(layer)
+    channels = shape[0 if getattr(layer, "data_format", None) == "channels_first" else -1]
+    kernels = [getattr(layer, name) for name in KERNELS if hasattr(layer, name)]
+    return sum(math.prod(kernel.shape) for kernel in kernels) * (math.prod(shape) // channels)
 
 
 def _output_shape(layer: keras.layers.Layer) -> tuple[int, ...]:
@@ -97,9 +114,9 @@ def trainable_parameters(model: keras.Model) -> int:
 
 
 def weighted_layers(model: keras.Model) -> int:
-    """The number of convolutions and fully connected layers, projections of shortcuts excluded.
+    """The number of convolutions and fully connected layers, without projections of shortcuts and SE blocks.
 
-    This is the depth in the names of the papers' networks.
+    This is the depth in the names of the papers' networks. Those of models inside the model count, too.
 
     Example:
         >>> import keras_resnet
@@ -107,4 +124,6 @@ def weighted_layers(model: keras.Model) -> int:
         >>> weighted_layers(keras_resnet.ResNet50())
         50
     """
-    return sum(isinstance(layer, WEIGHTED) and "shortcut" not in layer.name for layer in model.layers)
+    return sum(
+        isinstance(layer, WEIGHTED) and not any(part in layer.name for part in BESIDES) for layer in layers_of(model)
+    )

@@ -10,10 +10,10 @@ from keras_resnet.errors import check_name
 from keras_resnet.layers import channel_axis
 from keras_resnet.models.model import Model
 from keras_resnet.models.resnet import IMAGE_SIZE, ResNet
-from keras_resnet.rules import TEXT, check
+from keras_resnet.rules import TEXT, YES_OR_NO, check
 from keras_resnet.variants import VARIANTS
 from keras_resnet.weights.loading import is_published
-from keras_resnet.weights.pretrained import find_weights
+from keras_resnet.weights.pretrained import PretrainedWeights, find_weights, list_weights, other_variant, variant_of
 
 # Prefixes of variants' names, and of their constructors' names; the first match counts.
 FAMILIES = {
@@ -57,8 +57,12 @@ def build_variant(variant: str, options: dict[str, Any]) -> Model:
     settings = {**VARIANTS[variant], "name": variant}
     if options.get("input_shape") is None:  # the default
         options = {name: value for name, value in options.items() if name != "input_shape"}
-    if is_published(options.get("weights")):
-        published = find_weights(variant, options["weights"])
+    published = options.get("weights")
+    if is_published(published):
+        published = find_weights(variant, published)
+    if isinstance(published, PretrainedWeights):
+        if published.variant != variant:
+            raise other_variant(published, variant)
         settings |= {"classes": published.classes, **published.options}
         if published.input_size not in settings.get("input_shape", (IMAGE_SIZE,)):  # takes images of both sizes
             settings["input_shape"] = (None, None, 3)
@@ -122,13 +126,21 @@ def create_model(name: str, /, **options: Any) -> Model:
     return build_variant(name, options)
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     """The names of the variants that match a shell pattern, in the table's order.
+
+    Args:
+        pattern: of the names.
+        pretrained: whether to list only the variants that `keras_resnet.list_weights` has weights of.
 
     Example:
         >>> import keras_resnet
         >>> keras_resnet.list_models("resnet11*_cifar")
         ['resnet110_cifar']
+        >>> keras_resnet.list_models("plainnet*", pretrained=True)
+        ['plainnet20_cifar']
     """
     check("pattern", pattern, TEXT)
-    return [name for name in VARIANTS if fnmatch.fnmatchcase(name, pattern)]
+    check("pretrained", pretrained, YES_OR_NO)
+    known = {variant_of(weights) for weights in list_weights()} if pretrained else VARIANTS
+    return [name for name in VARIANTS if name in known and fnmatch.fnmatchcase(name, pattern)]

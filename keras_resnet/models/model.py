@@ -167,9 +167,10 @@ class Model(ReplicatedModel):
             FileExistsError: the SavedModel's folder exists, and `overwrite` is false or it holds something else.
         """
         check("filepath", filepath, PATH)
-        path = pathlib.Path(filepath)
+        expanded = os.path.expanduser(filepath)  # noqa: PTH111 (a Path would spoil Keras's addresses, as gs://...)
+        path = pathlib.Path(expanded)
         if path.suffix:
-            super().save(filepath, overwrite=overwrite, **kwargs)
+            super().save(expanded, overwrite=overwrite, **kwargs)
         else:
             self._save_folder(path, overwrite)
 
@@ -180,8 +181,10 @@ class Model(ReplicatedModel):
 
     def _save_folder(self, path: pathlib.Path, overwrite: bool) -> None:
         """Writes a SavedModel into a temporary folder, then moves it to `path`."""
-        if path.exists() and not (overwrite and (path / SAVED_MODEL_FILE).is_file()):
+        if path.exists() and not (path / SAVED_MODEL_FILE).is_file():
             raise FileExistsError(f"{path} exists and is not a SavedModel to overwrite; choose another name.")
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; choose another name, or pass overwrite=True.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
             new = pathlib.Path(folder, "new")

@@ -5,10 +5,11 @@ from typing import Any
 
 import keras
 
-from keras_resnet.errors import check_name
+from keras_resnet.errors import check_name, shown
 from keras_resnet.layers import channel_axis
 from keras_resnet.models.attention import ATTENTIONS
 from keras_resnet.models.blocks import ANTI_ALIASING, BLOCKS
+from keras_resnet.models.features import feature_names
 from keras_resnet.models.head import POOLINGS
 from keras_resnet.models.stems import STEMS
 from keras_resnet.models.style import CONVS, NORMS
@@ -39,6 +40,12 @@ def _is_shape(value: Any) -> bool:
     if batch[channel_axis()] is None:
         return False
     return all(side is None or POSITIVE_INTEGER.holds(side) for side in value)
+
+
+def _are_features(value: Any) -> bool:
+    if not isinstance(value, list | tuple):
+        return YES_OR_NO.holds(value)
+    return all(isinstance(name, str) for name in value) and 0 < len(value) == len(set(value))
 
 
 def _is_activation(value: Any) -> bool:
@@ -94,18 +101,21 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "input_tensor": (
         Rule(keras.utils.is_keras_tensor, "must be a Keras tensor, as keras.Input returns; call the model on arrays"),
     ),
+    "features": (
+        Rule(_are_features, 'must be True, False, or different names of features, such as ("C3", "C4", "C5")'),
+    ),
     **dict.fromkeys(
         (
             "include_top",
             "residual",
             "preactivation",
             "zero_init_residual",
-            "features",
             "include_preprocessing",
         ),
         (YES_OR_NO,),
     ),
 }
+ONLY_OF_BOTTLENECKS = {"groups": 1, "base_width": 64, "stride_in": "3x3"}  # and their defaults
 OPTIONAL = ("input_tensor", "input_shape", "stem_width", "classifier_activation")  # may be None
 
 
@@ -124,6 +134,9 @@ def check_options(style: Mapping[str, Any], **others: Any) -> None:
     block, depths, widths = options["block"], options["depths"], options["widths"]
     if len(depths) != len(widths):
         raise ValueError(f"depths={tuple(depths)} and widths={tuple(widths)} must have one number for each stage.")
+    if isinstance(options["features"], list | tuple):
+        for name in options["features"]:
+            check_name("feature", name, feature_names(depths))
     for kind in [block] if isinstance(block, str) else block:
         check_name("block", kind, BLOCKS)
     if not isinstance(block, str) and len(block) != len(depths):
@@ -141,6 +154,10 @@ def check_options(style: Mapping[str, Any], **others: Any) -> None:
         )
     if options["attention"] != "se" and options["se_ratio"] != DEFAULT_SE_RATIO:
         raise ValueError(f"se_ratio={options['se_ratio']} has no effect without attention='se'.")
+    if "bottleneck" not in ([block] if isinstance(block, str) else block):
+        for name, default in ONLY_OF_BOTTLENECKS.items():
+            if options[name] != default:
+                raise ValueError(f"{name}={shown(options[name])} has no effect without block='bottleneck'.")
 
 
 def check_image_size(sides: tuple[int | None, ...], stem: str) -> None:

@@ -1,11 +1,13 @@
 """`ResNet`: the builder of every network of this package."""
 
+import os
 from collections.abc import Callable, Sequence
 
 import keras
 
 from keras_resnet.layers import channel_axis
 from keras_resnet.models.blocks import stages
+from keras_resnet.models.features import feature_names
 from keras_resnet.models.head import POOLINGS, classifier
 from keras_resnet.models.model import Model
 from keras_resnet.models.options import DEFAULT_SE_RATIO, check_image_size, check_options
@@ -14,6 +16,7 @@ from keras_resnet.models.style import Style, norm_act
 from keras_resnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Statistic, normalization
 from keras_resnet.variants import IMAGENET_CLASSES
 from keras_resnet.weights.loading import load_weights
+from keras_resnet.weights.pretrained import PretrainedWeights
 
 IMAGE_SIZE = 224  # default height and width of the images that a classifier takes
 
@@ -22,7 +25,7 @@ def ResNet(
     block: str | Sequence[str],
     depths: Sequence[int],
     include_top: bool = True,
-    weights: str | None = None,
+    weights: str | os.PathLike | PretrainedWeights | None = None,
     input_tensor: keras.KerasTensor | None = None,
     input_shape: Sequence[int | None] | None = None,
     pooling: str | None = None,
@@ -54,7 +57,7 @@ def ResNet(
     block_dropout: float = 0.0,
     dropout: float = 0.0,
     output_stride: int | None = None,
-    features: bool = False,
+    features: bool | Sequence[str] = False,
     include_preprocessing: bool = True,
     mean: Statistic = IMAGENET_MEAN,
     std: Statistic = IMAGENET_STD,
@@ -103,13 +106,14 @@ def ResNet(
         norm: "batch_norm", "sync_batch_norm" (over all devices) or "group_norm" (32 groups).
         activation: name of a Keras activation function.
         zero_init_residual: initialize the last gamma (v2: the last convolution) of each block with zeros, so that each
-            block starts as the identity (Goyal et al. 2017, section 5.1).
+            block starts as the identity (Goyal et al. 2017, section 5.1). No effect without shortcuts.
         drop_path: probability that an example skips the last block's branch in training; linearly lower in earlier
             blocks.
         block_dropout: dropout rate before the last convolution of each block (Wide ResNet).
         dropout: dropout rate before the classifier.
         output_stride: 8, 16 or 32: from there on, stages dilate their convolutions instead of halving the size.
-        features: return the outputs of all stages, as a dict "C2", "C3", ... (for detection and segmentation).
+        features: return the outputs of all stages, as a dict "C2", "C3", ... (for detection and segmentation), or of
+            some: ("C3", "C4", "C5").
         include_preprocessing: whether the model itself maps RGB in 0 to 255 to (x - mean) / std.
         mean: mean of the images, in units of 0 to 255: a number, one per channel, or an image.
         std: their standard deviation, likewise.
@@ -178,7 +182,7 @@ def ResNet(
     if preactivation:
         outputs[-1] = norm_act(outputs[-1], style, name="head")
     if features:
-        y = {f"C{stage}": output for stage, output in enumerate(outputs, start=2)}
+        y = dict(zip(feature_names(outputs), outputs, strict=True))
     elif include_top:
         y = classifier(outputs[-1], classes, dropout, classifier_activation)
     else:
@@ -186,7 +190,15 @@ def ResNet(
 
     sources = keras.utils.get_source_inputs(image)
     model = Model(sources[0] if len(sources) == 1 else sources, y, name=name)
-    return model if weights is None else load_weights(model, weights)
+    if weights is not None:
+        load_weights(model, weights)
+    return _with_features(model, features) if isinstance(features, list | tuple) else model
+
+
+def _with_features(model: Model, names: Sequence[str]) -> Model:
+    """The model with some of its features, in their order, and without the stages that these do not need."""
+    chosen = {name: output for name, output in model.output.items() if name in names}
+    return Model(model.input, chosen, name=model.name, view=model.view)
 
 
 def _image(

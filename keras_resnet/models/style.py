@@ -59,6 +59,7 @@ class Conv:
             )
 
 
+GROUPS = 32  # of channels, Wu and He 2018, section 4.1
 CONVS = {"standard": Conv2D, "standardized": StandardizedConv2D}
 NORMS = {  # the suffix of the layers' names, and the layer
     "batch_norm": ("bn", lambda **kw: BatchNormalization(channel_axis(), momentum=0.9, epsilon=1e-5, **kw)),
@@ -66,7 +67,7 @@ NORMS = {  # the suffix of the layers' names, and the layer
         "bn",
         lambda **kw: BatchNormalization(channel_axis(), momentum=0.9, epsilon=1e-5, synchronized=True, **kw),
     ),
-    "group_norm": ("gn", lambda **kw: layers.GroupNormalization(32, channel_axis(), epsilon=1e-5, **kw)),
+    "group_norm": ("gn", lambda **kw: layers.GroupNormalization(GROUPS, channel_axis(), epsilon=1e-5, **kw)),
 }
 
 
@@ -109,6 +110,12 @@ def convolution(
 def norm(x: KerasTensor, style: Style, *, name: str, index: int | str = "", zero: bool = False) -> KerasTensor:
     """The network's normalization; `zero` initializes its gamma with zeros."""
     suffix, make = NORMS[style.norm]
+    channels = x.shape[channel_axis()]
+    if style.norm == "group_norm" and channels % GROUPS:
+        raise ValueError(
+            f"norm='group_norm' needs multiples of {GROUPS} channels, not the {channels} of {name}; change widths, "
+            "stem_width or base_width, or choose another norm."
+        )
     return make(gamma_initializer="zeros" if zero else "ones", name=f"{name}_{suffix}{index}")(x)
 
 

@@ -30,6 +30,10 @@ def freeze(model: keras.Model, through: str) -> keras.Model:
     check("model", model, KERAS_MODEL)
     check("through", through, TEXT)
     parts = parts_of(model)
+    if not parts:
+        inside = next((layer for layer in model.layers if isinstance(layer, keras.Model) and parts_of(layer)), None)
+        hint = f"; freeze the network inside it, its layer {inside.name!r}" if inside else ""
+        raise ValueError(f"{model.name} has none of the parts of this package's networks, as 'stem'{hint}.")
     if through not in parts:
         raise ValueError(f"{model.name} has no part {shown(through)}; its parts are {', '.join(parts)}.")
     frozen = parts[: parts.index(through) + 1]

@@ -104,7 +104,7 @@ def _result(run: Run, epochs: float) -> Mapping[str, Any] | None:
 
 
 def short_names(paths: Sequence[pathlib.Path]) -> list[str]:
-    """The last parts of paths, as many as tell them apart.
+    """The last parts of different paths, as many as tell them apart.
 
     Example:
         >>> import pathlib
@@ -113,11 +113,8 @@ def short_names(paths: Sequence[pathlib.Path]) -> list[str]:
         ['a/seed0', 'b/seed0']
     """
     most = max(len(path.parts) for path in paths)
-    for count in range(1, most + 1):
-        names = ["/".join(path.parts[-count:]) for path in paths]
-        if len(set(names)) == len(names):
-            return names
-    raise ValueError("The paths are not different.")
+    shortened = (["/".join(path.parts[-count:]) for path in paths] for count in range(1, most + 1))
+    return next(names for names in shortened if len(set(names)) == len(names))
 
 
 def comparison_page(runs: Sequence[ComparedRun]) -> str:

@@ -67,6 +67,22 @@ def add_legend(drawn: "Figure", axes: "Axes") -> None:
     drawn.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3)
 
 
+def whole_numbers(axes: "Axes", most: int = 10) -> None:
+    """Labels whole numbers alone on the x-axis, in at most as many intervals.
+
+    Example:
+        >>> from keras_resnet.reporting.curves import whole_numbers
+        >>> from keras_resnet.reporting.style import figure
+        >>> with figure("loss.png") as drawn:
+        ...     axes = drawn.subplots()
+        ...     _ = axes.plot([1, 2], [0.4, 0.02])
+        ...     whole_numbers(axes)
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(most, integer=True))
+
+
 def make_logarithmic(axes: "Axes") -> None:
     """Gives axes with curves a logarithmic y scale, with at least three labels, written as 0.05.
 

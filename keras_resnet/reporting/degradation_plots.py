@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from keras_resnet.reporting.curves import whole_numbers
 from keras_resnet.reporting.style import COLORS, figure
 
 if TYPE_CHECKING:
@@ -67,8 +68,6 @@ def plot_degradation(rows: Sequence[Row], data: str, path: str | os.PathLike) ->
         >>> row = dict(depth=20, residual=False, seed=0, epoch=1, training_error=0.5, test_error=0.6)
         >>> plot_degradation([row, {**row, "epoch": 2, "training_error": 0.4}], "CIFAR-10", "degradation.png")
     """
-    from matplotlib.ticker import MaxNLocator
-
     colors = _colors(sorted({row["depth"] for row in rows}))
     styles = _styles(rows)
     with figure(path) as drawn:
@@ -79,7 +78,7 @@ def plot_degradation(rows: Sequence[Row], data: str, path: str | os.PathLike) ->
                 _draw([row for row in of_kind if row["depth"] == depth], colors[depth], styles, axes)
             axes.set_title("residual networks" if residual else "plain networks")
             axes.set_xlabel("epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            whole_numbers(axes)
         sides[0].set_ylabel("error (%)")
         sides[0].set_ylim(0, _top(rows))
         sides[0].set_xlim(left=0)

@@ -2,7 +2,7 @@
 
 import os
 
-from keras_resnet.reporting.curves import Curves, add_legend, draw_curves, make_logarithmic
+from keras_resnet.reporting.curves import Curves, add_legend, draw_curves, make_logarithmic, whole_numbers
 from keras_resnet.reporting.style import COLORS, figure
 
 
@@ -26,7 +26,7 @@ def plot_gradients(
         >>> curves = {"net": [0.5, 0.25]}
         >>> plot_gradients(curves, curves, curves, curves, "gradients.png")
     """
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import PercentFormatter
 
     with figure(path, (8.0, 7.5)) as drawn:
         panels = drawn.subplots(2, 2)
@@ -39,7 +39,7 @@ def plot_gradients(
         ):
             draw_curves(axes, curves)
             axes.set(title=title, xlabel=f"{place} (1 = next to the image)", ylabel=quantity)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            whole_numbers(axes)
         for axes in panels[0]:
             make_logarithmic(axes)
         for axes in panels[1]:
@@ -63,8 +63,6 @@ def plot_gradients_in_training(epochs: Curves, first: Curves, last: Curves, path
         >>> from keras_resnet.reporting.gradients_plots import plot_gradients_in_training
         >>> plot_gradients_in_training({"net": [0, 1]}, {"net": [0.5, 0.2]}, {"net": [0.1, 0.1]}, "training.png")
     """
-    from matplotlib.ticker import MaxNLocator
-
     with figure(path, (8.0, 5.0)) as drawn:
         axes = drawn.subplots()
         for place, name in enumerate(epochs):
@@ -77,5 +75,5 @@ def plot_gradients_in_training(epochs: Curves, first: Curves, last: Curves, path
             ylabel="norm of the loss gradient",
         )
         make_logarithmic(axes)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        whole_numbers(axes)
         add_legend(drawn, axes)

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 
-from keras_resnet.reporting.curves import make_logarithmic
+from keras_resnet.reporting.curves import make_logarithmic, whole_numbers
 from keras_resnet.reporting.style import figure
 
 
@@ -24,8 +24,6 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: str | os.PathLike, to
         >>> row = {"epoch": 0, "loss": 2.0, "accuracy": 0.3, "learning_rate": 0.1}
         >>> plot_curves([row, {**row, "epoch": 1, "loss": 1.5}], "curves.png")
     """
-    from matplotlib.ticker import MaxNLocator
-
     epochs = [min(row["epoch"] + 1, total_epochs) for row in rows]
     with figure(path, size=(12, 4.2)) as drawn:
         loss, error, rate = drawn.subplots(1, 3)
@@ -38,7 +36,7 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: str | os.PathLike, to
             (rate, "Learning rate at the end of the epoch", "learning rate"),
         ):
             axes.set(title=title, xlabel="epoch", ylabel=unit, xlim=(0, 1.03 * max([1, *epochs])))
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            whole_numbers(axes)
         error.set_ylim(bottom=0)
         if loss.lines:
             drawn.legend(handles=loss.lines, loc="outside lower center", ncols=2)

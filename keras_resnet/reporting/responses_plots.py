@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from keras_resnet.reporting.curves import add_legend, draw_curves
+from keras_resnet.reporting.curves import add_legend, draw_curves, whole_numbers
 from keras_resnet.reporting.style import figure
 
 
@@ -21,8 +21,6 @@ def plot_responses(responses: Mapping[str, Sequence[float]], path: str | os.Path
         >>> from keras_resnet.reporting.responses_plots import plot_responses
         >>> plot_responses({"resnet": [1.0, 0.5], "plain": [1.0, 1.5]}, "responses.png")
     """
-    from matplotlib.ticker import MaxNLocator
-
     ranked = {name: sorted(values, reverse=True) for name, values in responses.items()}
     with figure(path, (8.0, 7.0)) as drawn:
         panels = drawn.subplots(2, 1)
@@ -33,5 +31,5 @@ def plot_responses(responses: Mapping[str, Sequence[float]], path: str | os.Path
             draw_curves(axes, curves)
             axes.set(title=title, xlabel=place, ylabel="standard deviation")
             axes.set_ylim(bottom=0)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            whole_numbers(axes)
         add_legend(drawn, panels[0])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_resnet.reporting.curves import Curves, add_legend, draw_curves, make_logarithmic
+from keras_resnet.reporting.curves import Curves, add_legend, draw_curves, make_logarithmic, whole_numbers
 from keras_resnet.reporting.style import COLORS, figure
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ def plot_shattering(
         >>> line = {"net": [1.0, -1.0, 0.5]}
         >>> plot_shattering(line, {"white noise": [0.1, -0.3, 0.9]}, line, line, line, "shattering.png")
     """
-    from matplotlib.ticker import MaxNLocator
-
     shown = {**lines, **noises}
     rows = -(-len(shown) // IN_A_ROW)
     with figure(path, (8.0, 1.8 * rows + 6.0)) as drawn:
@@ -71,8 +69,8 @@ def plot_shattering(
             ylabel="relative change",
         )
         make_logarithmic(by_block)
-        by_kernel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        by_block.xaxis.set_major_locator(MaxNLocator(integer=True))
+        whole_numbers(by_kernel, 5)
+        whole_numbers(by_block)
         add_legend(drawn, by_distance)
 
 

@@ -224,7 +224,8 @@ def _variables(model: keras.Model) -> list[tuple[keras.layers.Layer, keras.Varia
 
 def _is_optional(name: str, naming: Naming) -> bool:
     """Whether a model may ignore the tensor: a counter, or the classifier for a model without one."""
-    return name.endswith("num_batches_tracked") or name.startswith(f"{naming.layer(HEAD)}{naming.separator}")
+    is_counter = name.endswith("num_batches_tracked") or name == "n_averaged"  # of PyTorch's AveragedModel
+    return is_counter or name.startswith(f"{naming.layer(HEAD)}{naming.separator}")
 
 
 def _value(tensor: np.ndarray, layer: keras.layers.Layer, variable: keras.Variable, naming: Naming) -> np.ndarray:

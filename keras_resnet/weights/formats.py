@@ -33,11 +33,7 @@ def read_tensors(path: str | os.PathLike, model: keras.Model | None = None) -> T
         >>> read_tensors("net.keras")["stem_conv/kernel"].shape
         (3, 3, 3, 16)
     """
-    path = pathlib.Path(path).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(f"The weight file {path} does not exist.")
-    if not path.is_file():
-        raise ValueError(f"{path} is a {'folder' if path.is_dir() else 'device or pipe'}, not a weight file.")
+    path = existing_file(path)
     reader = READERS.get(path.suffix)
     if reader is None:
         raise ValueError(f"{path} does not have the suffix of a weight file: {', '.join(READERS)}.")
@@ -57,6 +53,25 @@ def read_tensors(path: str | os.PathLike, model: keras.Model | None = None) -> T
         if not np.isfinite(value).all():
             raise ValueError(f"{path} contains NaN or infinity, for example in {name}.")
     return tensors
+
+
+def existing_file(path: str | os.PathLike) -> pathlib.Path:
+    """The path of a weight file that exists; errors are those of `read_tensors`.
+
+    Example:
+        >>> from keras_resnet.weights.formats import existing_file
+        >>> existing_file("net.h5")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: The weight file net.h5 does not exist.
+    """
+    path = pathlib.Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"The weight file {path} does not exist.")
+    if not path.is_file():
+        kind = "folder" if path.is_dir() else "device or pipe"
+        raise ValueError(f"{path} is a {kind}, not a weight file; name a file, such as best.keras of a run.")
+    return path
 
 
 def _diagnosis(path: pathlib.Path, error: Exception) -> str:

@@ -5,7 +5,7 @@ import os
 import pathlib
 import warnings
 from collections.abc import Mapping
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.formats import READERS, read_tensors
 from keras_resnet.weights.hdf5 import read_config
 from keras_resnet.weights.hub import fetch_from_hub, is_hub_address
-from keras_resnet.weights.pretrained import PretrainedWeights, find_weights
+from keras_resnet.weights.pretrained import PretrainedWeights, find_weights, names_of_weights
 
 LISTED = 5  # names of each kind that an error lists
 STEM = ("stem_conv", "kernel")
@@ -30,6 +30,7 @@ _warned: set[str] = set()  # ids of weights whose licence this process has menti
 def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeights) -> keras.Model:
     """Loads weights into a model; changes nothing unless all of them match.
 
+    Names and shapes tell whether they match. Only a `.keras` file also tells the strides, which must be the model's.
     A file may come from this package, keras.applications, torchvision, timm, or one of the published CIFAR nets; the
     names in it tell which. If its classifier is for another number of classes, the model's is kept, with a warning.
     A `.keras` file of a model that has a `view` and `class_names` also sets these, the latter with its classifier.
@@ -52,8 +53,8 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
         TypeError: an argument has the wrong type.
         FileNotFoundError: the file, or the repository or its revision, does not exist.
         ValueError: the name is unknown, the address is malformed, the path is that of a folder, the file is damaged, or
-            it is for another architecture; then the message lists missing, unexpected and mismatched tensors. Or its
-            mean image has another size than the model's images.
+            it is for another architecture; then the message lists missing, unexpected and mismatched tensors, or names
+            a convolution with another stride. Or its mean image has another size than the model's images.
         OSError: the weights could not be downloaded; the message says from where, and where to put them by hand.
 
     Example:
@@ -72,7 +73,10 @@ def load_weights(model: keras.Model, source: str | os.PathLike | PretrainedWeigh
 def _load_file(model: keras.Model, path: str | os.PathLike, source: str | os.PathLike) -> keras.Model:
     """Loads the file at `path`, of which messages and the model's origin say that it is `source`."""
     conversion = _read(model, path, NAMINGS)
-    view, names = _metadata(path, model)
+    path = pathlib.Path(path).expanduser()
+    config = read_config(path, model) if path.suffix == ".keras" else {}
+    _check_strides(model, config, source)
+    view, names = _metadata(path, config)
     view = view and _fitting_view(model, view)
     if conversion.normalization:
         _set_normalization(model, *conversion.normalization, source)
@@ -112,10 +116,29 @@ def _set_normalization(model: keras.Model, mean: Statistic, std: Statistic, sour
     set_normalization(model, mean, std)
 
 
-def _metadata(path: str | os.PathLike, model: keras.Model) -> tuple[View | None, tuple[str, ...]]:
-    """The view and the class names of the model in a `.keras` file; None and () for what it does not have."""
-    path = pathlib.Path(path).expanduser()
-    config = read_config(path, model) if path.suffix == ".keras" else {}
+def _check_strides(model: keras.Model, config: Mapping[str, Any], source: object) -> None:
+    """Checks what names and shapes of tensors do not tell: that the strides are where the file's model has them.
+
+    A convolution without a stride fits any: with `output_stride`, stages dilate instead, with the same weights.
+
+    Raises:
+        ValueError: a convolution of the model has another stride or padding than that of the same name in the file.
+    """
+    theirs = {layer["config"]["name"]: layer["config"] for layer in config.get("layers", ())}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D) and layer.strides != (1, 1) and layer.name in theirs:
+            for setting, ours in (("strides", list(layer.strides)), ("padding", layer.padding)):
+                other = theirs[layer.name].get(setting, ours)
+                if other != ours:
+                    raise ValueError(
+                        f"{source} is for another architecture than {model.name}: its {layer.name} has "
+                        f"{setting}={shown(other)}, not {shown(ours)}; build the model with the file's options. The "
+                        "model is unchanged."
+                    )
+
+
+def _metadata(path: pathlib.Path, config: Mapping[str, Any]) -> tuple[View | None, tuple[str, ...]]:
+    """The view and the class names in the configuration of a model; None and () for what it does not have."""
     view, names = config.get("view"), config.get("class_names")
     try:
         for name in names or ():
@@ -163,7 +186,8 @@ def is_published(source: object) -> TypeGuard[str]:
         return False
     if source.endswith(tuple(READERS)) or source.startswith((".", "~", os.sep)):
         return False
-    return not pathlib.Path(source).is_file()
+    path = pathlib.Path(source)
+    return not path.is_file() and (source in names_of_weights() or not path.is_dir())
 
 
 def _read(model: keras.Model, path: str | os.PathLike, namings: Mapping[str, Naming]) -> Conversion:

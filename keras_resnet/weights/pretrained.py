@@ -201,6 +201,17 @@ def variant_of(weights: str) -> str | None:
     return _table()[weights].variant if weights in _table() else None
 
 
+def names_of_weights() -> set[str]:
+    """All that `find_weights` takes as a name of weights, of any variant.
+
+    Example:
+        >>> from keras_resnet.weights.pretrained import names_of_weights
+        >>> {"imagenet", "keras", "torchvision/IMAGENET1K_V2"} <= names_of_weights()
+        True
+    """
+    return {name for row in _table().values() for name in (row.id, _without_variant(row), row.data_set)}
+
+
 def find_weights(variant: str, name: str) -> PretrainedWeights:
     """The row of the table for a variant and a name of weights.
 
@@ -229,8 +240,7 @@ def find_weights(variant: str, name: str) -> PretrainedWeights:
         if name in (row.id, _without_variant(row)) or (name == row.data_set and row.default):
             return row
     if name in _table():
-        other = _table()[name].variant
-        raise ValueError(f"The weights {name!r} are for {other!r}, not {variant!r}; build {other!r} to use them.")
+        raise other_variant(_table()[name], variant)
     if not rows:
         raise ValueError(f"No weights of {variant!r} are published; list_weights() lists those of other variants.")
     data_sets = sorted({row.data_set for row in rows.values()})
@@ -240,6 +250,12 @@ def find_weights(variant: str, name: str) -> PretrainedWeights:
         raise ValueError(f"No weights of {variant!r} are trained on {name}, only on {', '.join(data_sets)}.")
     defaults = [row.data_set for row in rows.values() if row.default]
     raise unknown_name(f"weights of {variant!r}:", name, [*defaults, *rows])
+
+
+def other_variant(weights: PretrainedWeights, variant: str) -> ValueError:
+    """The error for weights of another variant than the one that is built."""
+    other = weights.variant
+    return ValueError(f"The weights {weights.id!r} are for {other!r}, not {variant!r}; build {other!r} to use them.")
 
 
 def _without_variant(row: PretrainedWeights) -> str:

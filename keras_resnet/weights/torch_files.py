@@ -35,7 +35,8 @@ DTYPES = {  # in the names of storages, such as FloatStorage
 STORAGES = {f"torch {name}Storage": dtype for name, dtype in DTYPES.items()}
 REBUILDS = ("torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2")
 FUNCTIONS = ("collections OrderedDict", "torch._utils _rebuild_parameter", *REBUILDS)
-WRAPPERS = ("state_dict", "model", "state_dict_ema")  # keys under which training scripts save a state dict
+# Keys under which training scripts save a state dict. As in timm's loader, averaged weights come first.
+WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
 LEGACY_MAGIC, LEGACY_VERSION = 0x1950A86A20F9469CFC6C, 1001
 ZIP_START = b"PK\x03\x04"
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -77,7 +78,7 @@ def read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
     """The tensors of a state dict, as float32, by name.
 
     Args:
-        path: a file of `torch.save`: a state dict, or a dict with one under a key of `WRAPPERS`.
+        path: a file of `torch.save`: a state dict, or a dict with one under a key of `WRAPPERS`, the first that it has.
 
     Raises:
         ValueError: the file is damaged, or it contains anything but plain tensors, numbers, strings and collections.

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_resnet
-from keras_resnet.analysis.blocks import find_blocks
-from keras_resnet.analysis.construction import deeper, stages_of
+from keras_resnet.analysis.blocks import find_blocks, stages_of
+from keras_resnet.analysis.construction import deeper
 from keras_resnet.analysis.graph import flattened
 from tests.analysis.networks import KINDS, applications_resnet50, check_differ, check_near, network, noise, randomized
 from tests.analysis.test_graph import own_head
@@ -32,6 +32,13 @@ def test_deeper_network_has_the_same_outputs(kind, options):
     assert depths(made) == [4, 5]
     assert made.count_params() > model.count_params()
     check_equal(made, model, images, 1e-6)
+
+
+def test_stages_of_equal_width_stay_apart():
+    model = keras_resnet.ResNet("basic", (2, 2), widths=(8, 8), stem="cifar", input_shape=(8, 8, 3), classes=4)
+    made = deeper(model, (2, 3))
+    assert depths(made) == [2, 3]
+    check_equal(made, model, noise().images, 1e-6)
 
 
 @pytest.mark.usefixtures("float64")

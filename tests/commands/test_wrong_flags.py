@@ -77,7 +77,7 @@ def test_similar_flags_are_suggested(run):
         (["train", "--schedule=step"], "Unknown --schedule 'step'; did you mean 'steps'?"),
         (["train", "--max_bad_images=-1"], "--max_bad_images=-1 must be a non-negative integer."),
         (["train", "--data_dir=x", "--workdir=run", "--model=resnet51"], "Unknown model 'resnet51'"),
-        (["train", "--data_dir=x", "--workdir=run", "--weights=x.h5"], "There is no weight file x.h5."),
+        (["train", "--data_dir=x", "--workdir=run", "--weights=x.h5"], "The weight file x.h5 does not exist."),
         (["train", "--data_dir=x", "--workdir=run", "--weights=x/y"], "Unknown weights of 'resnet50': 'x/y'"),
         (["train", "--data_dir=x", "--workdir=run", "--manual_dir=x"], "--manual_dir: there is no folder x."),
         (["train", "--data_dir=", "--workdir=run"], "--data_dir is empty."),

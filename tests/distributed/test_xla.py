@@ -75,7 +75,7 @@ def small_resnet(jit_compile, precision="float32", **options):
 @pytest.mark.parametrize(
     ("options", "tolerance"),
     [
-        (dict(attention="se", groups=2), 1e-5),
+        (dict(block="bottleneck", attention="se", groups=2), 1e-5),
         (dict(precision="mixed_bfloat16"), 2e-2),
         (dict(precision="mixed_float16"), 2e-3),
     ],

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet import VARIANTS, create_model
+from keras_resnet.models.complexity import activations, weighted_layers
 from keras_resnet.models.model import ends_in_softmax, to_probabilities
 from tests.jax_process import run_on_jax
 from tests.marks import exhaustive, few
@@ -201,6 +202,15 @@ def test_zero_init_residual_starts_each_block_as_the_identity(photos):
     np.testing.assert_allclose(deep(photos), shallow(photos), rtol=1e-5)
 
 
+@pytest.mark.parametrize("preactivation", [False, True])
+def test_zero_init_residual_leaves_gradients_to_a_plain_net(preactivation, photos):
+    model = create_model("plainnet20_cifar", zero_init_residual=True, preactivation=preactivation)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(photos)[:, 0])
+    for variable, gradient in zip(model.trainable_variables, tape.gradient(loss, model.trainable_weights), strict=True):
+        assert np.abs(gradient).max() > 0, variable.path
+
+
 # ---------------------------------------------------------------------------------------------
 # NumPy, from the paper's text: slow and plain
 
@@ -354,10 +364,21 @@ def test_saving_twice_overwrites_a_saved_model_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_text("precious")
-    for name in ("photos", "model"):
-        with pytest.raises(FileExistsError, match="exists and is not a SavedModel"):
-            model.save(tmp_path / name, overwrite=name != "model")
+    with pytest.raises(FileExistsError, match="photos exists and is not a SavedModel"):
+        model.save(tmp_path / "photos")
+    with pytest.raises(FileExistsError, match="model exists; choose another name, or pass overwrite=True"):
+        model.save(tmp_path / "model", overwrite=False)
     assert (tmp_path / "photos" / "cat.jpg").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["net", "net.keras"])
+def test_a_tilde_is_the_home_folder(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home").mkdir()
+    create_model("resnet20_cifar", depths=(1,), widths=(4,)).save(f"~/{name}")
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert (tmp_path / "home" / name).exists()
 
 
 def test_head_is_float32_under_mixed_precision(photos):
@@ -409,6 +430,13 @@ def test_weights_from_a_file(photos, tmp_path):
         (dict(depths=(1, 2)), "must have one number for each stage"),
         (dict(reduce_first=100), "no filters; raise widths, stem_width or base_width, or lower reduce_first"),
         (dict(block="bottleneck", base_width=1), "no filters; raise widths"),
+        (dict(groups=32), "groups=32 has no effect without block='bottleneck'"),
+        (dict(base_width=4), "base_width=4 has no effect without block='bottleneck'"),
+        (dict(stride_in="1x1"), "stride_in='1x1' has no effect without block='bottleneck'"),
+        (dict(norm="group_norm"), "needs multiples of 32 channels, not the 16 of stem; change widths, stem_width"),
+        (dict(features=("C3", "C5")), "Unknown feature 'C5'; available: 'C2', 'C3', 'C4'"),
+        (dict(features=()), "features=.* must be True, False, or different names"),
+        (dict(features="C3"), "features='C3' must be True, False, or different names"),
         (dict(stem="deep", stem_width=1), "no filters; raise widths"),
         (dict(block=["basic"]), "one for each of 3 stages"),
         (dict(block=["basic", "basic", "bottelneck"]), "did you mean 'bottleneck'"),
@@ -462,6 +490,25 @@ def test_feature_info(input_shape, tmp_path):
     assert keras_resnet.Model(classifier.inputs, {"scores": classifier.output}).feature_info is None
 
 
+def test_strides_of_features_whose_size_is_rounded_down():
+    """The average pools of timm's anti-aliasing drop the last row of 115 in the stem."""
+    model = create_model("resnetaa50", features=True, input_shape=(230, 230, 3))
+    assert model.output["C2"].shape[1] == 57
+    assert [feature.stride for feature in model.feature_info] == [4, 8, 16, 32]
+
+
+def test_some_features_have_the_values_of_all_and_no_later_stages(photos, tmp_path):
+    everything = create_model("resnet20_cifar", features=True)
+    randomize(everything)
+    everything.save(tmp_path / "net.keras")
+    some = create_model("resnet20_cifar", features=("C3", "C2"), weights=tmp_path / "net.keras")
+    assert [feature.name for feature in some.feature_info] == ["C2", "C3"]
+    assert not any(layer.name.startswith("stage3") for layer in some.layers)
+    expected = everything(photos)
+    for name, values in some(photos).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
 def test_dilation_keeps_the_weights_and_the_answers_at_full_stride():
     """Past the output stride, every second position of the dilated features is the undilated net's (Yu 2015)."""
     image = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3))
@@ -508,6 +555,11 @@ def test_options_reach_their_layers_and_survive_saving(options, layer, kind, pho
 def test_unknown_model_lists_the_near_ones():
     with pytest.raises(ValueError, match="Unknown model 'resnet51'; did you mean 'resnet50'"):
         create_model("resnet51")
+
+
+def test_models_with_weights():
+    weighted = keras_resnet.list_models("*cifar", pretrained=True)
+    assert weighted == ["resnet20_cifar", "resnet32_cifar", "plainnet20_cifar", "resnet12_fast_cifar"]
 
 
 def test_constructors_have_real_signatures():
@@ -588,6 +640,25 @@ def test_functions_are_activations_as_their_names_are(softmax):
     scores = np.eye(10)[:2]
     assert ends_in_softmax(model)
     np.testing.assert_array_equal(to_probabilities(model, scores), scores)
+
+
+def test_multiply_adds_of_other_convolutions():
+    images = keras.Input((8, 6, 3))
+    x = keras.layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same")(images)
+    x = keras.layers.SeparableConv2D(5, 3, strides=2, padding="same")(x)
+    model = keras.Model(images, x)
+    outputs = [(8 * 6, 3 * 3 * 6), (4 * 3, 3 * 3 * 6 + 6 * 5)]  # positions, and multiply-adds at each
+    assert keras_resnet.multiply_adds(model) == sum(positions * weights for positions, weights in outputs)
+    assert activations(model) == 8 * 6 * 6 + 4 * 3 * 5
+    enlarged = keras.layers.Conv2DTranspose(4, 3, name="up")(x)
+    with pytest.raises(ValueError, match="up is a Conv2DTranspose, whose operations are not counted"):
+        keras_resnet.multiply_adds(keras.Model(images, enlarged))
+
+
+def test_weighted_layers_are_the_depth_of_the_name():
+    model = create_model("seresnet50", input_shape=(32, 32, 3))
+    assert weighted_layers(model) == 50
+    assert weighted_layers(keras.Sequential([model, keras.layers.Dense(2)])) == 51
 
 
 def test_multiply_adds_need_a_size():

@@ -61,6 +61,14 @@ def test_options_of_a_given_model_are_not_the_recipes_and_a_warning_says_so(data
     assert {"drop_path", "dropout"} <= settings(recipe).keys()
 
 
+def test_a_users_own_normalization_has_no_mean_image(caplog):
+    own = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Normalization(name="normalization")], name="own")
+    warn_of_network_settings(own, RECIPE)
+    assert not caplog.messages
+    warn_of_network_settings(own, dataclasses.replace(RECIPE, per_pixel_mean=True))
+    assert "own is trained as it is, without the recipe's per_pixel_mean=True" in caplog.text
+
+
 def test_other_settings_that_a_given_model_does_not_have_are_told(data, caplog):
     recipe = dataclasses.replace(RECIPE, per_pixel_mean=True, precision="mixed_bfloat16", sync_batch_norm=True)
     warn_of_network_settings(create_model("resnet20_cifar", input_shape=(8, 8, 3), classes=4), recipe)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from keras_resnet import create_model, evaluate, freeze, load_data, load_weights
+from keras_resnet import ResNet, create_model, evaluate, freeze, load_data, load_weights
 from keras_resnet.preprocessing import imagenet_classes
 from keras_resnet.view import View
 from keras_resnet.weights.conversion import NAMINGS
@@ -170,6 +170,32 @@ def test_torch_file_is_read_as_the_safetensors(model, tmp_path, akamaster):
     assert all(np.array_equal(x, y) for x, y in zip(one, other, strict=True))
 
 
+def test_averaged_weights_of_a_checkpoint_come_first(model, tmp_path, akamaster):
+    tensors = peers_tensors(model, NAMINGS["akamaster"])
+    last = {name: values + 1 for name, values in tensors.items()}
+    averaged = {"n_averaged": np.array([7]), **{f"module.{name}": values for name, values in tensors.items()}}
+    write_zip(tmp_path / "net.pth", {"model": last, "model_ema": averaged})
+    one = create_model("resnet20_cifar", weights=akamaster).get_weights()
+    other = create_model("resnet20_cifar", weights=tmp_path / "net.pth").get_weights()
+    assert all(np.array_equal(x, y) for x, y in zip(one, other, strict=True))
+
+
+def small_bottlenecks(**options):
+    return ResNet("bottleneck", (1, 1, 2), widths=(4, 8, 8), input_shape=(32, 32, 3), classes=3, **options)
+
+
+def test_strides_of_a_keras_file_are_those_of_the_model(tmp_path):
+    trained = small_bottlenecks(stride_in="1x1")
+    trained.save(tmp_path / "net.keras")
+    other = small_bottlenecks()
+    before = other.get_weights()
+    with pytest.raises(ValueError, match=r"its stage2_block1_conv2 has strides=\[1, 1\], not \[2, 2\]; build"):
+        load_weights(other, tmp_path / "net.keras")
+    assert unchanged(other, before)
+    dilated = load_weights(small_bottlenecks(stride_in="1x1", output_stride=8), tmp_path / "net.keras")
+    assert unchanged(dilated, trained.get_weights())
+
+
 def damaged_files(tmp_path, akamaster, model):
     """(file, what the error says) for each kind of file that must not be loaded."""
     whole = akamaster.read_bytes()
@@ -243,6 +269,15 @@ def test_paths_that_are_no_weight_files(model, tmp_path):
             load_weights(model, source)
         assert "\n" not in str(caught.value)
     assert unchanged(model, before)
+
+
+def test_folders_beside_names_of_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "cifar10").mkdir()
+    with pytest.raises(ValueError, match=r"run is a folder, not a weight file; name a file, such as best\.keras"):
+        create_model("resnet20_cifar", weights="run")
+    assert create_model("resnet20_cifar", weights="cifar10").weights_source == "keras_resnet/resnet20_cifar.cifar10"
 
 
 @pytest.mark.exhaustive
@@ -319,6 +354,17 @@ def test_published_weights_set_the_view_and_the_class_names(published, akamaster
     any_size = load_weights(create_model("resnet20_cifar", include_top=False), imagenet)
     assert any_size.view == imagenet.view
     assert names[281] == "tabby"
+
+
+def test_a_row_builds_the_network_that_its_name_builds(published):
+    row = dataclasses.replace(
+        published, input_size=40, classes=10, class_names="cifar10", options={"classifier_activation": None}
+    )
+    model = create_model("resnet20_cifar", weights=row)
+    assert (model.input_shape, model.layers[-1].name) == ((None, None, None, 3), "logits")
+    assert model.class_names[0] == "airplane"
+    with pytest.raises(ValueError, match=r"'somewhere/resnet20_cifar' are for 'resnet20_cifar', not 'resnet32_cifar'"):
+        create_model("resnet32_cifar", weights=row)
 
 
 def test_published_weights_of_larger_class_lists_bring_their_names(published, tmp_path):
@@ -402,3 +448,5 @@ def test_frozen_layers_keep_their_weights_and_statistics(model, shapes):
             assert same == layer.name.startswith(("stem", "stage1", "stage2")), layer.name
     with pytest.raises(ValueError, match="no part 'stage4'; its parts are stem, stage1, stage2, stage3"):
         freeze(model, "stage4")
+    with pytest.raises(ValueError, match=r"own has none of the parts .*; freeze .* its layer 'resnet20_cifar'"):
+        freeze(keras.Sequential([model], name="own"), "stage1")

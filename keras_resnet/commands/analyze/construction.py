@@ -106,8 +106,7 @@ def _recipe(name: str) -> Recipe:
 
 def _depths(model: "keras.Model") -> list[int]:
     """The number of blocks of each stage."""
-    from keras_resnet.analysis.blocks import find_blocks
-    from keras_resnet.analysis.construction import stages_of
+    from keras_resnet.analysis.blocks import find_blocks, stages_of
     from keras_resnet.analysis.graph import flattened
 
     return [len(stage) for stage in stages_of(find_blocks(flattened(model)))]
