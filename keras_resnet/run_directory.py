@@ -20,7 +20,7 @@ from keras_resnet.models.constructors import create_model
 from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, recipe_from_json
 from keras_resnet.rules import PATH, check
-from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, metadata_in_zip
+from keras_resnet.runtimes.metadata import LABELS_FILE, SAVED_MODEL_FILE, VIEW_FILE, Metadata, metadata_in_zip
 from keras_resnet.runtimes.outputs import SIGNATURE, the_input, the_probabilities
 from keras_resnet.view import View
 from keras_resnet.weights.hdf5 import read_config
@@ -99,8 +99,12 @@ class Run:
         """The part of an image, and its size, that the run's model is tested on."""
         return View.from_json(self.read_json("recipe.json")["data"]["view"])
 
-    def data(self) -> "Data":
+    def data(self, recipe: Recipe | None = None, **changed: Any) -> "Data":
         """The images that the run was trained and tested on, which must be where they were.
+
+        Args:
+            recipe: in place of the run's.
+            changed: arguments of `load_data`, such as `image_size`, in place of those that the run records.
 
         Raises:
             FileNotFoundError: they are not there.
@@ -111,7 +115,7 @@ class Run:
         found = self.read_json("recipe.json").get("data_source")
         if not found:
             raise ValueError(f"The run {self.directory} does not record where its images are; name their folder.")
-        return load_data(**found, recipe=self.recipe())
+        return load_data(**{**found, **changed}, recipe=recipe or self.recipe())
 
     def log(self, name: str = "log.csv") -> list[dict[str, float]]:
         """The rows of log.csv, or of another log, as numbers; an empty list if there is no log yet.
@@ -178,11 +182,13 @@ class SavedModel(NamedTuple):
         model: the model.
         class_names: of its outputs; None without a labels.txt beside the model.
         view: what it was tested on; None without a recipe.json beside the model.
+        exported: the metadata in a `.keras` file that `export` wrote; None for other models.
     """
 
     model: keras.Model
     class_names: Sequence[str] | None = None
     view: View | None = None
+    exported: Metadata | None = None
 
 
 def load_model(run: str | os.PathLike) -> keras.Model:
@@ -302,7 +308,7 @@ def load_saved_model(run: str | os.PathLike) -> SavedModel:
             raise ValueError("it is not a zip archive")  # Keras would not find the file
         model, exported = keras.saving.load_model(path, compile=False), metadata_in_zip(path)
         if exported:
-            return SavedModel(model, exported.class_names, exported.view)
+            return SavedModel(model, exported.class_names, exported.view, exported)
         return SavedModel(model, class_names, view)
     except Exception as error:  # Keras raises the errors of its zip, JSON and HDF5 readers
         raise ValueError(f"{path} cannot be loaded as a Keras model ({first_line(error)}).") from error

@@ -1,7 +1,5 @@
 """Evaluates a model on a data set."""
 
-import csv
-import io
 import os
 import pathlib
 from typing import TYPE_CHECKING
@@ -12,10 +10,11 @@ import keras_resnet
 from keras_resnet.choices import CLASS_LISTS, COMPARED_CLASSES, PROTOCOLS, SPLITS
 from keras_resnet.commands.flags import (
     FLAGS,
-    define_data_flags,
+    VIEW_SETTINGS,
+    data_for,
+    define_model_data_flags,
     define_numbers,
     define_setting_flags,
-    find_source,
     group,
     override_settings,
     refuse,
@@ -23,7 +22,7 @@ from keras_resnet.commands.flags import (
 )
 from keras_resnet.commands.training import WEIGHTS, check_weights
 from keras_resnet.errors import check_name
-from keras_resnet.files import write_text
+from keras_resnet.files import write_rows
 from keras_resnet.recipes import Recipe, override
 from keras_resnet.variants import VARIANTS
 
@@ -47,7 +46,7 @@ def define_flags() -> None:
             CLASS_LISTS,
             "Classes of a weight file, if the data have only some of them [those of the data].",
         )
-    define_data_flags(default="cifar10")
+    define_model_data_flags()
     with group("data"):
         flags.DEFINE_enum("split", None, SPLITS, "Images to evaluate on [the first of test, validation, train].")
         flags.DEFINE_string("real_labels", None, "ReaL labels (real.json) of ImageNet's validation images.")
@@ -58,7 +57,7 @@ def define_flags() -> None:
         flags.DEFINE_enum(
             "classes", "all", COMPARED_CLASSES, "Classes to choose from, if the data have only some of the model's."
         )
-    define_setting_flags(("image_size", "crop_fraction", "interpolation"), otherwise="the run's or the weights'")
+    define_setting_flags(VIEW_SETTINGS, otherwise="the run's or the weights'")
     with group("run"):
         flags.DEFINE_string("per_class", None, "CSV file to write the accuracy of each class to.")
         flags.DEFINE_integer(
@@ -133,8 +132,7 @@ def main(argv: list[str]) -> None:
     """Evaluates under each protocol, and prints the results."""
     del argv
     recipe = view_recipe()
-    source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
-    data = keras_resnet.load_data(source, recipe, data_dir=data_dir)
+    data = data_for(FLAGS.model, recipe)
     model = _load_model(data)
     if FLAGS.recalibrate_batchnorm:
         keras_resnet.recalibrate_batchnorm(model, data, recipe, FLAGS.recalibrate_batchnorm)
@@ -204,10 +202,5 @@ def _print_result(result: "Result") -> None:
 
 def _write_classes(path: str, results: "dict[str, Result]") -> None:
     """Writes a CSV file with a row for each protocol and class."""
-    from keras_resnet.evaluation.classification import CLASS_COLUMNS
-
-    content = io.StringIO(newline="")
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(("protocol", *CLASS_COLUMNS))
-    writer.writerows((protocol, *row) for protocol, result in results.items() for row in result.class_rows())
-    write_text(pathlib.Path(path).expanduser(), content.getvalue())
+    rows = [{"protocol": protocol, **row} for protocol, result in results.items() for row in result.class_rows()]
+    write_rows(pathlib.Path(path).expanduser(), rows)

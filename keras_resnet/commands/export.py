@@ -4,7 +4,7 @@ from absl import flags
 
 import keras_resnet
 from keras_resnet.choices import PRECISIONS, SPLITS
-from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group, refuse
+from keras_resnet.commands.flags import FLAGS, data_for, define_model_data_flags, group, refuse
 from keras_resnet.commands.quiet_start import quiet_stderr
 from keras_resnet.recipes import Recipe
 
@@ -18,9 +18,9 @@ def define_flags() -> None:
     with group("data"):
         flags.DEFINE_string("calibration", None, "Folder of photos, record set or run to calibrate int8 with.")
         flags.DEFINE_string("images", None, "Photos to compare both models on [--calibration, or generated photos].")
-        flags.DEFINE_bool("evaluate", False, "Compare the accuracy of both models on --data_dir and --data.")
+        flags.DEFINE_bool("evaluate", False, "Compare the accuracy of both models on the images of --data_dir.")
         flags.DEFINE_enum("split", None, SPLITS, "Images to evaluate on [the first of test, validation, train].")
-    define_data_flags(default="cifar10")
+    define_model_data_flags()
 
 
 def check_flags() -> None:
@@ -36,10 +36,7 @@ def main(argv: list[str]) -> None:
     from keras_resnet.run_directory import recipe_of
 
     _, run, path = argv
-    data = None
-    if FLAGS.evaluate:
-        source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
-        data = keras_resnet.load_data(source, recipe_of(run) or Recipe(), data_dir=data_dir)
+    data = data_for(run, recipe_of(run) or Recipe()) if FLAGS.evaluate else None
     with quiet_stderr():  # LiteRT announces its parts
         keras_resnet.export(
             run,

@@ -3,7 +3,7 @@
 import contextlib
 import pathlib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -11,6 +11,9 @@ from keras_resnet.choices import ON_BAD_IMAGE
 from keras_resnet.errors import unknown_name
 from keras_resnet.recipes import RECIPES, Recipe, get_recipe, override, setting_fields, setting_groups, settings
 from keras_resnet.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from keras_resnet.data import Data
 
 FLAGS = flags.FLAGS
 # The subjects of flags, in the order of --help.
@@ -29,6 +32,7 @@ GROUPS = (
     "limits",
     "other",
 )
+VIEW_SETTINGS = ("image_size", "crop_fraction", "interpolation")  # of a recipe: what the model sees of a test image
 
 
 class NumbersParser(flags.ArgumentParser):
@@ -112,10 +116,12 @@ def override_settings(recipe: Recipe) -> Recipe:
     Raises:
         ValueError: a value is outside its range.
     """
-    given: dict[str, Any] = {
-        name: FLAGS[name].value for name in settings(recipe) if name in FLAGS and FLAGS[name].present
-    }
-    return override(recipe, **given)
+    return override(recipe, **_given(settings(recipe)))
+
+
+def _given(names: Iterable[str]) -> dict[str, Any]:
+    """The values of those of these flags that are defined, and given on the command line."""
+    return {name: FLAGS[name].value for name in names if name in FLAGS and FLAGS[name].present}
 
 
 def define_recipe_flags(default: str, without: Collection[str] = ()) -> None:
@@ -170,17 +176,44 @@ def unreadable_image_options() -> dict[str, Any]:
     return {name: FLAGS[name].value for name in ("max_bad_images", "on_bad_image")}
 
 
-def define_data_flags(default: str | None) -> None:
+def define_data_flags(default: str | None, otherwise: str = "~/tensorflow_datasets") -> None:
     """Defines --data_dir and --data; `find_source` reads their values.
 
     Args:
         default: TFDS data set to use without --data.
+        otherwise: where the images are without --data_dir; for the help text.
     """
     with group("data"):
         flags.DEFINE_string(
-            "data_dir", None, "Folder of photos, record set, or folder of TFDS data sets [~/tensorflow_datasets]."
+            "data_dir", None, f"Folder of photos, record set, or folder of TFDS data sets [{otherwise}]."
         )
         flags.DEFINE_string("data", default, "Name of the TFDS data set, such as cifar10, in a folder of them.")
+
+
+def define_model_data_flags() -> None:
+    """Defines --data_dir and --data for commands that take a trained model; `data_for` reads their values."""
+    define_data_flags(default="cifar10", otherwise="the images of the run, else ~/tensorflow_datasets")
+
+
+def data_for(model: str, recipe: Recipe) -> "Data":
+    """The images of --data_dir and --data; without these flags, those of the run.
+
+    Args:
+        model: run directory, `.keras` file, weights or variant, as on the command line.
+        recipe: how images are resized and cropped, with the settings that are given as flags.
+
+    Raises:
+        FileNotFoundError: the images are not where they should be.
+        ValueError: the run does not record where its images are.
+    """
+    from keras_resnet.data.loading import load_data
+    from keras_resnet.run_directory import run_of
+
+    run = run_of(model)
+    if run and not _given(("data_dir", "data")):
+        return run.data(recipe, **_given(VIEW_SETTINGS))
+    source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
+    return load_data(source, recipe, data_dir=data_dir)
 
 
 def define_download_flag() -> None:

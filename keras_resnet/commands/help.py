@@ -27,7 +27,9 @@ def help_text(program: str, command: Command) -> str:
 
 
 def _of_recipe() -> str:
-    return f"; they are those of the recipe {flags.FLAGS.recipe}" if "recipe" in flags.FLAGS else ""
+    """What to say about the defaults of a recipe's settings, if they are flags."""
+    has_settings = {"recipe", "learning_rate"} <= set(flags.FLAGS)
+    return f"; they are those of the recipe {flags.FLAGS.recipe}" if has_settings else ""
 
 
 def usage(program: str, command: Command) -> str:

@@ -19,6 +19,8 @@ NOISE = re.compile(
     rb"|E\d{4} .*failed call to cuInit: .*UNKNOWN ERROR \(303\)"  # a machine without a GPU's driver
 )
 
+PATIENCE = 2.0  # seconds for the filter to pass on its last lines
+
 
 def start_tensorflow() -> None:
     """Imports TensorFlow and the models, whose layers Keras then knows, and finds the devices.
@@ -50,13 +52,17 @@ def _filtered_stderr() -> Iterator[None]:
     try:
         program = [sys.executable, "-I", "-S", __file__]
         # In a session of its own, it gets no Ctrl-C, which is meant for the command.
-        with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=stderr, start_new_session=True) as process:
-            os.dup2(process.stdin.fileno(), 2)  # type: ignore[union-attr]
-            try:
-                yield
-            finally:
-                sys.stderr.flush()
-                os.dup2(stderr, 2)  # the filter ends with its last writer
+        process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=stderr, start_new_session=True)
+        os.dup2(process.stdin.fileno(), 2)  # type: ignore[union-attr]
+        process.stdin.close()  # type: ignore[union-attr]
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            # The filter ends with its last writer. A process that was started meanwhile, and runs on, is another one.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
     finally:
         os.close(stderr)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from absl import flags
 
+from keras_resnet.commands import opening
 from keras_resnet.commands.flags import DEFINE, FLAGS, group, refuse
-from keras_resnet.runtimes import open_artifact
 from keras_resnet.serving import Limits, serve
 from keras_resnet.serving.service import check_names
 
@@ -35,8 +35,8 @@ def check_flags() -> None:
 
 
 def needs_tensorflow(argv: list[str]) -> bool:
-    """Whether a model is a `.keras` file, whose layers may be those of this package."""
-    return any(argument.endswith(".keras") for argument in argv[1:])
+    """Whether the runtime of a model is TensorFlow's."""
+    return any(map(opening.needs_tensorflow, named_paths(argv[1:]).values()))
 
 
 def main(argv: list[str]) -> None:
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     """
     paths = named_paths(argv[1:])
     check_names(paths)
-    artifacts = {name: open_artifact(path, threads=FLAGS.threads) for name, path in paths.items()}
+    artifacts = {name: opening.open_in_runtime(path, threads=FLAGS.threads) for name, path in paths.items()}
     serve(artifacts, FLAGS.host, FLAGS.port, _token(), _limits())
 
 

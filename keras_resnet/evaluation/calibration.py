@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_resnet.evaluation.split_predictions import Predictions
+from keras_resnet.runtimes.scores import softmax
 
 BINS = 15  # of the reliability diagram, as in the paper's tables
 SMALLEST = np.finfo("float32").tiny  # in place of a probability that is 0 in float32
@@ -118,9 +119,7 @@ def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarra
         >>> with_temperature(np.array([[0.8, 0.2]]), 2.0).round(6).tolist()
         [[0.666667, 0.333333]]
     """
-    scaled = _logits(probabilities) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(_logits(probabilities) / temperature)
 
 
 def fit_temperature(probabilities: np.ndarray, right_outputs: np.ndarray) -> float:

@@ -1,8 +1,6 @@
 """Top-1 and top-5 accuracy of a model on a split of a data set."""
 
-import csv
 import dataclasses
-import io
 import os
 import pathlib
 from collections.abc import Sequence
@@ -17,9 +15,7 @@ from keras_resnet.errors import check_name, shown
 from keras_resnet.evaluation.checks import check_types, checked_split
 from keras_resnet.evaluation.real_labels import count_by_real_labels, read_real_labels
 from keras_resnet.evaluation.split_predictions import Predictions, predictions
-from keras_resnet.files import write_text
-
-CLASS_COLUMNS = ("class", "images", "correct", "accuracy")
+from keras_resnet.files import write_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +66,15 @@ class Result:
         counted = f"{self.images} images{unreadable}"
         return f"{self.split} accuracy {self.accuracy:.4f} (error {error:.2f} %, {counted}, {self.protocol})"
 
-    def class_rows(self) -> list[tuple[str, int, int, str]]:
-        """For each class a row of `CLASS_COLUMNS`; a class without images has no accuracy."""
+    def class_rows(self) -> list[dict[str, Any]]:
+        """For each class its name, images, correct ones, and accuracy; a class without images has no accuracy."""
         return [
-            (name, images, correct, f"{correct / images:.4f}" if images else "")
+            {
+                "class": name,
+                "images": images,
+                "correct": correct,
+                "accuracy": f"{correct / images:.4f}" if images else "",
+            }
             for name, images, correct in self.classes
         ]
 
@@ -98,11 +99,7 @@ class Result:
 
     def write_classes(self, path: str | os.PathLike) -> None:
         """Writes a CSV file with a row (class, images, correct, accuracy) for each class."""
-        content = io.StringIO(newline="")
-        writer = csv.writer(content, lineterminator="\n")
-        writer.writerow(CLASS_COLUMNS)
-        writer.writerows(self.class_rows())
-        write_text(pathlib.Path(path), content.getvalue())
+        write_rows(pathlib.Path(path).expanduser(), self.class_rows())
 
 
 def evaluate(
@@ -222,13 +219,18 @@ def _check_file(name: str, path: Any) -> None:
 
 def _count(predicted: Predictions, class_names: Sequence[str], has_top5: bool) -> dict[str, Any]:
     """The counts of a `Result`, as keyword arguments."""
-    labels = predicted.labels
-    best = np.argsort(-predicted.probabilities, axis=1, kind="stable")[:, :5]
-    correct = best == predicted.right_outputs[:, None]
-    images = np.bincount(labels, minlength=len(class_names))
-    top1 = np.bincount(labels, weights=correct[:, 0], minlength=len(class_names)).astype(int)
+    labels, rank = predicted.labels, _ranks(predicted.probabilities, predicted.right_outputs)
+    images, top1 = (np.bincount(of, minlength=len(class_names)) for of in (labels, labels[rank < 1]))
     return dict(
-        top1_correct=int(correct[:, 0].sum()),
-        top5_correct=int(correct.sum()) if has_top5 else None,
+        top1_correct=int((rank < 1).sum()),
+        top5_correct=int((rank < 5).sum()) if has_top5 else None,
         classes=tuple(zip(class_names, images.tolist(), top1.tolist(), strict=True)),
     )
+
+
+def _ranks(probabilities: np.ndarray, right_outputs: np.ndarray) -> np.ndarray:
+    """The place of each image's right output among all, the most probable first and equal ones in order, from 0."""
+    right = right_outputs[:, None]
+    of_right = np.take_along_axis(probabilities, right, axis=1)
+    is_earlier = np.arange(probabilities.shape[1]) < right
+    return ((probabilities > of_right) | ((probabilities == of_right) & is_earlier)).sum(axis=1)

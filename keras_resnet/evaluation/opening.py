@@ -68,9 +68,11 @@ def _opens_in_keras(path: str | os.PathLike) -> bool:
 
 
 def _in_keras(loaded: SavedModel) -> ModelArtifact:
-    """A Keras model with the class names and the view of the files beside it, else its own."""
+    """A Keras model with the metadata of its export; else with the class names and the view beside it, or its own."""
     model = loaded.model
     classes, sides = number_of_classes(model), image_sides(model)
+    if loaded.exported:
+        return ModelArtifact(model, loaded.exported)
     known = (loaded.class_names, getattr(model, "class_names", None), map(str, range(classes)))
     names = checked_class_names(next(names for names in known if names is not None), classes)
     view = loaded.view or getattr(model, "view", None)

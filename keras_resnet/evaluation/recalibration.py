@@ -1,5 +1,7 @@
 """Recalibrates batch normalization: statistics over a large sample of training images instead of moving averages."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -8,6 +10,7 @@ import tensorflow as tf
 
 from keras_resnet.data.batches import training_batches
 from keras_resnet.data.loading import Data
+from keras_resnet.distributed.keras_internals import normalizations
 from keras_resnet.evaluation.checks import check_takes_images, check_types
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.rules import ABOVE_ZERO, WHOLE, check
@@ -42,31 +45,48 @@ def recalibrate_batchnorm(model: keras.Model, data: Data, recipe: str | Recipe, 
     recipe = get_recipe(recipe)
     check("images", images, WHOLE, ABOVE_ZERO)
     check_types(model, data)
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = normalizations(model)
     if not layers:
         raise ValueError(f"{model.name} has no batch normalization.")
     check_takes_images(model, data, data.image_shape)
     steps = max(1, min(images, len(data.train)) // recipe.batch_size)
-    before = [(layer.momentum, layer.trainable) for layer in layers]
-    try:
-        for layer in layers:
-            layer.momentum, layer.trainable = 0.0, True  # moving statistics become those of the latest batch
-        means, variances = _pooled_statistics(
-            model, layers, training_batches(data.train, recipe, classes=len(data.class_names)).take(steps)
-        )
-    finally:
-        for layer, (momentum, trainable) in zip(layers, before, strict=True):
-            layer.momentum, layer.trainable = momentum, trainable
-    for layer, mean, variance in zip(layers, means, variances, strict=True):
-        layer.moving_mean.assign(mean)
-        layer.moving_variance.assign(variance)
+    batches = training_batches(data.train, recipe, classes=len(data.class_names)).take(steps)
+    with _statistics_of_the_latest_batch(layers):
+        pooled = _pooled_statistics(model, layers, batches)
+    for layer, statistics in zip(layers, pooled, strict=True):
+        _assign(layer, statistics)
     return model
 
 
+@contextlib.contextmanager
+def _statistics_of_the_latest_batch(layers: Sequence[keras.layers.BatchNormalization]) -> Iterator[None]:
+    """A context in which moving statistics become those of each batch; at its end, the layers are as before."""
+    before = [(layer.momentum, layer.trainable, _statistics(layer)) for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum, layer.trainable = 0.0, True
+            _assign(layer, (0.0, 0.0))  # NaN would stay, since 0 times NaN is NaN
+        yield
+    finally:
+        for layer, (momentum, trainable, statistics) in zip(layers, before, strict=True):
+            layer.momentum, layer.trainable = momentum, trainable
+            _assign(layer, statistics)
+
+
+def _statistics(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    """The moving mean and variance."""
+    return np.array(layer.moving_mean, "float64"), np.array(layer.moving_variance, "float64")
+
+
+def _assign(layer: keras.layers.BatchNormalization, statistics: tuple[Any, Any]) -> None:
+    for moving, values in zip((layer.moving_mean, layer.moving_variance), statistics, strict=True):
+        moving.assign(np.broadcast_to(values, moving.shape))
+
+
 def _pooled_statistics(
-    model: keras.Model, layers: list[keras.layers.BatchNormalization], batches: tf.data.Dataset
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The means and variances of each layer's inputs over batches of equal size."""
+    model: keras.Model, layers: Sequence[keras.layers.BatchNormalization], batches: tf.data.Dataset
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The mean and the variance of each layer's inputs over batches of equal size."""
     update = tf.function(lambda images: model(images, training=True))
     means: list[Any] = [0.0] * len(layers)
     squares: list[Any] = [0.0] * len(layers)
@@ -75,8 +95,8 @@ def _pooled_statistics(
         update(images)
         count += 1
         for index, layer in enumerate(layers):
-            mean, variance = (np.asarray(moving, "float64") for moving in (layer.moving_mean, layer.moving_variance))
+            mean, variance = _statistics(layer)
             means[index] = means[index] + mean
             squares[index] = squares[index] + variance + mean**2
     means = [mean / count for mean in means]
-    return means, [square / count - mean**2 for square, mean in zip(squares, means, strict=True)]
+    return [(mean, square / count - mean**2) for mean, square in zip(means, squares, strict=True)]

@@ -152,14 +152,13 @@ def _predict(
     mean, labels, readable = np.zeros((count, classes)), np.zeros(count, "int32"), np.zeros(count, bool)
     bar = keras.utils.Progbar(count * len(passes), verbose=bar_shown(verbose), unit_name="image")
     for model, batches in passes:
-        forward, of_pass = _forward(model), np.zeros_like(mean)
+        forward = _forward(model)
         for views, batch_labels, positions in batches(unreadable):
             images = tf.reshape(views, (-1, *views.shape[2:]))
             probabilities = forward(images).reshape(len(positions), -1, classes)
-            of_pass[positions] = probabilities.mean(axis=1)
+            mean[positions] += probabilities.mean(axis=1) / len(passes)
             labels[positions], readable[positions] = batch_labels, True
             bar.add(len(positions))
-        mean += of_pass / len(passes)
     return mean, labels, readable
 
 

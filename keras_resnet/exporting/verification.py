@@ -1,11 +1,13 @@
 """Checks that an artifact computes what its model computes, in its own runtime, on real images."""
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from keras_resnet.data import fake_photos
 from keras_resnet.runtimes.artifact import CHANNELS, Artifact
@@ -73,6 +75,28 @@ class Difference:
         return not (self.relative <= limit.difference or self.agreeing >= limit.agreement * self.images)
 
 
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """A context in which TensorFlow computes with all 24 bits of float32.
+
+    By default, NVIDIA's GPUs from Ampere on round the factors of products to 11 bits (TF32), which changes
+    probabilities by more than `LIMITS` allows.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_resnet.exporting.verification import full_float32
+        >>> with full_float32():
+        ...     tf.config.experimental.tensor_float_32_execution_enabled()
+        False
+    """
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
 def verify(model: Artifact, artifact: Artifact, images: Sequence[np.ndarray]) -> Difference:
     """Compares an artifact with its model, at a batch size of 1 and of 3.
 
@@ -84,7 +108,8 @@ def verify(model: Artifact, artifact: Artifact, images: Sequence[np.ndarray]) ->
     Raises:
         ValueError: the difference is large for the artifact's precision.
     """
-    pairs = [(model(batch), artifact(batch)) for batch in _batches(images)]
+    with full_float32():
+        pairs = [(model(batch), artifact(batch)) for batch in _batches(images)]
     expected, found = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
     largest = float(np.abs(found - expected).max())
     agreeing = int((found.argmax(axis=1) == expected.argmax(axis=1)).sum())

@@ -91,7 +91,7 @@ def _paths(path: str | os.PathLike) -> Iterator[str | os.PathLike]:
         for match in found:
             yield from _paths(match)
     else:
-        yield path
+        yield path if expanded == os.fspath(path) else expanded
 
 
 def _load(content: Any, channels: int) -> np.ndarray:

@@ -99,7 +99,7 @@ def checked_class_names(names: Iterable[str], classes: int) -> tuple[str, ...]:
         raise ValueError(f"Class names must be a list of strings, not {shown(names)}.")
     if len(listed) != classes:
         raise ValueError(f"{len(listed)} class names do not fit a model of {classes} classes.")
-    broken = [name for name in listed if len(name.splitlines()) > 1]
+    broken = [name for name in listed if "".join(name.splitlines()) != name]
     if broken:
         raise ValueError(f"Class names must be of one line, not {shown(broken[0])}.")
     return tuple(map(str, listed))

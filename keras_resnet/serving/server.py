@@ -1,6 +1,7 @@
 """`serve`: runs a service until it is asked to stop."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -75,7 +76,8 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (")[0]  # Python adds the address
-        raise OSError(f"The service cannot listen at port {port} of {host} ({reason}); choose another port.") from None
+        way_out = "another port" if error.errno == errno.EADDRINUSE else "another host or port"
+        raise OSError(f"The service cannot listen at port {port} of {host} ({reason}); choose {way_out}.") from None
 
 
 class _Server(uvicorn.Server):

@@ -131,7 +131,10 @@ def check_names(names: Iterable[str]) -> None:
     """
     for name in names:
         if not NAME.fullmatch(name):
-            raise ValueError(f"The name {shown(name)} of a model must be letters, digits, '.', '-' or '_'.")
+            raise ValueError(
+                f"The name {shown(name)} of a model must be letters, digits, '.', '-' or '_'; choose another, on the "
+                "command line as NAME=PATH."
+            )
 
 
 def requested_model(request: Request) -> ServedModel:

@@ -13,6 +13,7 @@ from keras_resnet.analysis.responses import layer_responses
 from keras_resnet.analysis.samples import sample
 from keras_resnet.analysis.shattering import rounding
 from keras_resnet.commands.analyze.subject import label
+from keras_resnet.view import View
 from tests.commands.running import keras_resnet_command
 from tests.photos import write_scenes
 
@@ -100,6 +101,18 @@ def test_new_variants_with_and_without_normalization(finished_run, analyze, tmp_
         "resnet20_cifar without normalization",
     ]
     assert len(rows) == 4 * 9
+    assert any(line.startswith("The paper (section 4.1)") for line in printed)
+
+
+def test_the_claim_about_plain_networks_is_checked_whatever_the_name_of_their_files(finished_run, analyze, tmp_path):
+    model = keras_resnet.ResNet(
+        "basic", (1,), widths=(4,), stem="cifar", input_shape=(16, 16, 3), classes=2, residual=False
+    )
+    model.view = View((16, 16))
+    model.save(tmp_path / "without_shortcuts.keras")
+    printed = analyze(
+        "gradients", tmp_path / "without_shortcuts.keras", "--images=2", f"--data_dir={finished_run / 'photos'}"
+    )
     assert any(line.startswith("The paper (section 4.1)") for line in printed)
 
 

@@ -4,9 +4,13 @@ import csv
 import json
 import re
 
+import keras
 import pytest
 
-from keras_resnet import create_model
+from keras_resnet import Recipe, ResNet, create_model, load_data
+from keras_resnet.run_directory import Run
+from keras_resnet.training.description import describe_run
+from keras_resnet.training.workdir import begin
 from tests.commands.running import keras_resnet_command
 from tests.photos import encode, scene, write_scenes
 
@@ -14,6 +18,37 @@ from tests.photos import encode, scene, write_scenes
 @pytest.fixture
 def run(monkeypatch):
     return lambda *arguments: keras_resnet_command(monkeypatch, *arguments)
+
+
+@pytest.fixture(scope="module")
+def photo_run(tmp_path_factory):
+    """A run directory of a small net for photos of two classes, and the folder of these."""
+    folder = tmp_path_factory.mktemp("run")
+    for split in ("train", "val"):
+        write_scenes(folder / "photos" / split, ["cat", "ship"], 3)
+    recipe = Recipe(image_size=16, crop_fraction=0.75)
+    keras.utils.set_random_seed(0)
+    model = ResNet("basic", (1,), widths=(4,), stem="cifar", input_shape=(None, None, 3), classes=2)
+    description = describe_run(model, load_data(folder / "photos", recipe), recipe)
+    begin(Run(folder / "run"), description, ("cat", "ship"))
+    model.save(folder / "run" / "best.keras")
+    return folder
+
+
+@pytest.mark.parametrize("view", [[], ["--image_size=24", "--crop_fraction=0.5"]])
+def test_a_run_is_evaluated_on_its_own_images(view, run, photo_run):
+    command = ["evaluate", f"--model={photo_run / 'run'}", *view]
+    own, named = run(*command), run(*command, f"--data_dir={photo_run / 'photos'}")
+    assert own.code == 0, own.stderr
+    assert own.stdout.splitlines()[-1] == named.stdout.splitlines()[-1]
+    size = 24 if view else 16
+    assert f"6 images, {size}x{size} center crop of " in own.stdout
+
+
+def test_an_export_of_a_run_is_evaluated_on_its_own_images(run, photo_run, tmp_path):
+    code, stdout, stderr = run("export", photo_run / "run", tmp_path / "net.keras", "--evaluate")
+    assert code == 0, stderr
+    assert re.search(r"^float (\d), float32 \1 of 6 validation images$", stdout, re.M)
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,11 @@ def test_version(run):
     assert run("--version") == (0, f"keras-resnet {keras_resnet.__version__}\n", "")
 
 
+@pytest.mark.parametrize(("words", "has_settings"), [("train", True), ("analyze gradients", False)])
+def test_help_speaks_of_the_recipes_defaults_where_its_settings_are_flags(run, words, has_settings):
+    assert ("they are those of the recipe" in run(*words.split(), "--help").stdout) == has_settings
+
+
 WORDS = {**COMMANDS, **{f"analyze {name}": command for name, command in SUBJECTS.items()}}  # after the program's name
 
 

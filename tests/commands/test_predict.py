@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resnet import create_model
+from keras_resnet import create_model, export
+from keras_resnet.commands.opening import needs_tensorflow, open_in_runtime
 from tests.commands.running import keras_resnet_command
 from tests.runtimes.exported import onnx_mean
 
@@ -62,6 +63,21 @@ def test_what_unreadable_images_do(run):
     raised = run("net.keras", "--on_error=raise", "bad.png", "good.png")
     assert (raised.code, raised.stdout) == (1, "")
     assert raised.stderr.strip().splitlines()[-1].startswith("error: bad.png is not an image")
+
+
+def test_two_models_of_sigmoids_answer_the_same_in_predict_and_serve(folder):
+    """Their rows do not sum to 1, but are no logits. One of them is an export, which has metadata."""
+    model = create_model("resnet20_cifar", depths=(1,), widths=(4,), classes=2, classifier_activation="sigmoid")
+    model.save(folder / "labels.keras")
+    export(model, folder / "exported.keras")
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+    expected = model.predict(images, verbose=0)
+    assert abs(expected.sum(1) - 1).max() > 0.1
+    for name, precision in (("labels.keras", "unknown"), ("exported.keras", "float32")):
+        assert needs_tensorflow(name)
+        opened = open_in_runtime(str(folder / name))
+        np.testing.assert_allclose(opened(images), expected, atol=1e-5)
+        assert (opened.runtime, opened.metadata.precision) == ("keras", precision)
 
 
 def test_a_model_of_another_runtime_needs_no_keras(run, folder):

@@ -58,6 +58,27 @@ os.write(2, b"four\\n")
 """
 
 
+OUTLIVED = """
+import os, subprocess, sys, time
+from keras_resnet.commands.quiet_start import _filtered_stderr
+
+with _filtered_stderr():
+    print("one", file=sys.stderr)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print("two", file=sys.stderr)
+child.kill()
+"""
+
+
+def test_a_process_that_was_started_meanwhile_may_outlive_it(tmp_path):
+    program = tmp_path / "keras-resnet"  # so that it starts without Keras
+    program.write_text(OUTLIVED)
+    with (tmp_path / "stderr").open("w") as stderr:
+        done = subprocess.run([sys.executable, program], stderr=stderr, timeout=30)
+    assert done.returncode == 0
+    assert (tmp_path / "stderr").read_text() == "one\ntwo\n"
+
+
 INTERRUPTED = """
 import os, signal, sys
 from keras_resnet.commands import app

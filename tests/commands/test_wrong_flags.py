@@ -166,7 +166,7 @@ def test_wrong_values_name_the_flag_and_what_it_takes(arguments, message, run):
         ),
         (["export", "run", "net.onnx", "--data_dir=photos"], "--data_dir needs --evaluate."),
         (["list", "--min_top1=80"], "--min_top1 needs --weights."),
-        (["predict", "run", "x.png", "--json", "--csv"], "flags json=True, csv=True: choose one of --json and --csv"),
+        (["predict", "run", "x.png", "--json", "--csv"], "Give --json or --csv, not both."),
         (["list", "--nocommercial"], "--commercial needs --weights."),
         (["evaluate", "--model=photos", "--scales=224"], "--scales needs --protocol=multi_scale."),
     ],

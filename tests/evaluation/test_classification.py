@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet import Recipe, ResNet, create_model, evaluate, load_data
-from keras_resnet.evaluation.classification import Result
+from keras_resnet.evaluation.classification import Result, _ranks
 from keras_resnet.evaluation.protocols import _grouped
 from keras_resnet.models.surgery import fully_convolutional
 from keras_resnet.runtimes.decoding import read_image
@@ -31,7 +31,7 @@ def model():
     return create_model("resnet20_cifar")
 
 
-def test_counts_are_numpys(model, data, tmp_path):
+def test_counts_are_numpys(model, data, tmp_path, monkeypatch):
     scores = np.concatenate([model(data.test.images[i : i + 100]) for i in range(0, 300, 100)])
     rank = (scores > scores[np.arange(300), data.test.labels][:, None]).sum(1)
     result = evaluate(model, data)
@@ -40,7 +40,8 @@ def test_counts_are_numpys(model, data, tmp_path):
     assert result.accuracy == result.top1_correct / 300
     assert evaluate(model, data, "train").images == 10
 
-    result.write_classes(tmp_path / "classes.csv")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result.write_classes("~/classes.csv")
     lines = (tmp_path / "classes.csv").read_text().splitlines()
     assert lines[0] == "class,images,correct,accuracy"
     for label, line in enumerate(lines[1:]):
@@ -288,4 +289,13 @@ def test_reassessed_labels(net, tmp_path):
 
 def test_class_without_images_has_no_accuracy():
     result = Result("test", 2, 1, None, "whole image", classes=(("cat", 2, 1), ("owl", 0, 0)))
-    assert result.class_rows() == [("cat", 2, 1, "0.5000"), ("owl", 0, 0, "")]
+    assert [list(row.values()) for row in result.class_rows()] == [["cat", 2, 1, "0.5000"], ["owl", 0, 0, ""]]
+
+
+def test_equal_probabilities_rank_in_the_order_of_the_outputs():
+    """As a stable sort of all outputs ranks them; a few values, so that most are equal."""
+    random = np.random.default_rng(0)
+    probabilities, right = random.integers(0, 4, (500, 12)) / 3, random.integers(0, 12, 500)
+    probabilities[:20, 3:9] = -np.inf  # classes that are not compared
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    np.testing.assert_array_equal(_ranks(probabilities, right), (order == right[:, None]).argmax(axis=1))

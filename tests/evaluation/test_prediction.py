@@ -107,6 +107,13 @@ def test_patterns(model, photos, tmp_path):
     assert_alike(predict(model, odd), expected[:1])
 
 
+def test_a_tilde_is_the_home_folder(model, photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in ("~/photos/a.png", pathlib.Path("~/photos/a.png"), "~/photos/a.*"):
+        [prediction] = predict(model, path)
+        assert str(prediction.image) == str(photos[0])
+
+
 def test_bytes_and_pil_images_are_read_as_files(model, photos):
     expected = predict(model, photos)
     assert predict(model, [path.read_bytes() for path in photos]) == expected

@@ -12,14 +12,15 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import keras_resnet
 from keras_resnet import create_model, export, fold_batchnorm
 from keras_resnet.exporting import exporter, keras_file
 from keras_resnet.exporting.exported import exported_model
-from keras_resnet.exporting.verification import Difference
-from keras_resnet.runtimes import open_artifact
+from keras_resnet.exporting.verification import Difference, full_float32, verify
+from keras_resnet.runtimes import Artifact, Metadata, open_artifact
 from keras_resnet.runtimes.scores import softmax
 from keras_resnet.view import View
 from tests.exporting.artifacts import metadata_of
@@ -199,6 +200,34 @@ def test_error_of_a_converter_names_the_format(model, tmp_path, monkeypatch):
 )
 def test_what_is_a_large_difference(precision, relative, agreeing, large):
     assert Difference(relative / 10, relative, agreeing, 10).is_large(precision) == large
+
+
+def test_tensorflow_computes_in_full_float32_until_the_comparison_ends():
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    assert enabled()
+    with full_float32():
+        assert not enabled()
+    assert enabled()
+    with pytest.raises(ValueError, match="differs"), full_float32():
+        raise ValueError("differs")
+    assert enabled()
+
+
+class Recording(Artifact):
+    """A model of two equally probable classes; it records whether TensorFlow rounds to TF32."""
+
+    runtime = "recording"
+
+    def _scores(self, images):
+        self.rounds = tf.config.experimental.tensor_float_32_execution_enabled()
+        return np.full((len(images), 2), 0.5)
+
+
+def test_an_artifact_is_compared_in_full_float32():
+    metadata = Metadata("net", "keras", "float32", (8, 8, 3), ("cat", "dog"))
+    model, artifact = (Recording("net", metadata, (None, 8, 8, 3), (None, 2)) for _ in range(2))
+    assert verify(model, artifact, photos(2)[:, :8, :8]).largest == 0
+    assert (model.rounds, artifact.rounds) == (False, False)
 
 
 def test_path_that_cannot_be_written_is_named(model, tmp_path):

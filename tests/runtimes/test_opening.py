@@ -296,7 +296,7 @@ def test_saved_model_of_several_labels_answers_as_the_model(tmp_path):
     assert abs(scores.sum(1) - 1).max() > 0.1
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\u2028b"])
+@pytest.mark.parametrize("name", ["a\nb", "a\u2028b", "a\n"])
 def test_class_names_have_one_line(name):
     with pytest.raises(ValueError, match="Class names must be of one line"):
         checked_class_names([name, "dog"], 2)

@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from keras_resnet.serving.server import _listening
 from tests.conftest import REPOSITORY
 from tests.photos import encode
 from tests.serving.nets import colored, probabilities
@@ -192,6 +193,10 @@ def _under_way(port: int) -> bool:
     [
         (("{net}", "{net}"), "error: Two models have the name colors; name one of them: other_name="),
         (("a b={net}",), "error: The name 'a b' of a model must be letters"),
+        (
+            ("a b.onnx",),
+            "error: The name 'a b' of a model must be letters, digits, '.', '-' or '_'; choose another, on",
+        ),
         (("nothing.onnx",), "error: nothing.onnx does not exist."),
         (("{net}", "--max_batch=0"), "error: max_batch=0 must be a positive integer."),
         (("{net}", "--token="), "error: The token is empty; choose one, or leave out --token"),
@@ -206,6 +211,14 @@ def test_mistakes_get_a_sentence(net_file, arguments, sentence):
     ended = subprocess.run(command(*filled), env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr.startswith(sentence)
+
+
+@pytest.mark.parametrize(("in_use", "way_out"), [(True, "another port"), (False, "another host or port")])
+def test_an_address_that_cannot_be_used_says_what_to_choose(in_use, way_out):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = ("127.0.0.1", taken.getsockname()[1]) if in_use else ("192.0.2.1", 0)  # of no machine
+        with pytest.raises(OSError, match=rf"; choose {way_out}\.$"):
+            _listening(*address)
 
 
 def test_a_port_in_use_and_a_token_from_the_environment(net_file, monkeypatch):

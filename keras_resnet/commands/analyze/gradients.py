@@ -16,6 +16,7 @@ from keras_resnet.reporting.gradients_plots import plot_gradients, plot_gradient
 
 IMAGES = 128  # the paper's batch for CIFAR-10
 VANISHED = 0.1  # of the norm at the last block
+WITHOUT_NORM = " without normalization"  # after the name of a variant
 Rows = list[dict[str, Any]]
 
 
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> None:
     for name, rows in curves.items():
         print(_verdict(name, rows))
     print(_sum_rule(blocks))
-    plain = [rows for name, rows in curves.items() if not _is_residual(rows) and "without" not in name]
+    plain = [rows for name, rows in curves.items() if not _is_residual(rows) and not name.endswith(WITHOUT_NORM)]
     if plain:
         print(_claim(plain))
 
@@ -91,7 +92,7 @@ def _measured(models: Mapping[str, str]) -> tuple[Rows, Rows]:
         outputs = match_classes(model, data)[labels]
         networks = {name: model}
         if FLAGS.without_norm:
-            networks[f"{name} without normalization"] = without_normalization(model)
+            networks[name + WITHOUT_NORM] = without_normalization(model)
         for label, network in networks.items():
             flow = gradient_flow(network, images, outputs, training=not FLAGS.moving_statistics)
             blocks += [{"model": label, **block._asdict()} for block in flow.blocks]

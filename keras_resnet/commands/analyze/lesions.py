@@ -111,12 +111,15 @@ def _points(measured: Measured) -> dict[str, Points]:
 
 def _summary(name: str, measured: Measured) -> str:
     removed = measured.errors("removal")
-    parts = [f"{name}: error {measured.intact:.2f} % with all {len(measured.chain.links)} blocks"]
+    blocks = len(measured.chain.links)
+    whole = f"all {blocks} blocks" if blocks > 1 else "its one block"
+    parts = [f"{name}: error {measured.intact:.2f} % with {whole}"]
     if removed:
         worst, error = max(removed, key=lambda pair: pair[1])
+        one = f"one of {len(removed)} blocks" if len(removed) > 1 else "one block"
         parts.append(
-            f"without one of {len(removed)} blocks {measured.median('removal'):.2f} % in the median and at worst "
-            f"{error:.2f} % ({_names(measured.chain, worst.changed)})"
+            f"without {one} {measured.median('removal'):.2f} % in the median and at worst {error:.2f} % "
+            f"({_names(measured.chain, worst.changed)})"
         )
     if measured.errors("swap"):
         parts.append(f"with two neighbors swapped {measured.median('swap'):.2f} % in the median")

@@ -9,7 +9,7 @@ from absl import flags
 
 import keras_resnet
 from keras_resnet.choices import SPLITS
-from keras_resnet.commands.flags import FLAGS, define_data_flags, find_source, group, refuse, unknown_model
+from keras_resnet.commands.flags import FLAGS, data_for, define_model_data_flags, group, refuse, unknown_model
 from keras_resnet.files import write_atomically, write_errors_explained, write_rows
 from keras_resnet.recipes import Recipe
 from keras_resnet.variants import VARIANTS
@@ -35,7 +35,7 @@ def define_image_flags(images: int, split: str | None = None) -> None:
         images: number of images to analyze on.
         split: default of --split; None for the first of test, validation and train.
     """
-    define_data_flags(default="cifar10")
+    define_model_data_flags()
     with group("data"):
         flags.DEFINE_enum("split", split, SPLITS, "Images to analyze on [the first of test, validation, train].")
         flags.DEFINE_integer("images", images, "Number of images.", lower_bound=1)
@@ -109,15 +109,11 @@ def data_from_flags(model: str) -> "Data":
         FileNotFoundError: the images are not where they should be.
         ValueError: the run does not record where its images are.
     """
-    from keras_resnet.run_directory import recipe_of, run_of
+    from keras_resnet.run_directory import recipe_of
 
     check_is_model(model)
-    run = run_of(model)
-    if run and not (FLAGS["data_dir"].present or FLAGS["data"].present):
-        return run.data()
-    source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
     recipe = None if is_variant(model) else recipe_of(model)
-    return keras_resnet.load_data(source, recipe or Recipe(), data_dir=data_dir)
+    return data_for(model, recipe or Recipe())
 
 
 def split_from_flags(data: "Data") -> str:
