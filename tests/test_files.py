@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 import stat
 
 import pytest
@@ -27,3 +28,22 @@ def test_older_folder_stays_if_the_new_one_cannot_take_its_place(tmp_path):
         replace(tmp_path / "missing", old)
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
     assert (old / "model").read_text() == "older"
+
+
+def test_newer_folder_stays_if_ctrl_c_arrives_once_it_has_its_place(tmp_path, monkeypatch):
+    for name in ("net", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model").write_text(name)
+    rename = pathlib.Path.rename
+
+    def interrupted(self, target):
+        moved = rename(self, target)
+        if self.name == "new":
+            raise KeyboardInterrupt
+        return moved
+
+    monkeypatch.setattr(pathlib.Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replace(tmp_path / "new", tmp_path / "net")
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+    assert (tmp_path / "net" / "model").read_text() == "new"

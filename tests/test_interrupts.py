@@ -62,3 +62,15 @@ def test_handlers_of_others_keep_ctrl_c():
     with ctrl_c_exits():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_python_gets_ctrl_c_back_after_an_error():
+    def work():
+        with ctrl_c_exits():
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+            raise ImportError("no such package")
+
+    with pytest.raises(ImportError, match="no such package"):
+        work()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

@@ -166,6 +166,11 @@ def test_fast16_has_the_rates_and_sizes_of_ffcv():
         (dict(unfreeze_milestones=(0.5, 0.2)), "must be increasing numbers between 0 and 1"),
         (dict(decayed_weights="kernels", weight_decay=0), "decayed_weights=kernels has no effect"),
         (dict(precision="bfloat16"), "did you mean 'mixed_bfloat16'"),
+        (dict(crop="scale_jitter", scale_jitter=(0.5, 1.5)), "0.5, 1.5. must start at 1 or above, so that the crop"),
+        (
+            dict(schedule="plateau", plateau_patience=5, early_stopping_patience=5),
+            "early_stopping_patience=5 ends the run before plateau_patience=5 can lower the rate; raise it",
+        ),
         (dict(jit_compile="on", sync_batch_norm=True), "jit_compile='on' cannot compile sync_batch_norm"),
     ],
 )

@@ -58,3 +58,21 @@ def test_a_log_whose_epochs_are_not_in_order_is_damaged(epochs, tmp_path):
     (tmp_path / "log.csv").write_text("epoch,loss\n" + "".join(f"{epoch},0.5\n" for epoch in epochs))
     with pytest.raises(ValueError, match=r"log\.csv is damaged \(its epochs are not in order\)"):
         Run(tmp_path).log()
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    for folder in (tmp_path, tmp_path / "checkpoints"):
+        for name in (".writing-a1", "kept"):
+            (folder / name).mkdir(parents=True)
+            (folder / name / "file").touch()
+    Run(tmp_path).remove_scratch()
+    assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("file")) == [
+        "checkpoints/kept/file",
+        "kept/file",
+    ]
+
+
+def test_a_run_of_arrays_does_not_know_its_images(tmp_path):
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(ValueError, match="does not record where its images are; name their folder"):
+        Run(tmp_path).data()

@@ -436,3 +436,13 @@ def test_a_known_unreadable_image_counts_towards_the_limit(tmp_path):
         unreadable = UnreadableImages(tmp_path / "bad.tsv", limit=0)
         with pytest.raises(ValueError, match=r"^a\.jpg is empty"):
             unreadable.report("a.jpg", "is empty")
+
+
+def test_too_many_unreadable_images_name_the_last_and_the_list(tmp_path):
+    unreadable = UnreadableImages(tmp_path / "bad.tsv", limit=1)
+    unreadable.report("a.jpg", "is empty")
+    with pytest.raises(
+        ValueError, match=r"^2 images .* the 1 .* The last is b\.jpg, which is cut\. .* in \S+bad\.tsv\.$"
+    ):
+        unreadable.report("b.jpg", "is cut")
+    assert UnreadableImages(tmp_path / "bad.tsv").reasons == {"a.jpg": "is empty", "b.jpg": "is cut"}

@@ -1,6 +1,9 @@
 """TFDS data sets with images of different sizes: prepared ones, and ImageNet, prepared from its archives."""
 
 import io
+import json
+import logging
+import shutil
 import tarfile
 
 import numpy as np
@@ -69,6 +72,48 @@ def test_a_name_may_have_a_configuration(prepared, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="The folder pets/other does not exist"):
         load_data("pets/other", RECIPE, data_dir=tmp_path)
+
+
+@pytest.fixture
+def copied(prepared, tmp_path):
+    """A copy of the data set: the folder of its version."""
+    return shutil.copytree(prepared[0] / "pets", tmp_path / "pets") / "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("features.json", '"label": {', '"kind": {', "^pets is not a data set of images and labels"),
+        ("dataset_info.json", '"tfrecord"', '"array_record"', r"1\.0\.0 contains array_record files; prepare pets as"),
+        ("dataset_info.json", '"train"', '"test"', r"pets-test\S+-00001 is missing; prepare pets again"),
+    ],
+)
+def test_what_a_prepared_data_set_lacks_is_named(file, old, new, message, copied, tmp_path):
+    text = (copied / file).read_text()
+    assert old in text
+    (copied / file).write_text(text.replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        load_data("pets", RECIPE, data_dir=tmp_path)
+
+
+def test_a_split_without_labels_is_left_out_but_not_that_for_training(copied, tmp_path, caplog):
+    """TFDS has -1 for labels that are not published."""
+    (shard,) = copied.glob("*.tfrecord*")
+    with tf.io.TFRecordWriter(str(shard.with_name(shard.name.replace("train", "test")))) as writer:
+        for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
+            example = tf.train.Example.FromString(record)
+            example.features.feature["label"].int64_list.value[:] = [-1]
+            writer.write(example.SerializeToString())
+    info = json.loads((copied / "dataset_info.json").read_text())
+    (train,) = info["splits"]
+    test = {**train, "name": "test"}
+    (copied / "dataset_info.json").write_text(json.dumps({**info, "splits": [train, test]}))
+    with caplog.at_level(logging.INFO):
+        assert set(load_data("pets", RECIPE, data_dir=tmp_path).splits) == {"train"}
+    assert "Left out the test split of pets, which has no labels." in caplog.text
+    (copied / "dataset_info.json").write_text(json.dumps({**info, "splits": [test]}))
+    with pytest.raises(ValueError, match=r"^pets 1\.0\.0 has no training split; it has none\."):
+        load_data("pets", RECIPE, data_dir=tmp_path)
 
 
 def add(archive, name, content):

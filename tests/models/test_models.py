@@ -14,6 +14,7 @@ import keras_resnet
 from keras_resnet import VARIANTS, create_model
 from keras_resnet.models.complexity import activations, weighted_layers
 from keras_resnet.models.model import ends_in_softmax, to_probabilities
+from keras_resnet.preprocessing import get_normalization
 from tests.jax_process import run_on_jax
 from tests.marks import exhaustive, few
 
@@ -447,6 +448,7 @@ def test_weights_from_a_file(photos, tmp_path):
         (dict(mean=(1, 2)), "mean has the shape"),
         (dict(std=0), "std must be above 0"),
         (dict(drop_path=1.5), "drop_path=1.5 must be"),
+        (dict(se_ratio=0.5), "se_ratio=0.5 has no effect without attention='se'"),
         (dict(output_stride=4), "Unknown output_stride 4"),
         (dict(layout="keras_v2"), "needs preactivation"),
         (dict(anti_alias="blur", preactivation=True), "does not work with preactivation"),
@@ -604,13 +606,22 @@ def test_builds_on_jax_with_the_same_outputs(data_format, shortcut, photos, tmp_
     axes = (0, 1, 2, 3) if data_format == "channels_last" else (0, 3, 1, 2)
     code = f"""
 import keras, keras_resnet, numpy as np, sys
+from keras_resnet.runtimes.keras_model import KerasArtifact
 keras.config.set_image_data_format({data_format!r})
 model = keras_resnet.ResNet20Cifar(weights="net.weights.h5", shortcut={shortcut!r}, input_shape={shape})
 np.save("out.npy", keras.ops.convert_to_numpy(model(np.load("photos.npy").transpose({axes}))))
+np.save("predicted.npy", KerasArtifact(model, None)(np.load("photos.npy")))
+try:
+    model.recompute_blocks = True
+except ValueError as error:
+    assert str(error) == "recompute_blocks needs the TensorFlow backend.", error
+else:
+    raise AssertionError("recompute_blocks was accepted")
 assert "tensorflow" not in sys.modules, "TensorFlow was imported"
 """
     run_on_jax(code, tmp_path)
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), model(photos), rtol=1e-3, atol=1e-6)
+    for outputs in ("out.npy", "predicted.npy"):
+        np.testing.assert_allclose(np.load(tmp_path / outputs), model(photos), rtol=1e-3, atol=1e-6)
 
 
 @pytest.fixture
@@ -625,6 +636,14 @@ def test_default_sizes_with_channels_first(channels_first):
     assert create_model("resnet18", input_shape=(3, None, None)).input_shape == (None, 3, None, None)
     with pytest.raises(ValueError, match="input_shape=\\(None, 32, 32\\)"):
         create_model("resnet18", input_shape=(None, 32, 32))
+
+
+@pytest.mark.parametrize("shape", [(3,), (32, 32, 3)])
+def test_normalization_with_channels_first_is_told_with_channels_last(shape, channels_first):
+    mean = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    found = get_normalization(create_model("resnet20_cifar", depths=(1,), widths=(4,), mean=mean, std=mean + 5))
+    for statistic, expected in zip(found, (mean, mean + 5), strict=True):
+        np.testing.assert_allclose(statistic, expected)
 
 
 def test_input_shape_none_is_the_default():

@@ -22,7 +22,7 @@ from keras_resnet.runtimes import RUNTIMES, open_artifact, runtime_of
 from keras_resnet.runtimes.metadata import checked_class_names
 from keras_resnet.view import View
 from tests.photos import encode, scene
-from tests.runtimes.exported import FILES, METADATA, onnx_mean, small_net, write
+from tests.runtimes.exported import ADD_METADATA, FILES, METADATA, onnx_mean, small_net, write
 
 EXTRAS = {"onnx": "onnxruntime", "openvino": "openvino", "litert": "ai_edge_litert"}  # and their packages
 
@@ -72,7 +72,7 @@ def test_without_metadata_the_shapes_tell(runtime, tmp_path):
     np.testing.assert_allclose(artifact(images(3)), softmax(model(images(3))), rtol=1e-4)
 
 
-@pytest.mark.parametrize("runtime", ["saved_model", "onnx", "openvino", "keras"])
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_images_of_any_size(runtime, tmp_path):
     model = small_net(sides=(None, None))
     with warnings.catch_warnings():
@@ -86,6 +86,12 @@ def test_images_of_any_size(runtime, tmp_path):
 @pytest.mark.parametrize("runtime", EXTRAS)
 def test_threads_are_the_runtimes(runtime, artifacts, net):
     np.testing.assert_allclose(open_artifact(artifacts[runtime], threads=1)(images(2)), net(images(2)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_openvino_computes_as_precisely_as_the_metadata_say(precision, net, tmp_path):
+    path = write(net, "openvino", tmp_path, dataclasses.replace(METADATA, precision=precision))
+    np.testing.assert_allclose(open_artifact(path)(images(3)), net(images(3)), atol=0.02)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -195,6 +201,11 @@ def test_metadata_of_another_model_are_refused(net, tmp_path):
 def test_mistakes_are_one_clear_sentence(artifacts, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "net.pt").write_bytes(b"")
+    tf.saved_model.save(tf.Module(), str(tmp_path / "no_signature"))
+    two_inputs = onnx_mean(tmp_path / "two.onnx", [1, 4, 6, 3])
+    model = onnx.load(two_inputs)
+    model.graph.input.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, [1]))
+    onnx.save(model, two_inputs)
     for path, options, error, message in (
         (tmp_path / "none.onnx", {}, FileNotFoundError, r"none\.onnx does not exist"),
         ("", {}, ValueError, "must be a path"),
@@ -205,6 +216,10 @@ def test_mistakes_are_one_clear_sentence(artifacts, tmp_path):
         (artifacts["onnx"], dict(runtime="onxx"), ValueError, "Unknown runtime 'onxx'; did you mean 'onnx'"),
         (artifacts["onnx"], dict(threads=0), ValueError, "threads=0 must be a positive integer"),
         (artifacts["saved_model"], dict(threads=77), ValueError, "TensorFlow runs already"),
+        (artifacts["keras"], dict(threads=77), ValueError, "TensorFlow runs already"),
+        (tmp_path / "no_signature", {}, ValueError, "it has no signature serving_default"),
+        (two_inputs, {}, ValueError, "it has 2 inputs, not one"),
+        (onnx_mean(tmp_path / "text.onnx", [1, 4, 6, 3], kind=onnx.TensorProto.STRING), {}, ValueError, "not numbers"),
         (
             onnx_mean(tmp_path / "a.onnx", [1, 4, 3], axes=(1,)),
             {},
@@ -238,6 +253,13 @@ def test_outputs_that_are_not_finite_are_refused(tmp_path):
     model.layers[-1].bias.assign([np.nan] * 4)
     with pytest.raises(ValueError, match="The outputs of net are not finite"):
         open_artifact(write(model, "keras", tmp_path))(images(1))
+
+
+def test_scores_of_another_number_of_classes_are_refused(tmp_path):
+    path = onnx_mean(tmp_path / "net.onnx", ["batch", 4, 6, "channels"])  # only the images tell the number
+    ADD_METADATA["onnx"](path, dataclasses.replace(METADATA, image_shape=(4, 6, 3)).to_json())
+    with pytest.raises(ValueError, match=r"The outputs of net have the shape \(2, 3\), not \(2, 4\)"):
+        open_artifact(path)(images(2, sides=(4, 6)))
 
 
 @pytest.mark.parametrize(("runtime", "package"), EXTRAS.items())

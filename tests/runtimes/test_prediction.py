@@ -1,5 +1,6 @@
 """The pipeline of `predict`: order, errors, threads, progress, and its end."""
 
+import dataclasses
 import io
 import itertools
 import threading
@@ -127,3 +128,10 @@ def test_progress_is_shown_for_several_batches_alone(artifacts):
         list(classify(artifact, [image] * count, bar_on=stream))
         assert (f"{count}/{count} images" in stream.getvalue()) == shown
         assert stream.getvalue().endswith("images/s\n") == shown
+
+
+def test_a_file_does_not_fit_a_model_of_other_channels(photos):
+    artifact = Recording("deep", dataclasses.replace(METADATA, image_shape=(16, 20, 4)), (None, 16, 20, 4), (None, 4))
+    with pytest.raises(ValueError, match=r"00\.png has red, green and blue, but the model takes 4 channels\.$"):
+        list(classify(artifact, photos[0]))
+    assert len(list(classify(artifact, np.zeros((16, 20, 4), "uint8")))) == 1

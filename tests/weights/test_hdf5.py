@@ -239,3 +239,24 @@ def test_every_suffix_refuses_noise(tmp_path):
         with pytest.raises(ValueError, match="is not a valid"):
             read_tensors(path)
     assert os.listdir(tmp_path)
+
+
+def test_legacy_file_whose_names_declare_too_much(model, tmp_path):
+    path = legacy(tmp_path / "net.h5", [b"kernel%d" % number for number in range(13)], np.ones(4))
+    length = struct.pack("<QQ", 13, 13)  # and the most that it may become
+    assert path.read_bytes().count(length) == 1
+    path.write_bytes(path.read_bytes().replace(length, struct.pack("<QQ", 2**40, 2**40)))
+    refuse(model, path, "its weight_names declare more bytes than the file has|ran off end of input buffer")
+
+
+def test_what_has_no_weights_in_a_legacy_file_is_passed_over(tmp_path):
+    path = legacy(tmp_path / "net.h5", [b"kernel:0"], np.ones(SHAPE))
+    with h5py.File(path, "r+") as content:
+        content.create_group("flatten")
+        content["number"] = np.dtype("f4")  # a type with a name
+    assert set(read_tensors(path)) == {"stem_conv/kernel"}
+
+
+def test_numbered_weights_need_the_model(file):
+    with pytest.raises(ValueError, match=r"net\.weights\.h5 .*its weights are numbered; read_tensors needs the model"):
+        read_tensors(file)

@@ -15,10 +15,10 @@ import pytest
 import tensorflow as tf
 
 import keras_resnet
-from keras_resnet.preprocessing import class_names
+from keras_resnet.preprocessing import class_names, get_normalization
 from keras_resnet.transforms.views import center_view
 from keras_resnet.view import View
-from keras_resnet.weights import downloads, pretrained
+from keras_resnet.weights import cache, downloads, pretrained
 from keras_resnet.weights.conversion import NAMINGS
 from keras_resnet.weights.downloads import fetch_weights
 from keras_resnet.weights.pretrained import find_weights, list_weights
@@ -332,6 +332,20 @@ def test_two_threads_download_once(server):
     assert len(server.requests) == 1
 
 
+def test_download_where_files_cannot_be_locked(server, home, monkeypatch):
+    """As on Windows."""
+    monkeypatch.setattr(cache, "fcntl", None)
+    assert fetch_weights(on(server)).read_bytes() == CONTENT
+    assert (home / "net.pth.verified").is_file()
+
+
+def test_nothing_is_downloaded_without_a_checksum(server):
+    message = r"torchvision/resnet18\.IMAGENET1K_V1 have neither a hub nor a URL with a checksum\.$"
+    with pytest.raises(ValueError, match=message):
+        fetch_weights(dataclasses.replace(on(server), checksum=None))
+    assert server.requests == []
+
+
 def test_folder_that_cannot_be_written(server, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
@@ -481,17 +495,32 @@ def test_file_of_keras_by_name_answers_as_keras(server, home, tmp_path, monkeypa
     assert (home / "peer.h5.verified").is_file()
 
 
+def publish(hub, model, row, path):
+    """Puts a file of drawn weights of the model on the hub."""
+    hub.content = write_safetensors(path, peers_tensors(model, NAMINGS[row.naming])).read_bytes()
+    hub.etag = hashlib.sha256(hub.content).hexdigest()
+    return path
+
+
 def test_file_of_timm_by_name_gives_its_logits(hub, home, tmp_path):
     variant, name = "test_resnet", "timm/test_resnet.r160_in1k"
     row = find_weights(variant, name)
     options = dict(classifier_activation=None, input_shape=(64, 64, 3))
     reference = keras_resnet.create_model(variant, mean=row.mean, std=row.std, **options)
-    file = write_safetensors(tmp_path / "net.safetensors", peers_tensors(reference, NAMINGS[row.naming]))
-    keras_resnet.load_weights(reference, file)
-    hub.content = file.read_bytes()
-    hub.etag = hashlib.sha256(hub.content).hexdigest()
+    keras_resnet.load_weights(reference, publish(hub, reference, row, tmp_path / "net.safetensors"))
     model = keras_resnet.create_model(variant, weights=name, **options)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype("float32")
     np.testing.assert_allclose(model(images), reference(images), rtol=1e-5, atol=1e-5)
     assert np.ptp(model(images)) > 0.1
     assert (home / row.hub.replace("/", "--") / "model.safetensors.verified").is_file()
+
+
+def test_weights_published_without_a_mean_leave_that_of_the_model(hub, home, tmp_path):
+    row = dataclasses.replace(find_weights("test_resnet", "timm/test_resnet.r160_in1k"), mean=None, std=None)
+    model = keras_resnet.create_model("test_resnet", input_shape=(64, 64, 3), mean=(9.0, 8.0, 7.0), std=2.0)
+    before = model.get_weights()
+    publish(hub, model, row, tmp_path / "net.safetensors")
+    mean, std = get_normalization(keras_resnet.load_weights(model, row))
+    np.testing.assert_allclose(mean, (9, 8, 7))
+    np.testing.assert_allclose(std, 2)
+    assert not any(np.array_equal(one, other) for one, other in zip(model.get_weights(), before, strict=True))

@@ -200,6 +200,20 @@ def test_big_endian_archives_are_refused(tmp_path):
         read_tensors(write_archive(tmp_path / "net.pth", instructions, {"0": FOUR}, byteorder="big"))
 
 
+def test_big_endian_legacy_files_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(torch_writer.LEGACY_START[2], "little_endian", False)
+    with pytest.raises(ValueError, match=r"net\.th.*it is big-endian"):
+        read_tensors(torch_writer.write_legacy(tmp_path / "net.th", {"x": ARRAYS["float32"]}))
+
+
+def test_archive_whose_parts_declare_more_than_the_file_has(tmp_path):
+    instructions = dict_of({"x": tensor("0", "Float", 4, (4,), (1,))})
+    file = write_archive(tmp_path / "net.pth", instructions, {"0": FOUR})
+    file.write_bytes(file.read_bytes().replace(struct.pack("<II", 16, 16), struct.pack("<II", 16, 2**30)))
+    with pytest.raises(ValueError, match=r"net\.pth.*its parts declare more bytes than the file has"):
+        read_tensors(file)
+
+
 def test_zip_bombs_and_damaged_archives(tmp_path):
     instructions = dict_of({"x": tensor("0", "Float", 2**26, (2**26,), (1,))})
     bomb = write_archive(tmp_path / "bomb.pth", instructions, {"0": bytes(2**28)}, zipfile.ZIP_DEFLATED)
