@@ -22,7 +22,6 @@ def time_to_accuracy() -> Numbers:
     import keras
 
     import keras_resnet
-    from keras_resnet.recipes import override
 
     reached = {}
 
@@ -32,7 +31,7 @@ def time_to_accuracy() -> Numbers:
                 if logs["val_accuracy"] >= goal:
                     reached.setdefault(f"s to {100 * goal:.0f} % of validation", time.perf_counter() - start)
 
-    recipe = override(keras_resnet.get_recipe("cifar_quick"), epochs=or_small(EPOCHS, 1), precision="mixed_bfloat16")
+    recipe = keras_resnet.get_recipe("cifar_quick", epochs=or_small(EPOCHS, 1), precision="mixed_bfloat16")
     data = keras_resnet.load_data("cifar10", recipe, data_dir=CIFAR.value)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

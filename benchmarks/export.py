@@ -12,13 +12,12 @@ or a folder of photos with the model's classes, the images that each artifact cl
 
 import functools
 import pathlib
-import resource
 from collections.abc import Callable, Iterable
 
 import networks
 import numpy as np
 from absl import flags
-from program import ARTIFACTS, PHOTOS, Benchmark, Measure, call_seconds, or_small
+from program import ARTIFACTS, PHOTOS, Benchmark, Measure, call_seconds, or_small, resident_memory
 from rounds import Numbers, Ratio
 
 MODEL = flags.DEFINE_string("model", "resnet50", "Variant, run directory, or .keras file.")
@@ -130,7 +129,7 @@ def measure(case: str) -> Numbers:
         "p99 ms": 1000 * np.percentile(single, 99),
         "images/s": 1 / np.median(single),
         f"images/s, batch {BATCH}": BATCH / np.median(batch),
-        "memory MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        "memory MB": resident_memory("VmHWM"),
     }
 
 

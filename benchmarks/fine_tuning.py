@@ -18,7 +18,7 @@ import numpy as np
 from absl import app, flags
 
 import keras_resnet
-from keras_resnet.recipes import override
+from keras_resnet.commands.markdown import print_table
 from keras_resnet.training.building import build_model
 
 MODEL = flags.DEFINE_string("model", "resnet18", "Variant.")
@@ -46,7 +46,6 @@ GRID = {
     "head for longer": {"unfreeze_milestones": (0.4,)},
     "stage by stage": {"unfreeze_milestones": (0.1, 0.2, 0.3, 0.4)},
     "frozen statistics": {"frozen_statistics": True},
-    "batch statistics": {"frozen_statistics": False},
     "a third of the rate": {"learning_rate": 0.0033},
     "three times the rate": {"learning_rate": 0.03},
     "lower rate below": {"stage_rate_decay": 0.5},
@@ -75,10 +74,10 @@ def unbalanced_copy(photos, folder):
 
 def run(case, seed, weights, photos, workdir):
     """(accuracy, balanced accuracy, seconds) of one run."""
-    base = override(keras_resnet.get_recipe("finetune"), image_size=IMAGE_SIZE.value, seed=seed)
-    data = keras_resnet.load_data(f"{photos}/", base)
-    recipe = override(keras_resnet.get_recipe("finetune", len(data.train)), image_size=IMAGE_SIZE.value, seed=seed)
-    recipe = override(recipe, **case.settings, epochs=recipe.epochs * case.factor)
+    common = {"image_size": IMAGE_SIZE.value, "seed": seed}
+    data = keras_resnet.load_data(f"{photos}/", keras_resnet.get_recipe("finetune", **common))
+    recipe = keras_resnet.get_recipe("finetune", len(data.train), **common)
+    recipe = keras_resnet.get_recipe(recipe, **case.settings, epochs=recipe.epochs * case.factor)
     model = build_model(MODEL.value, data, recipe, weights=weights if case.pretrained else None)
     start = time.perf_counter()
     result = keras_resnet.train(model, data, recipe, workdir, verbose=0)
@@ -86,28 +85,32 @@ def run(case, seed, weights, photos, workdir):
     return result.accuracy, np.mean(by_class), time.perf_counter() - start
 
 
+def rows(weights, photos, scratch):
+    """The cells of each case."""
+    few = unbalanced_copy(photos, pathlib.Path(scratch, "unbalanced"))
+    for name, case in ALL.items():
+        if not re.search(CASES.value, name):
+            continue
+        runs = [
+            run(
+                case,
+                seed,
+                weights,
+                photos if case.balanced else few,
+                pathlib.Path(WORKDIR.value or scratch, f"{name.replace(' ', '_')}-seed{seed}"),
+            )
+            for seed in range(SEEDS.value)
+        ]
+        mean, spread = np.mean(runs, axis=0), np.std(runs, axis=0)
+        yield name, f"{mean[0]:.4f} ± {spread[0]:.4f}", f"{mean[1]:.4f} ± {spread[1]:.4f}", f"{mean[2]:.0f}"
+
+
 def main(argv):
     """Prints a row for each case."""
-    _, weights, photos = argv
+    if len(argv) != 3:
+        raise app.UsageError("Give a weight file and a folder of photos, with the folders train and val.")
     with tempfile.TemporaryDirectory() as scratch:
-        few = unbalanced_copy(photos, pathlib.Path(scratch, "unbalanced"))
-        print("| case | accuracy | balanced accuracy | time, s |\n|---|---|---|---|", flush=True)
-        for name, case in ALL.items():
-            if not re.search(CASES.value, name):
-                continue
-            runs = [
-                run(
-                    case,
-                    seed,
-                    weights,
-                    photos if case.balanced else few,
-                    pathlib.Path(WORKDIR.value or scratch, f"{name.replace(' ', '_')}-seed{seed}"),
-                )
-                for seed in range(SEEDS.value)
-            ]
-            mean, spread = np.mean(runs, axis=0), np.std(runs, axis=0)
-            values = (f"{mean[0]:.4f} ± {spread[0]:.4f}", f"{mean[1]:.4f} ± {spread[1]:.4f}", f"{mean[2]:.0f}")
-            print(f"| {name} | {' | '.join(values)} |", flush=True)
+        print_table(["case", "accuracy", "balanced accuracy", "time, s"], rows(*argv[1:], scratch))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,9 @@ is the memory of an image; the rest is that of the program and the weights. Linu
 """
 
 import functools
-import re
-from pathlib import Path
 
 import networks
-from program import Benchmark, or_small
+from program import Benchmark, or_small, resident_memory
 from rounds import Numbers, Ratio
 
 PEERS = ("keras.applications", "keras_hub", "torchvision", "timm")
@@ -25,8 +23,7 @@ def peak(kind: str, precision: str, peer: str, batch: int) -> Numbers:
     step = MAKERS[kind](peer, networks.imagenet(precision, or_small(batch, 2 if batch == BATCHES[0] else 4)))
     for _ in range(STEPS):
         step()
-    status = Path("/proc/self/status").read_text()
-    return {"peak MB": int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1000}
+    return {"peak MB": resident_memory("VmHWM")}
 
 
 def slope(case: str) -> Numbers:

@@ -9,12 +9,11 @@ use all cores: 1 / (1 / decoding + 1 / model).
 """
 
 import functools
-import resource
 import time
 
 import numpy as np
 from export import MODEL, path_of, written
-from program import PHOTOS, Benchmark, or_small
+from program import PHOTOS, Benchmark, or_small, resident_memory
 from rounds import Numbers, Ratio, paths_of
 
 IMAGES = 400  # of a case, in each round
@@ -60,7 +59,7 @@ def speeds(case: str) -> Numbers:
         "predict": predict,
         "of the slower": predict / min(decoding, model),
         "of what is possible": predict * (1 / decoding + 1 / model),
-        "memory MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        "memory MB": resident_memory("VmHWM"),
     }
 
 

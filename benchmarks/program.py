@@ -69,11 +69,11 @@ class Benchmark:
         """The flags that it needs and that were not given."""
         return [f"--{name}" for name in self.needs if flags.FLAGS[name].value is None]
 
-    def run_part(self, name: str, *options: str, python: str = sys.executable) -> rounds.Numbers:
+    def run_part(self, name: str, python: str = sys.executable) -> rounds.Numbers:
         """The numbers of a case or part, from a fresh process."""
         given = [holder for holder in (*SHARED, *self.own_flags) if holder.value != holder.default]
         shared = [f"--{holder.name}={holder.value}" for holder in given]
-        return rounds.run(python, self.script, f"--case={name}", *shared, *options)
+        return rounds.run(python, self.script, f"--case={name}", *shared)
 
     def measure(self) -> Record:
         """Runs the cases in turn, each in a fresh process."""
@@ -146,6 +146,15 @@ flags.register_validator("only", _is_pattern, "is no regular expression")
 def or_small(value: Any, small: Any) -> Any:
     """A value, or the one for --quick."""
     return small if QUICK.value else value
+
+
+def resident_memory(field: str, process: int | str = "self") -> float:
+    """A process's resident memory in MB, 10^6 bytes: now with the field VmRSS, the peak with VmHWM. Linux only.
+
+    The peak that getrusage returns is at least the memory of the process that started this one.
+    """
+    status = pathlib.Path(f"/proc/{process}/status").read_text()
+    return 1024 * int(re.search(rf"{field}:\s+(\d+) kB", status)[1]) / 1e6
 
 
 def call_seconds(call: Callable[[], object], seconds: float = 15.0) -> list[float]:

@@ -20,7 +20,7 @@ import numpy as np
 from absl import app, flags
 
 import keras_resnet
-from keras_resnet.recipes import override
+from keras_resnet.commands.markdown import print_table
 
 MODEL = flags.DEFINE_string("model", "resnet18", "Variant.")
 IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width of training images, pixels.", lower_bound=32)
@@ -56,7 +56,7 @@ def small_recipe(name, seed):
         "precision": PRECISION.value,
         "seed": seed,
     }
-    return override(keras_resnet.get_recipe(name.split(",")[0]), **common, **scaled)
+    return keras_resnet.get_recipe(name.split(",")[0], **common, **scaled)
 
 
 def run(name, seed, photos, workdir):
@@ -96,22 +96,25 @@ def cell(values):
     return "" if np.isnan(values).all() else f"{np.mean(values):.4f} ± {np.std(values):.4f}"
 
 
+def rows(photos, workdir):
+    """The cells of each case."""
+    for name in CASE_NAMES:
+        if re.search(CASES.value, name):
+            folders = [
+                pathlib.Path(workdir, f"{name.replace(', ', '-').replace(' ', '_')}-seed{seed}")
+                for seed in range(SEEDS.value)
+            ]
+            runs = [run(name, seed, photos, folder) for seed, folder in enumerate(folders)]
+            *accuracies, minutes = np.transpose(runs)
+            yield name, *map(cell, accuracies), f"{np.mean(minutes):.1f}"
+
+
 def main(argv):
     """Prints a row for each case."""
     if len(argv) != 2:
         raise app.UsageError("Give one folder of photos, with the folders train and val.")
-    photos = argv[1]
     with tempfile.TemporaryDirectory() as scratch:
-        print(f"| recipe | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}", flush=True)
-        for name in CASE_NAMES:
-            if re.search(CASES.value, name):
-                folders = [
-                    pathlib.Path(WORKDIR.value or scratch, f"{name.replace(', ', '-').replace(' ', '_')}-seed{seed}")
-                    for seed in range(SEEDS.value)
-                ]
-                runs = [run(name, seed, photos, folder) for seed, folder in enumerate(folders)]
-                *accuracies, minutes = np.transpose(runs)
-                print(f"| {name} | {' | '.join(map(cell, accuracies))} | {np.mean(minutes):.1f} |", flush=True)
+        print_table(["recipe", *COLUMNS], rows(argv[1], WORKDIR.value or scratch))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import page
 import scale_model
 from absl import app, flags
 from scale_model import Hardware, Job, Link, OneMachine
@@ -91,20 +92,10 @@ def predict(measured: dict) -> None:
     }
     print(f"Measured on {measured['machine']}; commit {measured['commit']}.")
     for title, rows in tables.items():
-        print(f"\n{title}:\n")
-        for line in markdown(list(rows)):
-            print(line)
+        head, *others = rows
+        print(f"\n{title}:\n\n{page.table(head, others)}")
     if FLAGS.plot:
         draw(hardware, jobs, FLAGS.plot)
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The lines of a Markdown table, whose first row is the header."""
-    header, *others = rows
-    yield f"| {' | '.join(header)} |"
-    yield "|---" * len(header) + "|"
-    for row in others:
-        yield f"| {' | '.join(row)} |"
 
 
 def three_digits(value: float) -> str:

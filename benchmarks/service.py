@@ -20,7 +20,7 @@ import time
 
 import numpy as np
 from export import MODEL, path_of, written
-from program import PHOTOS, Benchmark, or_small
+from program import PHOTOS, Benchmark, or_small, resident_memory
 from rounds import Numbers, Ratio, paths_of
 
 SERVED = "OpenVINO int8"
@@ -44,8 +44,7 @@ class Service:
 
     def memory(self):
         """Resident memory, MB."""
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+        return resident_memory("VmRSS", self.process.pid)
 
     def __enter__(self):
         return self
@@ -158,7 +157,7 @@ def throughput() -> Numbers:
 # Load
 
 
-def kinds(photos):
+def kinds():
     """{kind: (number of connections, what one does once with its connection and the photo)}."""
 
     async def photo(connection, content):
@@ -220,7 +219,7 @@ async def send_mixture(port, photos, seconds):
             except (OSError, asyncio.IncompleteReadError) as error:
                 answers.setdefault(kind, []).append((type(error).__name__, time.perf_counter() - start))
 
-    await asyncio.gather(*(work(kind, act) for kind, (number, act) in kinds(photos).items() for _ in range(number)))
+    await asyncio.gather(*(work(kind, act) for kind, (number, act) in kinds().items() for _ in range(number)))
     return answers
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -107,6 +108,22 @@ def replace(new: pathlib.Path, path: pathlib.Path) -> None:
             if not path.exists():
                 old.rename(path)
             raise
+
+
+def remove_scratch(folder: pathlib.Path) -> None:
+    """Removes the temporary folders of a process that was killed while it wrote files to a folder.
+
+    Example:
+        >>> import pathlib
+        >>> from keras_resnet.files import SCRATCH, remove_scratch
+        >>> scratch = pathlib.Path(f"{SCRATCH}1")
+        >>> scratch.mkdir()
+        >>> remove_scratch(pathlib.Path())
+        >>> scratch.exists()
+        False
+    """
+    for scratch in folder.glob(f"{SCRATCH}*"):
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def checksum(path: str | os.PathLike, algorithm: str = "sha256", prefix: bytes = b"") -> str:

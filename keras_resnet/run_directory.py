@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import platform
-import shutil
 import subprocess
 import zipfile
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 
 from keras_resnet.errors import first_line
-from keras_resnet.files import SCRATCH, write_rows, write_text
+from keras_resnet.files import remove_scratch, write_rows, write_text
 from keras_resnet.models.constructors import create_model
 from keras_resnet.models.model import Model
 from keras_resnet.recipes import Recipe, recipe_from_json
@@ -55,8 +54,7 @@ class Run:
     def remove_scratch(self) -> None:
         """Removes the scratch folders of a process that was killed while it wrote a file."""
         for folder in (self.directory, self.file("checkpoints")):
-            for scratch in folder.glob(f"{SCRATCH}*"):
-                shutil.rmtree(scratch, ignore_errors=True)
+            remove_scratch(folder)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The content of a JSON file of the run.

@@ -87,6 +87,10 @@ def main(argv: list[str]) -> None:
     refuse([(run.directory.is_file(), f"--workdir: {run.directory} is a file; choose another name.")])
     refuse([(used, f"--workdir: {run.directory} is not empty; remove it, or choose another one.")])
     train, validation, test = load(FLAGS.data, recipe)
+    few = (
+        f"--batch_size={recipe.batch_size} is more than the {len(train.labels)} training images; choose a smaller one."
+    )
+    refuse([(len(train.labels) < recipe.batch_size, few)])
     classes = 1 + int(max(part.labels.max(initial=0) for part in (train, validation, test)))
     model = build(FLAGS.model, train, classes, recipe)
     run.directory.mkdir(parents=True, exist_ok=True)
@@ -138,11 +142,13 @@ def build(name: str, train: Arrays, classes: int, recipe: Recipe) -> "keras.Mode
     """The variant for these images, with the recipe's seed and normalization, compiled with SGD."""
     import keras
 
+    from keras_resnet.models.complexity import weighted_layers
+
     keras.utils.set_random_seed(recipe.seed)
     options = dict(mean=train.images.mean(axis=0, dtype="float64"), std=1) if recipe.per_pixel_mean else {}
     options.update(input_shape=train.images.shape[1:], classes=classes)
     model = keras_resnet.create_model(name, classifier_activation=None, **options)
-    deep = sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers) >= recipe.warmup_min_layers
+    deep = weighted_layers(model) >= recipe.warmup_min_layers
     refuse([(recipe.warmup_learning_rate and deep, f"{name} needs a warm-up; train with `keras-resnet train`.")])
     optimizer = keras.optimizers.SGD(recipe.base_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
     model.compile(optimizer)

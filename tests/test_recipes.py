@@ -223,11 +223,29 @@ def test_numbers_of_numpy_and_lists_become_pythons():
 
 def test_settings_that_another_replaces_return_to_their_defaults():
     """As on the command line: --recipe=fb2016 --schedule=cosine."""
-    assert override(RECIPES["fb2016"], schedule="cosine") == dataclasses.replace(
-        RECIPES["fb2016"], schedule="cosine", milestones=()
-    )
+    expected = dataclasses.replace(RECIPES["fb2016"], schedule="cosine", milestones=())
+    assert override(RECIPES["fb2016"], schedule="cosine") == expected
+    assert get_recipe("fb2016", schedule="cosine") == get_recipe(RECIPES["fb2016"], schedule="cosine") == expected
     with pytest.raises(ValueError, match=r"milestones=.* has no effect with schedule='cosine'"):
         override(RECIPES["fb2016"], schedule="cosine", milestones=(0.5,))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epoch": 3}, "Unknown setting 'epoch'; did you mean 'epochs'"),
+        ({"source": "mine"}, "Unknown setting 'source'"),
+        ({"early_sizes": None}, "recipe: early_sizes=None must be"),
+        ({"epochs": "30"}, "recipe: epochs='30' must be"),
+    ],
+)
+def test_changes_that_are_no_settings_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        get_recipe("fb2016", **change)
+
+
+def test_a_recipe_by_the_number_of_images_is_changed_too():
+    assert get_recipe("finetune", 50_000, seed=3) == dataclasses.replace(get_recipe("finetune", 50_000), seed=3)
 
 
 def test_recipe_of_an_earlier_version_is_read_without_settings_of_no_effect():

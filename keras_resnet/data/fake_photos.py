@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -36,7 +35,11 @@ def write(folder: str | os.PathLike) -> pathlib.Path:
                 place.mkdir(parents=True)
                 for index in range(count):
                     _draw(label, random).save(place / f"{index:04d}.jpg", quality=QUALITY)
-        shutil.move(pathlib.Path(scratch, "photos"), folder)
+        try:
+            pathlib.Path(scratch, "photos").rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process has written it meanwhile
+                raise
     return folder
 
 

@@ -13,7 +13,7 @@ from keras_resnet.runtimes.decoding import SUFFIXES, printable
 logger = logging.getLogger(__name__)
 
 LAYOUT = "photos must be in a folder for each class: train/<class>/*.jpg and val/<class>/*.jpg, or <class>/*.jpg"
-FOLDERS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}  # of each split
+FOLDERS = {"train": ("train",), "validation": ("val", "validation", "valid"), "test": ("test",)}  # of each split
 # Label files for a flat folder of validation images: Caffe's, those of TensorFlow's slim, Kaggle's.
 LABEL_FILES = (
     "val.txt",
@@ -29,7 +29,8 @@ def from_folder(folder: pathlib.Path, image_shape: tuple[int, int, int]) -> tupl
 
     Args:
         folder: contains `train/<class>/*` and optionally `val` and `test`, or `<class>/*`. As in ImageNet, `val` may
-            contain all images directly, with a label file in it or next to it.
+            contain all images directly, with a label file in it or next to it. A `test` that contains all images
+            directly, without a label file, is left out.
         image_shape: (height, width, channels) of the model's input.
 
     Raises:
@@ -51,7 +52,32 @@ def from_folder(folder: pathlib.Path, image_shape: tuple[int, int, int]) -> tupl
         folders = {"train": folder}
     class_names = _classes(folders["train"])
     _check_layout(folders["train"], class_names)
+    _warn_of_other_splits(folder, folders.values(), class_names)
+    if "test" in folders and _is_unlabeled(folders["test"]):
+        logger.info("Left out the test split of %s, which has no labels.", printable(folder))
+        del folders["test"]
     return {split: _split(split, path, class_names, image_shape) for split, path in folders.items()}, class_names
+
+
+def _warn_of_other_splits(folder, used, class_names):
+    """Warns of folders that are not used and have class folders."""
+    if folder in used:  # its folders are the classes
+        return
+    others = [
+        name
+        for name in _contents(folder)[0]
+        if folder / name not in used and any(os.path.isdir(folder / name / label) for label in class_names)  # noqa: PTH112 (False if not readable)
+    ]
+    if others:
+        logger.warning(
+            "Left out the folders %s of %s; splits are called train, val, and test.", _listed(others), printable(folder)
+        )
+
+
+def _is_unlabeled(test):
+    """Whether the folder of the test split contains all images directly, without a label file, as Kaggle's ImageNet."""
+    folders, photos = _contents(test)
+    return bool(photos) and not folders and _find_label_file("test", test) is None
 
 
 def _exists(path):
@@ -122,7 +148,8 @@ def _split(split, folder, class_names, image_shape):
     if unknown:
         raise ValueError(f"{folder} has classes that the training images lack: {', '.join(unknown[:5])}.")
     if not photos:
-        raise ValueError(f"{folder} contains no photos ({', '.join(SUFFIXES)}) in the folders of its classes.")
+        where = " in the folders of its classes" if subfolders else ""
+        raise ValueError(f"{folder} contains no photos ({', '.join(SUFFIXES)}){where}.")
     numbers = {name: number for number, name in enumerate(class_names)}
     labels = np.array([numbers[label] for _, label in photos], "int32")
     return Files(folder, np.array([path for path, _ in photos]), labels, image_shape)
@@ -138,16 +165,17 @@ def _label_by_file(split, folder, class_names):
     The file is in the folder, or, for validation images, next to it.
     """
     images, file = _images(folder), _find_label_file(split, folder)
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{file} is not a text file in UTF-8.") from None
-    rows = [re.split(r"[,\s]+", line.strip()) for line in lines if line.strip()]
-    if rows and rows[0][0] == "ImageId":  # Kaggle's header; its names have no suffix
+    if file is None:
+        raise ValueError(
+            f"{folder} has no class folders, and there is no label file in it"
+            f"{' or next to it' * (split == 'validation')} ({', '.join(LABEL_FILES)})."
+        )
+    rows = _read_rows(file)
+    if rows and len(rows[0]) == 1:
+        rows = _name_rows(rows, images, file, folder, class_names)
+    elif rows and rows[0][0] == "ImageId":  # Kaggle's header; its names have no suffix
         names = {pathlib.PurePath(name).stem: name for name in images}
         rows = [[names.get(name, name), label] for name, label, *_ in rows[1:]]
-    elif all(len(row) == 1 for row in rows):
-        rows = _name_rows(rows, images, file, folder, class_names)
     labels = {name: _class_name(label, class_names) for name, label, *_ in rows}
     missing = [name for name in images if name not in labels]
     if missing:
@@ -158,15 +186,27 @@ def _label_by_file(split, folder, class_names):
 
 
 def _find_label_file(split, folder):
+    """The label file of a flat folder; None if there is none."""
     places = (folder, folder.parent) if split == "validation" else (folder,)
-    candidates = [place / name for place in places for name in LABEL_FILES]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise ValueError(
-        f"{folder} has no class folders, and there is no label file in it{' or next to it' * (split == 'validation')} "
-        f"({', '.join(LABEL_FILES)})."
-    )
+    candidates = (place / name for place in places for name in LABEL_FILES)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _read_rows(file):
+    """The words of each line of a label file: an image and its label on every line, or a label alone on every line."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not a text file in UTF-8.") from None
+    words = {number: re.findall(r"[^,\s]+", line) for number, line in enumerate(lines, 1)}
+    rows = {number: row for number, row in words.items() if row}
+    alone = [number for number, row in rows.items() if len(row) == 1]
+    if alone and len(alone) < len(rows):
+        raise ValueError(
+            f"{file} has only {rows[alone[0]][0]!r} on line {alone[0]}; write an image and its label on every line, or "
+            "a label alone on every line."
+        )
+    return list(rows.values())
 
 
 def _name_rows(rows, images, file, folder, class_names):

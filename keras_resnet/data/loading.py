@@ -19,6 +19,7 @@ from keras_resnet.data.hold_out import hold_out
 from keras_resnet.data.records import from_record_set, is_record_set
 from keras_resnet.data.tf_data import from_dataset
 from keras_resnet.data.tfds import find_prepared, from_tfds
+from keras_resnet.data.unreadable import none_readable
 from keras_resnet.recipes import Recipe, get_recipe
 from keras_resnet.rules import PATH, Rule, check
 from keras_resnet.runtimes.decoding import printable
@@ -114,11 +115,18 @@ class Data:
         return total / count
 
     def sample(self, count: int) -> Iterator[np.ndarray]:
-        """The center crops of at most `count` evenly spaced training images, in batches (B, H, W, C), 0 to 255."""
+        """The center crops of at most `count` evenly spaced training images, in batches (B, H, W, C), 0 to 255.
+
+        Raises:
+            ValueError: none of them is readable.
+        """
         every = -(-len(self.train) // count)
-        sample = self.train.take(np.arange(0, len(self.train), every))
+        sample, readable = self.train.take(np.arange(0, len(self.train), every)), False
         for images, _, _ in evaluation_batches(sample, 64, lambda image: center_view(image, self.view)[0]):
+            readable = True
             yield images.numpy()
+        if not readable:
+            raise none_readable(len(sample), "sampled training", self.name)
 
 
 def load_data(

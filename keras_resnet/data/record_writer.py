@@ -19,13 +19,14 @@ from keras_resnet.data.examples import Files
 from keras_resnet.data.loading import Data
 from keras_resnet.data.records import MANIFEST
 from keras_resnet.data.unreadable import UnreadableImages, limit_of_unreadable
-from keras_resnet.files import SCRATCH, checksum, write_atomically, write_text
+from keras_resnet.files import SCRATCH, checksum, remove_scratch, write_atomically, write_text
 from keras_resnet.progress import bar_shown
 from keras_resnet.rules import PATH, POSITIVE_INTEGER, VERBOSE, check
 from keras_resnet.runtimes.decoding import FORMATS
 
 IMAGES_IN_SHARD = 1024
 PLAN, UNREADABLE = "plan.json", "bad_images.tsv"
+RECORD_SUFFIX = ".tfrecord.json"  # of what the manifest will list of a shard, until there is a manifest
 QUALITY = 95  # of a JPEG, if the source's is unknown
 
 
@@ -53,7 +54,7 @@ def prepare_records(
 
     A JPEG or PNG image whose short side is at most `short_side` is copied unchanged; any other is resized if it is
     larger, and encoded as JPEG, with the source's quality. If interrupted, call it again with the same arguments to
-    resume.
+    resume. In a complete set, only shards that are missing or damaged are written again.
 
     Args:
         data: a folder of photos, from `keras_resnet.load_data`.
@@ -86,6 +87,8 @@ def prepare_records(
     limit = limit_of_unreadable(total, max_bad_images, on_bad_image)
     folder = pathlib.Path(folder).expanduser()
     _start_or_resume(folder, data, short_side)
+    remove_scratch(folder)
+    _reopen(folder)
     unreadable = UnreadableImages(folder / UNREADABLE, limit)
     progress = _Progress(total, verbose)
     splits = {
@@ -99,7 +102,7 @@ def prepare_records(
         "splits": {split: [dataclasses.asdict(shard) for shard in shards] for split, shards in splits.items()},
     }
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
-    for record in folder.glob("*.tfrecord.json"):
+    for record in folder.glob(f"*{RECORD_SUFFIX}"):
         record.unlink()
     return [shard for shards in splits.values() for shard in shards]
 
@@ -126,6 +129,21 @@ def _start_or_resume(folder, data, short_side):
     write_text(folder / PLAN, json.dumps(plan, indent=1) + "\n")
 
 
+def _reopen(folder):
+    """Gives the intact shards of a complete set their records again, so that resuming it writes only the others."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        shards = [Shard(**shard) for listed in manifest["splits"].values() for shard in listed]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none yet, or a damaged one
+        return
+    for shard in shards:
+        path = folder / shard.file
+        if path.is_file() and checksum(path) == shard.sha256:
+            write_text(path.with_suffix(RECORD_SUFFIX), json.dumps(dataclasses.asdict(shard)))
+        else:
+            path.unlink(missing_ok=True)
+
+
 class _Progress:
     """A progress bar for several threads."""
 
@@ -145,7 +163,7 @@ def _write_split(folder, split, examples, short_side, unreadable, progress):
 
     def write(number):
         path = folder / f"{split}-{number:05d}-of-{count:05d}.tfrecord"
-        record = path.with_suffix(".tfrecord.json")
+        record = path.with_suffix(RECORD_SUFFIX)
         if path.is_file() and record.is_file():
             progress.add(len(parts[number]))
         else:

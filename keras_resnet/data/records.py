@@ -34,14 +34,14 @@ def from_record_set(
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         splits: dict[str, Examples] = {
-            split: _split(folder, split, shards, image_shape) for split, shards in manifest["splits"].items()
+            split: _split(folder, shards, image_shape) for split, shards in manifest["splits"].items()
         }
         return splits, tuple(manifest["class_names"])
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{folder / MANIFEST} is damaged ({error!r}); prepare the record set again.") from error
 
 
-def _split(folder, split, shards, image_shape):
+def _split(folder, shards, image_shape):
     for shard in shards:
         path = folder / shard["file"]
         if not path.is_file() or path.stat().st_size != shard["bytes"]:

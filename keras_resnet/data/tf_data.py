@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,10 +12,11 @@ import tensorflow as tf
 from keras_resnet.data.arrays import as_pixels, check_range, class_numbers, from_arrays
 from keras_resnet.data.autotuning import without_autotuning
 from keras_resnet.data.examples import Examples, Handle, InMemoryLabels, constant
+from keras_resnet.runtimes.memory import machine_memory
 from keras_resnet.transforms.crops import DecodedImage, LazyImage
 
 BATCH = 256  # images of one size that are read at once
-MEMORY_FRACTION = 0.5  # of the machine's memory, that the images of a split may take
+MEMORY_FRACTION = 0.25  # of the memory, that the images of a split may take: for a while, they are in it twice
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -110,7 +110,7 @@ def _image_shape(split, dataset):
 
 def _read(split: str, dataset: tf.data.Dataset) -> Iterator[tuple[Any, Any]]:
     """The elements as arrays, as long as they fit into memory."""
-    limit = MEMORY_FRACTION * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = MEMORY_FRACTION * machine_memory()
     total = 0
     for images, labels in without_autotuning(dataset).as_numpy_iterator():
         total += images.nbytes

@@ -112,10 +112,12 @@ def find_prepared(name: str, data_dir: str | os.PathLike | None) -> pathlib.Path
 
 def _how_to_get(name, data_dir):
     root = _root(data_dir).resolve()
-    prepared = sorted({info.parts[-3] for info in root.glob("*/*/dataset_info.json")})
+    infos = (info for versions in ("*/*", "*/*/*") for info in root.glob(f"{versions}/dataset_info.json"))
+    prepared = sorted({info.parent.parent.relative_to(root).as_posix() for info in infos})  # with configurations
     found = f"found there: {', '.join(prepared)}" if prepared else "no data set is prepared there"
+    folder = f" To read the folder {name}, write load_data({f'{name}/'!r}), or --data_dir={name} on the command line."
     return (
         f"No prepared data set {name!r} in {root} ({found}). Set data_dir to the folder that contains "
         f"{name.partition(':')[0]}/<version>, or let TFDS download it: load_data({name!r}, download=True), or "
-        "--download on the command line."
+        f"--download on the command line.{folder if os.path.isdir(name) else ''}"  # noqa: PTH112 (False for any text)
     )

@@ -130,11 +130,9 @@ def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def _symbolic(spec: tf.TypeSpec) -> keras.KerasTensor | None:
-    """A symbolic tensor with the shape of one component of the data; None for a missing component."""
+def _symbolic(spec: tf.TypeSpec) -> keras.KerasTensor:
+    """A symbolic tensor with the shape of one component of the data."""
     spec = getattr(spec, "_value_specs", (spec,))[0]  # a distributed dataset has one spec per replica
-    if isinstance(spec, tf.OptionalSpec):
-        return None
     return keras.KerasTensor((1, *spec.shape[1:]), spec.dtype.name)
 
 

@@ -203,7 +203,7 @@ IMAGENET: dict[str, Recipe] = {
     ),
     "photos_quick": Recipe(
         source="this package: a cosine schedule and large crops, for a few thousand photos, without a GPU",
-        measured="see the README",
+        measured="accuracy 0.55 with resnet18 on 2,500 photos of Imagenette, 12 epochs at 64 pixels (docs/results.md)",
         epochs=20,
         batch_size=64,
         learning_rate=0.1,

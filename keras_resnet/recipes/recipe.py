@@ -49,9 +49,8 @@ class Recipe:
             message names the field.
 
     Example:
-        >>> import dataclasses, keras_resnet
-        >>> recipe = keras_resnet.RECIPES["cifar_quick"]
-        >>> dataclasses.replace(recipe, epochs=5).epochs
+        >>> import keras_resnet
+        >>> keras_resnet.get_recipe("cifar_quick", epochs=5).epochs
         5
     """
 

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any
 
-from keras_resnet.recipes.field import unmet_need
+from keras_resnet.errors import check_name
+from keras_resnet.recipes.field import checked, unmet_need
 from keras_resnet.recipes.recipe import Recipe, settings_of
 
 
@@ -47,7 +48,7 @@ def override(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with other settings. Those of the recipe that then have no effect return to their defaults.
 
     Raises:
-        ValueError: as for `Recipe`, also if one of the `changes` has no effect.
+        ValueError: as for `Recipe`, also if one of the `changes` is unknown or has no effect.
 
     Example:
         >>> import keras_resnet.recipes
@@ -55,6 +56,10 @@ def override(recipe: Recipe, **changes: Any) -> Recipe:
         >>> keras_resnet.recipes.override(steps, schedule="cosine").milestones
         ()
     """
+    fields = {field.name: field for field in setting_fields()}
+    for name in changes:
+        check_name("setting", name, fields)
+    changes = {name: checked(fields[name], value) for name, value in changes.items()}
     return dataclasses.replace(recipe, **{**idle_settings({**settings(recipe), **changes}), **changes})
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import resource
 import sys
 
@@ -10,10 +9,11 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.models.complexity import layers_of
+from keras_resnet.runtimes.memory import machine_memory
 
 
 def check_memory(model: keras.Model, batch_size: int, image_shape: tuple[int, int, int]) -> None:
-    """Checks that the outputs a training step must keep fit into this machine's memory.
+    """Checks that the outputs a training step must keep fit into the memory of this machine or container.
 
     It checks CPUs only, where the system kills a process that is out of memory; a GPU's allocator raises an error.
 
@@ -33,7 +33,7 @@ def check_memory(model: keras.Model, batch_size: int, image_shape: tuple[int, in
     layers = itertools.dropwhile(lambda layer: not layer.trainable_variables, layers_of(of_size(model, image_shape)))
     outputs = [layer.output for layer in layers if isinstance(layer, kept) and None not in layer.output.shape[1:]]
     needed = batch_size * sum(math.prod(output.shape[1:]) * tf.as_dtype(output.dtype).size for output in outputs)
-    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    available = machine_memory()
     if needed > available:
         reason = f"it needs at least {needed / 2**30:.0f} GiB of {available / 2**30:.0f} GiB"
         raise out_of_memory_error(batch_size, image_shape, reason)

@@ -79,7 +79,7 @@ class Throughput(keras.callbacks.Callback):
             self.warned = True
             logger.warning(
                 "Input-bound: training waited for images %.0f%% of the time. More CPU cores, smaller images "
-                "(scripts/prepare_imagenet.py) or simpler augmentation would speed it up.",
+                "(`keras-resnet prepare`) or simpler augmentation would speed it up.",
                 100 * self.waiting,
             )
 

@@ -24,7 +24,7 @@ def center_box(shape: tf.Tensor) -> tf.Tensor:
     return tf.concat([(shape[:2] - side) // 2, [side, side]], 0)
 
 
-def scale_jitter_box(shape: tf.Tensor, uniform: tf.Tensor, size: tuple[int, int], recipe: Recipe) -> tf.Tensor:
+def scale_jitter_box(shape: tf.Tensor, uniform: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     """The part of the image shown by a training crop of the 2015 paper.
 
     Source: He et al. 2015, section 3.4: the short side is resized to a random size ([256, 480] for crops of 224), and
@@ -34,7 +34,6 @@ def scale_jitter_box(shape: tf.Tensor, uniform: tf.Tensor, size: tuple[int, int]
     Args:
         shape: of the image, int32 (3,).
         uniform: random numbers, float32 (3,), uniform in 0 to 1.
-        size: (height, width) of the crop, after resizing.
         recipe: its `scale_jitter` is the smallest and largest short side, in multiples of the crop's.
     """
     low, high = recipe.scale_jitter
@@ -45,7 +44,7 @@ def scale_jitter_box(shape: tf.Tensor, uniform: tf.Tensor, size: tuple[int, int]
     return tf.cast(tf.concat([tf.minimum(corner, tf.maximum(margins, 0)), [side, side]], 0), tf.int32)
 
 
-def random_resized_box(shape: tf.Tensor, uniform: tf.Tensor, size: tuple[int, int], recipe: Recipe) -> tf.Tensor:
+def random_resized_box(shape: tf.Tensor, uniform: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     """A part of random area and aspect ratio.
 
     Source: Szegedy et al. 2014, section 6, as implemented by fb.resnet.torch and torchvision: the area is uniform in
@@ -55,10 +54,8 @@ def random_resized_box(shape: tf.Tensor, uniform: tf.Tensor, size: tuple[int, in
     Args:
         shape: of the image, int32 (3,).
         uniform: random numbers, float32 (22,), uniform in 0 to 1.
-        size: not used; the part is resized to it.
         recipe: its `crop_area` is the smallest and largest fraction of the image's area.
     """
-    del size
     sides = tf.cast(shape[:2], tf.float32)
     low, high = recipe.crop_area
     for_area, for_ratio, for_corner = tf.split(uniform, [TRIALS, TRIALS, 2])

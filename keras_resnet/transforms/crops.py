@@ -74,7 +74,7 @@ def crop(image: LazyImage, seed: tf.Tensor, recipe: Recipe, size: tuple[int, int
     if recipe.crop != "center":
         box_of, count = RANDOM_BOXES[recipe.crop]
         uniform = tf.random.stateless_uniform([count], seed)
-        part = image.crop(lambda shape: box_of(shape, uniform, size, recipe), size)
+        part = image.crop(lambda shape: box_of(shape, uniform, recipe), size)
     elif tuple(image.shape[:2]) == tuple(size):  # an image of the wanted size is its own center crop
         part = image.whole()
     else:

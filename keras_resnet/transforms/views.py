@@ -43,20 +43,9 @@ def _rounded(resized, dtype):
     return tf.saturate_cast(tf.round(resized), tf.uint8) if dtype == tf.uint8 else resized
 
 
-def center_crop(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Crops the center (height, width) of an image; half of an odd margin is rounded to even, as in torchvision.
-
-    Example:
-        >>> import tensorflow as tf
-        >>> from keras_resnet.transforms.views import center_crop
-        >>> center_crop(tf.zeros((32, 43, 3)), (32, 32)).shape.as_list()
-        [32, 32, 3]
-    """
-    return _part(image, _center(tf.shape(image, tf.int64)[:2] - size), size)
-
-
 def _center(margins):
-    return tf.cast(tf.round(margins / 2), tf.int64)  # tf.round rounds a half to even
+    """The top left corner of the center crop; half of an odd margin is rounded to even, as in torchvision."""
+    return tf.cast(tf.round(margins / 2), tf.int64)
 
 
 def _part(image, corner, size):

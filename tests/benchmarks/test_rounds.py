@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import rounds
+from program import resident_memory
 
 FOUND = {
     "step: ours": [{"images/s": 10.0}, {"images/s": 12.0}, {"images/s": 30.0}],
@@ -78,3 +79,14 @@ def test_a_process_answers_in_its_last_line_and_its_last_error_is_the_reason(tmp
     assert rounds.run(sys.executable, str(program), 2) == {"x": 2.0}
     with pytest.raises(rounds.CaseError, match="could not convert string to float: 'two'"):
         rounds.run(sys.executable, str(program), "two")
+
+
+@pytest.mark.parametrize("field", ["VmRSS", "VmHWM"])
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_megabyte_is_a_million_bytes(field):
+    """So 100 MB more than the process ever had are there, in units of 4096 bytes or of kilobytes of 1024."""
+    before = resident_memory("VmHWM") - resident_memory("VmRSS") if field == "VmHWM" else 0
+    start = resident_memory(field)
+    block = np.ones(int(1e6 * (100 + before)), "uint8")
+    assert resident_memory(field) - start == pytest.approx(100, rel=0.015)
+    del block

@@ -56,3 +56,19 @@ def test_fake_data_are_photos_of_eight_classes(run, tmp_path, monkeypatch):
     for split, count in (("train", 2), ("val", 1)):
         found = sorted(path.relative_to(photos / split).as_posix() for path in (photos / split).glob("*/*.jpg"))
         assert found == [f"class{label}/{index:04d}.jpg" for label in range(8) for index in range(count)]
+
+
+def test_fake_photos_that_another_process_has_written_meanwhile_are_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(fake_photos, "TRAINING", 1)
+    monkeypatch.setattr(fake_photos, "VALIDATION", 1)
+    draw = fake_photos._draw
+
+    def draw_after_the_other(label, random):
+        monkeypatch.setattr(fake_photos, "_draw", draw)
+        fake_photos.write(tmp_path / "fake")
+        return draw(label, random)
+
+    monkeypatch.setattr(fake_photos, "_draw", draw_after_the_other)
+    assert fake_photos.write(tmp_path / "fake") == tmp_path / "fake"
+    assert sorted(path.name for path in (tmp_path / "fake").iterdir()) == ["train", "val"]
+    assert [path.name for path in tmp_path.iterdir()] == ["fake"]

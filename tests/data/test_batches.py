@@ -17,6 +17,7 @@ from keras_resnet import Recipe, ResNet, evaluate, load_data, prepare_records
 from keras_resnet.data.batches import evaluation_batches, training_batches
 from keras_resnet.data.decoding import decode_bytes
 from keras_resnet.data.unreadable import UnreadableImages
+from keras_resnet.files import SCRATCH
 from keras_resnet.transforms.views import center_view
 from tests.marks import exhaustive
 from tests.photos import encode, scene, write_scenes
@@ -328,6 +329,19 @@ def test_preparing_resumes_and_refuses_other_folders(damaged, tmp_path):
     shard.write_bytes(shard.read_bytes()[:-5])
     with pytest.raises(ValueError, match="missing or incomplete"):
         load_data(tmp_path / "set", RECIPE)
+
+
+def test_preparing_a_complete_set_again_repairs_only_what_is_damaged(photos, tmp_path):
+    data, folder = load_data(photos, RECIPE, validation_fraction=0.2), tmp_path / "set"
+    shards = prepare_records(data, folder, verbose=0)
+    files = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.glob("*.tfrecord")}
+    damaged, intact = sorted(files)
+    damaged.write_bytes(files[damaged][1][::-1])  # of the same size
+    (folder / f"{SCRATCH}of-a-killed-process").mkdir()
+    assert prepare_records(data, folder, verbose=0) == shards
+    assert damaged.read_bytes() == files[damaged][1]
+    assert intact.stat().st_mtime_ns == files[intact][0]
+    assert {path.name for path in folder.iterdir()} == {"plan.json", "manifest.json", damaged.name, intact.name}
 
 
 def pillow_unreadable_png(height, width):

@@ -71,6 +71,9 @@ def test_flat_validation_images_with_a_label_file(name, place, tmp_path):
         ("synset_labels.txt", "dog\n", "has 1 labels, but .* has 2 images"),
         ("val_labels.txt", "1\n2\n", "has class numbers without image names"),
         ("val.txt", "0.png eel\n1.png cat\n", "classes that the training images lack: eel"),
+        ("val.txt", "0.png 1\n\n1.png,\n", r"has only '1\.png' on line 3; write an image and its label on every line"),
+        ("LOC_val_solution.csv", "ImageId,PredictionString\n0,dog 1 2 3 4\n1,\n", "has only '1' on line 3"),
+        ("val.txt", "\n", r"has no label for 2 of 2 images, such as 0\.png"),
         ("other.txt", "0.png eel\n1.png cat\n", "there is no label file in it or next to it"),
     ],
 )
@@ -80,6 +83,29 @@ def test_label_files_that_do_not_match(name, labels, message, tmp_path):
     (tmp_path / "val" / name).write_text(labels)
     with pytest.raises(ValueError, match=message):
         load_data(tmp_path, SMALL)
+
+
+def test_an_empty_label_file_of_no_images_is_one_clear_sentence(tmp_path):
+    write_photos(tmp_path / "train", ["cat", "dog"], 2)
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / "val.txt").touch()
+    with pytest.raises(ValueError, match=r"val contains no photos \(\.[^()]*\)\.$"):
+        load_data(tmp_path, SMALL)
+
+
+@pytest.mark.parametrize("name", ["val", "validation", "valid"])
+def test_names_of_the_validation_folder(name, tmp_path, caplog):
+    """Folders of the same classes that have another name, or an alias of one that is used, are left out."""
+    for folder, count in (("train", 3), (name, 2), ("eval", 1), ("valid", 1)):
+        if not (tmp_path / folder).exists():
+            write_photos(tmp_path / folder, ["cat", "dog"], count)
+    (tmp_path / "notes").mkdir()
+    data = load_data(tmp_path, SMALL)
+    assert {split: len(examples) for split, examples in data.splits.items()} == dict(train=6, validation=4)
+    left_out = "eval" if name == "valid" else "eval, valid"
+    assert caplog.messages == [
+        f"Left out the folders {left_out} of {tmp_path}; splits are called train, val, and test."
+    ]
 
 
 def test_bad_folders_are_one_clear_sentence(tmp_path):
@@ -161,7 +187,8 @@ def test_real_photos(local_data):
     assert 100 < data.mean_image().mean() < 140  # ImageNet's mean is about 114
 
 
-def test_a_label_file_of_the_validation_images_is_not_that_of_the_test_images(tmp_path):
+def test_a_label_file_of_the_validation_images_is_not_that_of_the_test_images(tmp_path, caplog):
+    """Without labels, as in Kaggle's ImageNet, the test images are left out."""
     for split in ("train", "val", "test"):
         write_photos(tmp_path / split, ["cat", "dog"], 2)
     for split in ("val", "test"):
@@ -171,8 +198,10 @@ def test_a_label_file_of_the_validation_images_is_not_that_of_the_test_images(tm
             (tmp_path / split / name).rmdir()
     labels = "".join(f"{index}.png {index % 2}\n" for index in range(4))
     (tmp_path / "val.txt").write_text(labels)
-    with pytest.raises(ValueError, match=r"test has no class folders, and there is no label file in it \("):
-        load_data(tmp_path, SMALL)
+    caplog.set_level("INFO", "keras_resnet")
+    data = load_data(tmp_path, SMALL)
+    assert {split: len(examples) for split, examples in data.splits.items()} == dict(train=4, validation=4)
+    assert caplog.messages == [f"Left out the test split of {tmp_path}, which has no labels."]
     (tmp_path / "test" / "val.txt").write_text(labels)
     data = load_data(tmp_path, SMALL)
     assert {split: len(examples) for split, examples in data.splits.items()} == dict(train=4, validation=4, test=4)

@@ -135,6 +135,14 @@ def test_mean_image(shapes):
     np.testing.assert_allclose(data.mean_image(), np.float64(shapes[0][0]).mean(0))
 
 
+def test_a_mean_of_no_readable_image_is_refused(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.jpg").write_bytes(b"no photo")
+    with pytest.raises(ValueError, match=r"None of the 2 sampled training images of .* is readable"):
+        load_data(tmp_path).mean_image()
+
+
 def test_held_out_images_are_a_random_part_of_the_training_images(numbered):
     source = (numbered.images, numbered.labels)
     recipe = Recipe(validation_fraction=0.2, seed=1)
@@ -294,6 +302,21 @@ def test_missing_data_set_fails_at_once_and_says_where_it_looked(tmp_path, monke
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="found there: mnist"):
         load_data("cifar10")
+
+
+def test_missing_data_set_that_is_a_folder_or_has_configurations(tmp_path, monkeypatch):
+    (tmp_path / "imagenette" / "320px-v2" / "1.0.0").mkdir(parents=True)
+    (tmp_path / "imagenette" / "320px-v2" / "1.0.0" / "dataset_info.json").touch()
+    with pytest.raises(
+        FileNotFoundError, match=r"found there: imagenette/320px-v2\).* --download on the command line\.$"
+    ):
+        load_data("imagenette", data_dir=tmp_path)
+    write_photos(tmp_path / "PHOTOS", ["cat", "dog"], 1)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        FileNotFoundError, match=r"To read the folder PHOTOS, write load_data\('PHOTOS/'\), or --data_dir="
+    ):
+        load_data("PHOTOS", data_dir=tmp_path)
 
 
 def test_damaged_data_set_is_one_clear_sentence(local_data, tmp_path):

@@ -126,8 +126,9 @@ def test_other_data_sets_are_one_clear_sentence(source, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_data_set_that_does_not_fit_into_memory_is_refused(monkeypatch):
-    monkeypatch.setattr("keras_resnet.data.tf_data.MEMORY_FRACTION", 1e-9)
+def test_a_data_set_that_does_not_fit_into_the_containers_memory_is_refused(monkeypatch, tmp_path):
+    (tmp_path / "memory.max").write_text("4096\n")
+    monkeypatch.setattr("keras_resnet.runtimes.memory.CONTAINER_LIMIT", tmp_path / "memory.max")
 
     def endless():
         while True:

@@ -96,6 +96,15 @@ def test_batch_larger_than_the_memory_is_refused_before_anything_is_written(shap
     compiled_model("resnet20_cifar", load_data(shapes), recipe)
 
 
+def test_the_memory_of_a_container_is_less_than_the_machines(monkeypatch, tmp_path):
+    (tmp_path / "memory.max").write_text(f"{2**30}\n")
+    monkeypatch.setattr("keras_resnet.runtimes.memory.CONTAINER_LIMIT", tmp_path / "memory.max")
+    net = create_model("resnet8")
+    check_memory(net, 100, (32, 32, 3))
+    with pytest.raises(MemoryError, match="GiB of 1 GiB"):
+        check_memory(net, 10_000, (32, 32, 3))
+
+
 def test_one_image_of_a_rare_class_is_no_divergence():
     """With the weight 500, it alone may cost more than 100 times the loss of guessing."""
     labels = np.r_[np.zeros(9990, int), np.ones(10, int)]

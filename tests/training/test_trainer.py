@@ -451,6 +451,7 @@ def test_waiting_for_images_is_measured_and_logged(caplog):
     throughput.on_epoch_end(0, logs)
     assert 0.3 < logs["data_time"] <= 0.5
     assert "Input-bound" in caplog.text
+    assert "smaller images (`keras-resnet prepare`)" in caplog.text
 
 
 @pytest.mark.exhaustive

@@ -11,7 +11,7 @@ from keras_resnet.commands.analyze import subject
 from keras_resnet.commands.flags import FLAGS, find_source, group, refuse
 from keras_resnet.errors import check_name
 from keras_resnet.progress import bar_shown
-from keras_resnet.recipes import RECIPES, get_recipe, override
+from keras_resnet.recipes import RECIPES, get_recipe
 from keras_resnet.reporting.gradients_plots import plot_gradients, plot_gradients_in_training
 
 IMAGES = 128  # the paper's batch for CIFAR-10
@@ -109,7 +109,7 @@ def _trained(models: Mapping[str, str], folder: pathlib.Path) -> tuple[Rows, Row
     from keras_resnet.analysis.samples import sample
 
     source, data_dir = find_source(FLAGS.data_dir, FLAGS.data)
-    recipe = override(get_recipe(FLAGS.recipe), epochs=FLAGS.epochs)
+    recipe = get_recipe(FLAGS.recipe, epochs=FLAGS.epochs)
     data = keras_resnet.load_data(source, recipe, data_dir=data_dir)
     images, labels = sample(data, subject.split_from_flags(data), FLAGS.images)
     blocks: Rows = []
