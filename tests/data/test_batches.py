@@ -344,6 +344,21 @@ def test_preparing_a_complete_set_again_repairs_only_what_is_damaged(photos, tmp
     assert {path.name for path in folder.iterdir()} == {"plan.json", "manifest.json", damaged.name, intact.name}
 
 
+def test_shards_that_an_interrupted_call_finished_are_kept(photos, tmp_path):
+    for split in ("train", "val"):
+        shutil.copytree(photos, tmp_path / "photos" / split)
+    damaged = tmp_path / "photos/val/ant/000.jpg"
+    damaged.write_bytes(b"no image")
+    data = load_data(tmp_path / "photos", RECIPE)
+    with pytest.raises(ValueError, match=r"val/ant/000\.jpg is not an image"):
+        prepare_records(data, tmp_path / "set", on_bad_image="error")
+    (finished,) = (tmp_path / "set").glob("train-*.tfrecord")
+    before = finished.stat()
+    shards = prepare_records(data, tmp_path / "set")
+    assert (finished.stat().st_ino, finished.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert [shard.count for shard in shards] == [30, 29]
+
+
 def pillow_unreadable_png(height, width):
     """A PNG that TensorFlow reads, but Pillow does not: it has a text of 2 MB."""
     content = encode(scene(height, width))
