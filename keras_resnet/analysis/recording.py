@@ -46,7 +46,7 @@ class RecordGradients(keras.callbacks.Callback):
         self.weights = self._read(WEIGHTS_FILE, WeightGradient)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if epoch == 0 and int(self.model.optimizer.iterations) == 0:
+        if epoch == 0 and int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)) == 0:
             self._record(0)  # also in the place of a run's that ended before its first checkpoint
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

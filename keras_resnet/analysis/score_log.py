@@ -42,7 +42,7 @@ class ScoreLog(keras.callbacks.Callback):
         return self.run.read_json(FILE)["rows"] if self.run.file(FILE).is_file() else []
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        if int(self.model.optimizer.iterations) == 0:
+        if int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)) == 0:
             self._add(0)  # also in the place of a run's that ended before its first checkpoint
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
