@@ -130,18 +130,21 @@ def _start_or_resume(folder, data, short_side):
 
 
 def _reopen(folder):
-    """Gives the intact shards of a complete set their records again, so that resuming it writes only the others."""
+    """Gives the intact shards of a complete set their records again, so that resuming it writes only the others.
+
+    It goes by the files that are there: a manifest from elsewhere may name files outside the folder.
+    """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        shards = [Shard(**shard) for listed in manifest["splits"].values() for shard in listed]
+        listed = {shard["file"]: Shard(**shard) for shards in manifest["splits"].values() for shard in shards}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none yet, or a damaged one
         return
-    for shard in shards:
-        path = folder / shard.file
-        if path.is_file() and checksum(path) == shard.sha256:
-            write_text(path.with_suffix(RECORD_SUFFIX), json.dumps(dataclasses.asdict(shard)))
+    for path in folder.glob("*.tfrecord"):
+        shard, record = listed.get(path.name), path.with_suffix(RECORD_SUFFIX)
+        if shard and checksum(path) == shard.sha256:
+            write_text(record, json.dumps(dataclasses.asdict(shard)))
         else:
-            path.unlink(missing_ok=True)
+            record.unlink(missing_ok=True)
 
 
 class _Progress:

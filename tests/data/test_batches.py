@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 import os
 import pathlib
 import shutil
@@ -342,6 +343,18 @@ def test_preparing_a_complete_set_again_repairs_only_what_is_damaged(photos, tmp
     assert damaged.read_bytes() == files[damaged][1]
     assert intact.stat().st_mtime_ns == files[intact][0]
     assert {path.name for path in folder.iterdir()} == {"plan.json", "manifest.json", damaged.name, intact.name}
+
+
+def test_preparing_again_touches_no_file_outside_the_set(photos, tmp_path):
+    data, folder = load_data(photos, RECIPE, validation_fraction=0.2), tmp_path / "set"
+    prepare_records(data, folder, verbose=0)
+    (tmp_path / "own.tfrecord").write_bytes(b"not of the set")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["splits"]["train"][0]["file"] = "../own.tfrecord"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    prepare_records(data, folder, verbose=0)
+    assert {path.name for path in tmp_path.iterdir()} == {"set", "own.tfrecord"}
+    assert len(load_data(folder, RECIPE).train) == len(data.train)
 
 
 def test_shards_that_an_interrupted_call_finished_are_kept(photos, tmp_path):
